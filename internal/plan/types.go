@@ -1,0 +1,83 @@
+// Package plan turns a project, its variables and its secrets into a Plan: every command with its text,
+// environment and folder resolved. It is pure: no file, process, clock or environment is touched.
+package plan
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Plan is what will run. `handoff plan` prints it, the engine runs it.
+type Plan struct {
+	Project     string   `json:"project"`               // name of the project folder
+	Description string   `json:"description,omitempty"` //
+	EnvStage    string   `json:"env_stage"`             // dev, prod, ...
+	RunID       string   `json:"run_id,omitempty"`
+	Dir         string   `json:"dir"`               // working folder of every command: the workspace
+	Timeout     Duration `json:"timeout,omitempty"` // of the whole run; 0: none
+	Tasks       []Task   `json:"tasks"`
+}
+
+// Task is one node of the tree: exactly one of Pipeline, Commands and Tasks is set, unless Skip is.
+type Task struct {
+	Name                 string   `json:"name"`
+	Description          string   `json:"description,omitempty"`
+	Skip                 bool     `json:"skip,omitempty"` // active: false
+	Pipeline             []Stage  `json:"pipeline,omitempty"`
+	Commands             []Stage  `json:"commands,omitempty"` // Command stages only
+	Tasks                []Task   `json:"tasks,omitempty"`
+	Timeout              Duration `json:"timeout,omitempty"` // 0: none
+	Retries              Retries  `json:"retries,omitzero"`
+	KillAfter            Duration `json:"kill_after"`      // grace between SIGTERM and SIGKILL
+	Drain                bool     `json:"drain,omitempty"` // on_upstream_failure: drain
+	AllowFailure         bool     `json:"allow_failure,omitempty"`
+	KillDownstreamOnFail bool     `json:"kill_downstream_on_fail"`
+	KillLoopOnFail       bool     `json:"kill_loop_on_fail"`
+	StdoutToFile         bool     `json:"stdout_to_file"`
+	StderrToFile         bool     `json:"stderr_to_file"`
+}
+
+// Retries says how often a failed task is tried again; the zero value means never.
+type Retries struct {
+	Max     int      `json:"max"`
+	Delay   Duration `json:"delay,omitempty"`
+	Backoff float64  `json:"backoff,omitempty"` // factor on Delay from try to try; >= 1
+}
+
+// Stage is one element of a pipeline: exactly one of Command, Foreach, Fork and Null is set.
+// Inactive stages are not in the plan.
+type Stage struct {
+	Name    string   `json:"name"` // unique within its pipeline
+	Command *Command `json:"command,omitempty"`
+	Foreach *Foreach `json:"foreach,omitempty"`
+	Fork    []Task   `json:"fork,omitempty"` // every task has a Pipeline
+	Null    bool     `json:"nulldev,omitempty"`
+}
+
+// Foreach runs Tasks once for each input line that is not blank.
+type Foreach struct {
+	Concurrency int    `json:"concurrency"` // >= 1
+	Tasks       []Task `json:"tasks"`
+}
+
+// Command is one process: Shell -c Script.
+type Command struct {
+	Shell   string   `json:"shell"`  // path or name of the shell
+	Script  string   `json:"script"` // in a foreach body the parts that need the line are still templates: for show only
+	Env     []string `json:"env"`    // "K=V", on top of the environment of handoff
+	Timeout Duration `json:"timeout,omitempty"`
+
+	// Text answers the script for the lines of the enclosing foreach loops, outermost first (empty outside of one).
+	// Data from a line is quoted for its place in the script. Safe for concurrent use.
+	Text func(lines []string) (string, error) `json:"-"`
+	// Private says that a script contains a secret and must not be passed as a process argument.
+	Private func(script string) bool `json:"-"`
+}
+
+// Duration prints as seconds, the unit of project.yml.
+type Duration time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (d Duration) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Duration(d).Seconds())
+}

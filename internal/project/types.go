@@ -1,0 +1,147 @@
+// Package project reads project.yml into typed values that remember where they stand in the file.
+// It reads bytes and answers values and errors; it runs nothing and renders no template.
+package project
+
+import "time"
+
+// Pos is a place in a file; Line and Column start at 1. The zero Pos means "unknown".
+type Pos struct {
+	File   string
+	Line   int
+	Column int
+}
+
+// Project is one project.yml, decoded. Values are as written: defaults that depend on a parent
+// (kill_downstream_on_fail, kill_loop_on_fail) stay nil and are resolved by package plan.
+type Project struct {
+	File                 string // as shown in messages
+	Dir                  string // absolute folder of the project
+	Version              string // "0.3", "0.4" or "1"
+	Strict               bool   // version 1 and later: unknown keys and undefined variables are errors
+	Description          string
+	Installs             []Install
+	Vars                 []Var
+	Envs                 []Env
+	Secrets              []Secret
+	Tasks                []Task
+	Files                Files
+	Deploy               Deploy
+	Schedules            []Schedule
+	KillDownstreamOnFail *bool
+	KillLoopOnFail       *bool
+	Timeout              time.Duration // 0: none
+}
+
+// Install is one command of `workspace install`, run in Venv if that is set.
+type Install struct {
+	Pos         Pos
+	Description string
+	Venv        string
+	Command     string
+	Args        string
+}
+
+// Var is a template variable. Value is nil, bool, int64, float64, string, []any or map[string]any.
+type Var struct {
+	Pos         Pos
+	Key         string
+	Value       any
+	Description string
+}
+
+// Env is an environment variable of every command. A nil Value takes the secret of the same key.
+type Env struct {
+	Pos         Pos
+	Key         string
+	Value       *string
+	Description string
+}
+
+// Secret declares a secret whose value lives elsewhere.
+type Secret struct {
+	Pos         Pos
+	Key         string
+	Level       string // "task" (default) or "resource group"
+	Description string
+}
+
+// Files says how files/ is treated.
+type Files struct {
+	Raw []string // globs, relative to files/, that are copied verbatim; ** crosses folders
+}
+
+// Task has exactly one of Pipeline, Commands and Tasks.
+type Task struct {
+	Pos                  Pos
+	Name                 string // "task-N" (1-based among siblings) when absent
+	Description          string
+	Active               bool
+	Pipeline             []Stage
+	Commands             []Stage // only Command stages
+	Tasks                []Task
+	Timeout              time.Duration // 0: none
+	Retries              Retries
+	OnUpstreamFailure    string        // "" (terminate) or "drain"
+	KillAfter            time.Duration // 0: inherit, at last 10 s
+	AllowFailure         bool
+	KillDownstreamOnFail *bool
+	KillLoopOnFail       *bool
+	StdoutToFile         bool // default true
+	StderrToFile         bool // default true
+}
+
+// Retries says how often a failed task is tried again.
+type Retries struct {
+	Max     int           // further tries after the first
+	Delay   time.Duration // before the first further try
+	Backoff float64       // factor on Delay from try to try; default 1
+}
+
+// Stage is one element of a pipeline: exactly one of Command, Foreach, Fork, Null.
+type Stage struct {
+	Pos         Pos
+	Name        string // as written; may be empty
+	Active      bool
+	Command     *Command
+	Foreach     []Task
+	Concurrency int // of Foreach; default 1
+	Fork        []Task
+	Null        bool // nulldev
+}
+
+// Command is a shell command. Text is command and args joined by a blank: one template.
+type Command struct {
+	Pos     Pos // of the `command` value: where Text begins
+	Text    string
+	Venv    string
+	Timeout time.Duration
+	Shell   string // default /bin/sh
+}
+
+// Deploy says where the project runs when it does not run here.
+type Deploy struct {
+	Pos            Pos
+	CloudProvider  string
+	CloudPlatform  string
+	PlatformConfig map[string]any
+	ResourceGroup  string
+	Task           string
+	ContainerImage string
+	ImageVersion   string
+	CPU            int
+	Memory         int // MiB
+	Storage        int // GiB, ephemeral
+	Env            map[string]string
+	PushOnFail     *bool // push_artifacts_on_fail of 0.4.x
+}
+
+// Schedule starts the task at the times that Cron names.
+type Schedule struct {
+	Pos         Pos
+	Name        string
+	TargetID    string
+	Description string
+	Cron        string
+	Timezone    string // IANA name; default UTC
+	Envs        []Env
+}
