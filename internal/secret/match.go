@@ -1,0 +1,93 @@
+package secret
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// minLength is the length in bytes below which a value cannot be masked: too much innocent text would look like it.
+const minLength = 4
+
+// matcher finds many patterns at once. It looks at four bytes a step, in a table that nearly every position of
+// ordinary text fails; only the others are compared with the patterns that begin with those four bytes.
+type matcher struct {
+	table    [1 << 10]uint64     // bit set of hashed heads
+	patterns map[uint32][]string // by head, longest first; each has minLength bytes or more
+	starts   map[string]bool     // the first 1 to minLength-1 bytes of all patterns
+	longest  int
+}
+
+// newMatcher answers nil when there is nothing to look for.
+func newMatcher(patterns map[string]bool) *matcher {
+	if len(patterns) == 0 {
+		return nil
+	}
+	m := &matcher{patterns: map[uint32][]string{}, starts: map[string]bool{}}
+	for p := range patterns {
+		h := binary.LittleEndian.Uint32([]byte(p[:minLength]))
+		m.patterns[h] = append(m.patterns[h], p)
+		m.table[slot(h)>>6] |= 1 << (slot(h) & 63)
+		m.longest = max(m.longest, len(p))
+		for n := 1; n < minLength; n++ {
+			m.starts[p[:n]] = true
+		}
+	}
+	for _, ps := range m.patterns {
+		slices.SortFunc(ps, func(a, b string) int { return len(b) - len(a) })
+	}
+	return m
+}
+
+// slot hashes a head to 16 bits.
+func slot(head uint32) uint32 { return head * 2654435769 >> 16 }
+
+// next answers the first run of secret bytes at or after i; occurrences that overlap make one run.
+func (m *matcher) next(b []byte, i int) (start, end int, ok bool) {
+	for i+minLength <= len(b) && (!ok || i < end) {
+		h := binary.LittleEndian.Uint32(b[i:])
+		if s := slot(h); m.table[s>>6]&(1<<(s&63)) != 0 {
+			if n := m.length(h, b[i:]); n > 0 && !ok {
+				start, end, ok = i, i+n, true
+			} else if n > 0 {
+				end = max(end, i+n)
+			}
+		}
+		i++
+	}
+	return start, end, ok
+}
+
+// length answers the length of the longest pattern that b begins with.
+func (m *matcher) length(head uint32, b []byte) int {
+	for _, p := range m.patterns[head] {
+		if len(p) <= len(b) && p == string(b[:len(p)]) {
+			return len(p)
+		}
+	}
+	return 0
+}
+
+// tail answers where the longest end of b starts that may be the beginning of a pattern; len(b) if there is none.
+func (m *matcher) tail(b []byte) int {
+	for i := max(0, len(b)-m.longest+1); i < len(b); i++ {
+		if m.begins(b[i:]) {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// begins reports whether b is a proper prefix of a pattern.
+func (m *matcher) begins(b []byte) bool {
+	if len(b) < minLength {
+		return m.starts[string(b)]
+	}
+	h := binary.LittleEndian.Uint32(b)
+	if s := slot(h); m.table[s>>6]&(1<<(s&63)) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(m.patterns[h], func(p string) bool {
+		return len(p) > len(b) && strings.HasPrefix(p, string(b))
+	})
+}
