@@ -1,0 +1,73 @@
+// Package pipe gives kernel pipes: it creates and enlarges them, tells how full they are, and copies one pipe to
+// many. It knows nothing of processes or tasks, and it never closes a file that it was given.
+package pipe
+
+import (
+	"context"
+	"os"
+)
+
+// MaxSize is the capacity in bytes that New asks the kernel for; more needs a privilege on a usual Linux.
+const MaxSize = 1 << 20
+
+// minSize is the capacity in bytes of a pipe that nobody enlarged.
+const minSize = 64 << 10
+
+// New returns the two ends of a pipe, close-on-exec and in blocking mode, so that both may be handed to a child.
+// The pipe is enlarged to MaxSize, or to what the kernel grants; not being granted anything is no error.
+func New() (r, w *os.File, err error) { return newPipe() }
+
+// Level returns how many bytes wait in the pipe and how many it can hold, asked at either end. A pipe is full
+// before used reaches size when it was filled by writes that are no multiple of the page size.
+func Level(f *os.File) (used, size int, err error) {
+	cerr := control(f, func(fd int) { used, size, err = level(fd) })
+	if cerr != nil {
+		return 0, 0, cerr
+	}
+	return used, size, err
+}
+
+// ReaderGone reports whether no process has the read end of the pipe open any more; w is its write end.
+// It is false when that cannot be told, as for a closed file.
+func ReaderGone(w *os.File) bool {
+	var gone bool
+	err := control(w, func(fd int) { gone = readerGone(fd) })
+	return err == nil && gone
+}
+
+// Tee copies all of in to every branch until end-of-file of in, and returns the number of bytes taken from in.
+// Each branch receives every byte. Memory is bounded, so that a slow branch slows the rest. A branch whose reader
+// has gone is dropped without an error (ReaderGone tells), and when all have gone Tee returns at once: closing in
+// then gives the writer of in its SIGPIPE. When ctx ends, Tee returns its cause.
+//
+// All files must be pipe ends that no other process shares: they are in non-blocking mode during the call.
+// Tee does not close the branches: the caller decides when they may see end-of-file.
+func Tee(ctx context.Context, in *os.File, branches []*os.File) (n int64, err error) {
+	return tee(ctx, in, branches)
+}
+
+// Copy moves all of in to out until end-of-file, and returns the number of bytes taken from in. It ends without an
+// error when out is a pipe whose reader has gone, and with its cause when ctx ends. Only the ends of pipes are
+// waited for in a way that ctx can interrupt, and only they must not be shared with another process: they are in
+// non-blocking mode during the call. Neither file is closed.
+func Copy(ctx context.Context, out, in *os.File) (int64, error) {
+	if isPipe(in) && isPipe(out) {
+		return Tee(ctx, in, []*os.File{out})
+	}
+	return copyFile(ctx, out, in)
+}
+
+// isPipe reports whether f is the end of a pipe or a named pipe.
+func isPipe(f *os.File) bool {
+	fi, err := f.Stat()
+	return err == nil && fi.Mode()&os.ModeNamedPipe != 0
+}
+
+// control calls fn with the descriptor of f, kept open meanwhile and in the mode that it has.
+func control(f *os.File, fn func(fd int)) error {
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return rc.Control(func(fd uintptr) { fn(int(fd)) })
+}

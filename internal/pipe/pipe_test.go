@@ -1,0 +1,85 @@
+package pipe
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// newTestPipe returns a pipe that is closed at the end of the test.
+func newTestPipe(t testing.TB) (r, w *os.File) {
+	t.Helper()
+	r, w, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close(); _ = w.Close() })
+	return r, w
+}
+
+func TestLevel(t *testing.T) {
+	t.Parallel()
+	r, w := newTestPipe(t)
+	if _, err := w.Write(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]*os.File{"read end": r, "write end": w} {
+		used, size, err := Level(f)
+		if err != nil || used != 1000 || size < minSize {
+			t.Errorf("%s: Level = %d, %d, %v; want 1000, >= %d", name, used, size, err, minSize)
+		}
+	}
+	_ = r.Close()
+	if _, _, err := Level(r); err == nil {
+		t.Error("Level of a closed file gives no error")
+	}
+}
+
+func TestReaderGone(t *testing.T) {
+	t.Parallel()
+	r, w := newTestPipe(t)
+	if ReaderGone(w) {
+		t.Error("ReaderGone is true with an open reader")
+	}
+	if _, err := w.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Close()
+	if !ReaderGone(w) {
+		t.Error("ReaderGone is false without a reader")
+	}
+	_ = w.Close()
+	if ReaderGone(w) {
+		t.Error("ReaderGone is true for a closed file")
+	}
+}
+
+func TestTeeToTwo(t *testing.T) {
+	t.Parallel()
+	inR, inW := newTestPipe(t)
+	r1, w1 := newTestPipe(t)
+	r2, w2 := newTestPipe(t)
+	want := bytes.Repeat([]byte("0123456789"), 1000)
+	if _, err := inW.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	_ = inW.Close()
+	n, err := Tee(t.Context(), inR, []*os.File{w1, w2})
+	if err != nil || n != int64(len(want)) {
+		t.Fatalf("Tee = %d, %v; want %d", n, err, len(want))
+	}
+	_ = w1.Close()
+	_ = w2.Close()
+	for _, r := range []*os.File{r1, r2} {
+		got, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), string(got)); d != "" {
+			t.Error(d)
+		}
+	}
+}
