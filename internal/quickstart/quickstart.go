@@ -32,9 +32,9 @@ func Projects() []string {
 	return names
 }
 
-// Write puts every project below dir, which is made when absent, and answers the paths of the files, relative to
-// dir. When one of them exists already nothing is written and the error names it. Folders and files of secrets can be
-// read by their owner only; scripts are executable.
+// Write puts every project below dir, which is made when absent, and answers the names of the projects. When one of
+// their files exists already nothing is written and the error names it. Folders and files of secrets can be read by
+// their owner only; scripts are executable.
 func Write(dir string) ([]string, error) {
 	names, err := files()
 	if err != nil {
@@ -49,12 +49,12 @@ func Write(dir string) ([]string, error) {
 			return nil, fmt.Errorf("write quick-start projects: %w", err)
 		}
 	}
-	for i, name := range names {
+	for _, name := range names {
 		if err := write(dir, name); err != nil {
-			return names[:i], fmt.Errorf("write quick-start projects: %w", err)
+			return nil, fmt.Errorf("write quick-start projects: %w", err)
 		}
 	}
-	return names, nil
+	return Projects(), nil
 }
 
 func files() ([]string, error) {
