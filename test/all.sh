@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is good. `make test` calls this; the last line is "N passed, M failed".
+# A part that fails does not keep the others from running.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=test/lib.sh
+. test/lib.sh
+
+test/needs.sh
+mkdir -p "$cache" .cache
+go build -o .cache/report ./test/report
+counts=$(mktemp)
+trap 'rm -f "$counts"' EXIT
+passed=0 failed=0
+
+# part NAME COMMAND...: run one part. It counts as one test, unless it writes "passed failed" to $COUNTS.
+part() {
+  local name=$1 start=$SECONDS p=0 f=0
+  shift
+  say "$name"
+  : >"$counts"
+  if COUNTS=$counts "$@"; then p=1; else f=1; fi
+  if [ -s "$counts" ]; then read -r p f <"$counts"; fi
+  passed=$((passed + p)) failed=$((failed + f))
+  say "$name: $p passed, $f failed ($((SECONDS - start)) s)"
+}
+
+# go_tests ARGS...: no cached results, and a test that is skipped counts as failed.
+go_tests() {
+  go test -count=1 -json "$@" 2>&1 | .cache/report -counts "$COUNTS"
+}
+
+part "format" make --no-print-directory fmt-check
+part "vet" make --no-print-directory vet
+part "lint" make --no-print-directory lint
+part "tests" go_tests -race ./cmd/... ./internal/... ./examples/... ./test/report/...
+part "end to end" go_tests -tags e2e -timeout 15m ./test/e2e/...
+part "compatibility" go_tests -tags e2e -timeout 15m ./test/compat/...
+part "demo" test/demo.sh
+part "fuzz" test/fuzz.sh "${FUZZTIME:-3s}"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
