@@ -1,0 +1,159 @@
+// Package workspace is the folder in which a project runs: files/ (rendered), artifacts/ (outputs, kept between runs)
+// and one folder for each Python virtual environment. It renders and installs into that folder only; it knows nothing
+// of tasks, clouds or secrets, and never writes to the project.
+package workspace
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrOverlap says that the project and the workspace are one folder, or that one holds the other.
+var ErrOverlap = errors.New("project and workspace must be separate folders")
+
+const (
+	filesName     = "files"
+	artifactsName = "artifacts"
+	stateName     = ".handoff"
+)
+
+// Workspace is a workspace folder, which may not exist yet.
+type Workspace struct {
+	project string // "": none
+	dir     string
+}
+
+// Open checks the two folders and touches neither. Both are made absolute, with symbolic links resolved. ErrOverlap
+// if they are the same or one is inside the other. An empty projectDir means that there is no project.
+func Open(projectDir, workspaceDir string) (*Workspace, error) {
+	if workspaceDir == "" {
+		return nil, errors.New("open workspace: no folder given")
+	}
+	dir, err := resolve(workspaceDir)
+	if err != nil {
+		return nil, fmt.Errorf("open workspace %q: %w", workspaceDir, err)
+	}
+	if projectDir == "" {
+		return &Workspace{dir: dir}, nil
+	}
+	project, err := resolve(projectDir)
+	if err != nil {
+		return nil, fmt.Errorf("open project %q: %w", projectDir, err)
+	}
+	if inside(dir, project) || inside(project, dir) {
+		return nil, fmt.Errorf("project %s, workspace %s: %w", project, dir, ErrOverlap)
+	}
+	return &Workspace{project: project, dir: dir}, nil
+}
+
+// maxLinks is how many symbolic links a path may go through.
+const maxLinks = 40
+
+// resolve answers path absolute and without symbolic links. Its last parts need not exist; a link to nowhere counts as
+// the place that it names. ".." is taken after links are followed, as the kernel does.
+func resolve(path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		here, err := os.Getwd()
+		if err != nil {
+			return "", err
+		}
+		path = here + "/" + path
+	}
+	todo := strings.Split(path, "/")
+	dir := "/"
+	for links := 0; len(todo) > 0; {
+		part := todo[0]
+		todo = todo[1:]
+		if part == "" || part == "." || part == ".." {
+			dir = filepath.Join(dir, part)
+			continue
+		}
+		target, err := linkTarget(filepath.Join(dir, part))
+		if err != nil {
+			return "", err
+		}
+		if target == "" {
+			dir = filepath.Join(dir, part)
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", &fs.PathError{Op: "resolve", Path: path, Err: errors.New("too many links")}
+		}
+		if filepath.IsAbs(target) {
+			dir = "/"
+		}
+		todo = append(strings.Split(target, "/"), todo...)
+	}
+	return dir, nil
+}
+
+// linkTarget answers where path points to, "" if it is no symbolic link or does not exist.
+func linkTarget(path string) (string, error) {
+	target, err := os.Readlink(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EINVAL) {
+		return "", nil
+	}
+	return target, err
+}
+
+// inside reports whether path is folder or in it. Folders are compared as the file system does, so that two spellings
+// of one folder are the same on file systems that ignore case.
+func inside(path, folder string) bool {
+	for p := path; ; p = filepath.Dir(p) {
+		if p == folder || sameFile(p, folder) {
+			return true
+		}
+		if p == filepath.Dir(p) {
+			return false
+		}
+	}
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// Dir answers the workspace folder, absolute.
+func (w *Workspace) Dir() string { return w.dir }
+
+// Files answers the folder of the rendered files.
+func (w *Workspace) Files() string { return filepath.Join(w.dir, filesName) }
+
+// Artifacts answers the folder of the outputs.
+func (w *Workspace) Artifacts() string { return filepath.Join(w.dir, artifactsName) }
+
+// Venv answers the folder of a virtual environment.
+func (w *Workspace) Venv(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *Workspace) state() string { return filepath.Join(w.dir, stateName) }
+
+// Init makes the workspace folder, files/ and artifacts/; what exists stays as it is.
+func (w *Workspace) Init() error {
+	for _, dir := range []string{w.Files(), w.Artifacts()} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return fmt.Errorf("init workspace %q: %w", w.dir, err)
+		}
+	}
+	// A folder that was there may be of another user or read-only: better to say so now than in the middle of a run.
+	if err := os.MkdirAll(w.state(), 0o700); err != nil {
+		return fmt.Errorf("init workspace %q: %w", w.dir, err)
+	}
+	probe, err := os.CreateTemp(w.state(), "probe-")
+	if err != nil {
+		return fmt.Errorf("init workspace %q: cannot write: %w", w.dir, err)
+	}
+	_, err = probe.WriteString(strings.Repeat("x", 4096))
+	err = errors.Join(err, probe.Close(), os.Remove(probe.Name()))
+	if err != nil {
+		return fmt.Errorf("init workspace %q: cannot write: %w", w.dir, err)
+	}
+	return nil
+}
