@@ -132,7 +132,8 @@ type Deploy struct {
 	Memory         int // MiB
 	Storage        int // GiB, ephemeral
 	Env            map[string]string
-	PushOnFail     *bool // push_artifacts_on_fail of 0.4.x
+	PushOnFail     *bool          // push_artifacts_on_fail of 0.4.x
+	Extra          map[string]any // further keys of a 0.4.x project, as Var.Value; it reads them as HO_<KEY>
 }
 
 // Schedule starts the task at the times that Cron names.

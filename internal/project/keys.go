@@ -1,0 +1,206 @@
+package project
+
+import "time"
+
+// catalog holds the shapes of every map in project.yml.
+type catalog struct {
+	project, install, variable, env, secret, files  *shape
+	task, retries, stage, command, deploy, schedule *shape
+}
+
+// newCatalog builds the description of project.yml. It is made anew for each use, so that nothing is done at start-up.
+func newCatalog() *catalog {
+	c := &catalog{task: new(shape)}
+	c.install, c.variable, c.env, c.secret = installShape(), variableShape(), envShape(), secretShape()
+	c.files, c.retries, c.deploy = filesShape(), retriesShape(), deployShape()
+	c.command, c.stage, c.schedule = commandShape(), stageShape(c), scheduleShape(c)
+	*c.task = taskShape(c)
+	c.project = projectShape(c)
+	return c
+}
+
+func projectShape(c *catalog) *shape {
+	type p = draft
+	return &shape{
+		name: "project", what: "a map with the keys of a project",
+		doc:  "One project.yml. Keys that begin with `x-` are free: a place for anchors.",
+		open: "^x-", extra: takeExtension, check: checkProject,
+		keys: []key{
+			{name: "version", field: field{kind: versionKind, set: setVersion}, example: "1",
+				doc: "Version of the format. 0.3 and 0.4: unknown keys and undefined variables are warnings. 1: they are errors."},
+			{name: "description", field: text(func(p *p) *string { return &p.Description }), example: "Loads the earthquakes of yesterday",
+				doc: "What the project is for."},
+			{name: "installs", field: list(c.install, func(p *p) *[]Install { return &p.Installs }),
+				doc: "What `workspace install` runs, in order."},
+			{name: "vars", field: list(c.variable, func(p *p) *[]Var { return &p.Vars }),
+				doc: "Template variables. `-v key=value` on the command line wins."},
+			{name: "envs", field: list(c.env, func(p *p) *[]Env { return &p.Envs }),
+				doc: "Environment variables of every command."},
+			{name: "secrets", field: list(c.secret, func(p *p) *[]Secret { return &p.Secrets }),
+				doc: "Declares the secrets that the project needs. A missing one is an error before anything runs. The values live elsewhere."},
+			{name: "tasks", field: taskList(c, func(p *p) *[]Task { return &p.Tasks }),
+				doc: "What to run, in order."},
+			{name: "files", field: object(c.files, func(p *p) *Files { return &p.Files }),
+				doc: "How the folder files/ is treated."},
+			{name: "deploy", field: object(c.deploy, func(p *p) *deployDraft { return &p.deploy }),
+				doc: "Where the project runs when it does not run here."},
+			{name: "schedules", field: list(c.schedule, func(p *p) *[]Schedule { return &p.schedules }),
+				doc: "When the deployed task starts by itself."},
+			{name: "schedule", insteadOf: "schedules", field: field{kind: listKind, of: c.schedule, single: true, set: setSchedule(c)},
+				doc: "One schedule."},
+			{name: "kill_downstream_on_fail", field: maybe(func(p *p) **bool { return &p.KillDownstreamOnFail }), standard: "true",
+				doc: "Whether a failed task stops the tasks after it. Tasks may say otherwise."},
+			{name: "kill_loop_on_fail", field: maybe(func(p *p) **bool { return &p.KillLoopOnFail }), standard: "true",
+				doc: "Whether a failed line stops the lines after it in a foreach. Tasks may say otherwise."},
+			{name: "timeout", field: seconds(func(p *p) *time.Duration { return &p.Timeout }), unit: "seconds", standard: "0 (none)", example: "3600",
+				doc: "How long the whole run may take."},
+		},
+	}
+}
+
+func installShape() *shape {
+	return &shape{
+		name: "install", what: "an install (a map with a command)", plural: "installs",
+		doc:     "One command of `workspace install`.",
+		prepare: func(d *decoder, into any, v value) { into.(*Install).Pos = d.pos(v.node) },
+		keys: []key{
+			{name: "command", required: true, field: text(func(i *Install) *string { return &i.Command }), example: "pip install tap-csv",
+				doc: "Shell command."},
+			{name: "args", field: text(func(i *Install) *string { return &i.Args }), example: "--quiet",
+				doc: "Added to the command after a blank."},
+			{name: "venv", field: text(func(i *Install) *string { return &i.Venv }), example: "extractor",
+				doc: "Name of the Python virtual environment to run in; made in the workspace on demand."},
+			{name: "description", field: text(func(i *Install) *string { return &i.Description }), doc: "What it is for."},
+		},
+	}
+}
+
+func variableShape() *shape {
+	return &shape{
+		name: "var", what: "a variable (a map with key and value)", plural: "variables",
+		doc:     "One template variable.",
+		prepare: func(d *decoder, into any, v value) { into.(*Var).Pos = d.pos(v.node) },
+		check:   func(d *decoder, into any, m *mapping) { checkVarKey(d, m, into.(*Var).Key) },
+		keys: []key{
+			{name: "key", required: true, field: text(func(v *Var) *string { return &v.Key }), example: "start_date",
+				doc: "Name, as in `{{ start_date }}`."},
+			{name: "value", field: field{kind: anyKind, set: setVarValue}, example: "2026-01-31",
+				doc: "Value: text, number, true or false, list or map. Dates, times such as 12:30 and numbers with leading zeros stay text."},
+			{name: "description", field: text(func(v *Var) *string { return &v.Description }), doc: "What it is for."},
+		},
+	}
+}
+
+func envShape() *shape {
+	return &shape{
+		name: "env", what: "an environment variable (a map with key and value)", plural: "environment variables",
+		doc:     "One environment variable.",
+		prepare: func(d *decoder, into any, v value) { into.(*Env).Pos = d.pos(v.node) },
+		check:   func(d *decoder, into any, m *mapping) { checkEnvKey(d, m, into.(*Env).Key) },
+		keys: []key{
+			{name: "key", required: true, field: text(func(e *Env) *string { return &e.Key }), example: "GOOGLE_APPLICATION_CREDENTIALS",
+				doc: "Name of the variable."},
+			{name: "value", field: field{kind: textKind, set: setEnvValue}, example: "files/google.json", standard: "the secret of the same key",
+				doc: "Value, as typed."},
+			{name: "description", field: text(func(e *Env) *string { return &e.Description }), doc: "What it is for."},
+		},
+	}
+}
+
+func secretShape() *shape {
+	return &shape{
+		name: "secret", what: "a secret (a map with a key)", plural: "secrets",
+		doc:     "Declares one secret.",
+		prepare: func(d *decoder, into any, v value) { *into.(*Secret) = Secret{Pos: d.pos(v.node), Level: "task"} },
+		check:   func(d *decoder, into any, m *mapping) { checkEnvKey(d, m, into.(*Secret).Key) },
+		keys: []key{
+			{name: "key", required: true, field: text(func(s *Secret) *string { return &s.Key }), example: "password",
+				doc: "Name of the secret."},
+			{name: "level", field: field{kind: textKind, enum: levels(), set: setLevel}, standard: "task",
+				doc: "Whether the secret belongs to the task or is shared by its resource group."},
+			{name: "value", field: field{kind: nothingKind, set: refuseSecretValue},
+				doc: "Always empty: values live in .secrets/ or in the cloud, never in this file."},
+			{name: "description", field: text(func(s *Secret) *string { return &s.Description }), doc: "What it is for."},
+		},
+	}
+}
+
+func filesShape() *shape {
+	return &shape{
+		name: "files", what: "a map with raw",
+		doc: "How the folder files/ is treated. Text files in it are templates unless they are listed here.",
+		keys: []key{
+			{name: "raw", field: texts(func(f *Files) *[]string { return &f.Raw }), example: `["dbt/**"]`,
+				doc: "Globs, relative to files/, of the files that are copied verbatim. `**` crosses folders."},
+		},
+	}
+}
+
+func deployShape() *shape {
+	return &shape{
+		name: "deploy", what: "a map with the keys of a deployment",
+		doc:     "Where the project runs when it does not run here.",
+		prepare: func(d *decoder, into any, v value) { into.(*deployDraft).Pos = d.pos(v.node) },
+		extra:   takeDeployExtra, check: checkDeploy,
+		keys: []key{
+			{name: "cloud_provider", field: named(providers(), func(d *deployDraft) *string { return &d.CloudProvider }), example: "aws",
+				doc: "Whose machines run the task."},
+			{name: "provider", insteadOf: "cloud_provider", field: named(providers(), func(d *deployDraft) *string { return &d.provider }),
+				doc: "The same as cloud_provider."},
+			{name: "cloud_platform", field: named(platforms(), func(d *deployDraft) *string { return &d.CloudPlatform }), example: "fargate",
+				doc: "Which service of the provider runs the task."},
+			{name: "platform", insteadOf: "cloud_platform", field: named(platforms(), func(d *deployDraft) *string { return &d.platform }),
+				doc: "The same as cloud_platform."},
+			{name: "platform_config", field: freeMap(func(d *deployDraft) *map[string]any { return &d.PlatformConfig }),
+				doc: "Further settings, passed on to the platform."},
+			{name: "resource_group", field: text(func(d *deployDraft) *string { return &d.ResourceGroup }), example: "handoff-etl",
+				doc: "Name of the bucket, network and cluster that the tasks of a group share."},
+			{name: "task", field: text(func(d *deployDraft) *string { return &d.Task }), example: "usgs-earthquakes",
+				doc: "Name of the deployed task, unique in its resource group."},
+			{name: "container_image", field: text(func(d *deployDraft) *string { return &d.ContainerImage }), example: "tap-rest-api-target-bigquery",
+				doc: "Name of the image."},
+			{name: "image_version", field: text(func(d *deployDraft) *string { return &d.ImageVersion }), standard: "the newest pushed", example: "0.2",
+				doc: "Tag of the image."},
+			{name: "cpu", field: integer(1, func(d *deployDraft) *int { return &d.CPU }), unit: "1/1024 of a core", example: "256",
+				doc: "Processor share of the container."},
+			{name: "memory", field: integer(1, func(d *deployDraft) *int { return &d.Memory }), unit: "MiB", example: "512",
+				doc: "Memory of the container."},
+			{name: "storage", field: integer(1, func(d *deployDraft) *int { return &d.Storage }), unit: "GiB", example: "21",
+				doc: "Ephemeral storage of the container."},
+			{name: "env", field: textMap(func(d *deployDraft) *map[string]string { return &d.Env }), example: "{TZ: Europe/Paris}",
+				doc: "Further environment of the container."},
+			{name: "push_artifacts_on_fail", field: maybe(func(d *deployDraft) **bool { return &d.PushOnFail }), standard: "true",
+				doc: "Whether a failed run pushes its artifacts too."},
+		},
+	}
+}
+
+func scheduleShape(c *catalog) *shape {
+	type s = Schedule
+	return &shape{
+		name: "schedule", what: "a schedule (a map with target_id and cron)", plural: "schedules",
+		doc:     "When the deployed task starts by itself.",
+		prepare: func(d *decoder, into any, v value) { into.(*s).Pos = d.pos(v.node) },
+		check:   checkSchedule,
+		keys: []key{
+			{name: "target_id", field: text(func(s *s) *string { return &s.TargetID }), example: "1",
+				doc: "Number or name of the schedule, unique in the project."},
+			{name: "name", field: text(func(s *s) *string { return &s.Name }), doc: "Name for people."},
+			{name: "description", field: text(func(s *s) *string { return &s.Description }), example: "Every day at 00:00Z", doc: "What it is for."},
+			{name: "cron", required: true, field: text(func(s *s) *string { return &s.Cron }), example: "'0 0 * * ? *'",
+				doc: "When to start: five fields as in cron, or six fields as in AWS EventBridge."},
+			{name: "timezone", field: text(func(s *s) *string { return &s.Timezone }), standard: "UTC", example: "Europe/Paris",
+				doc: "IANA name of the time zone in which cron is meant."},
+			{name: "envs", field: list(c.env, func(s *s) *[]Env { return &s.Envs }),
+				doc: "Environment of the started task. `__VARS` holds words for -v."},
+		},
+	}
+}
+
+func providers() []string { return []string{"aws", "gcp", "azure", "kubernetes", "local"} }
+
+func platforms() []string {
+	return []string{"fargate", "cloudrun", "containerapps", "cronjob", "process", "docker"}
+}
+
+func levels() []string { return []string{"task", "resource group"} }

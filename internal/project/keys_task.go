@@ -1,0 +1,142 @@
+package project
+
+import "time"
+
+func taskShape(c *catalog) shape {
+	return shape{
+		name: "task", what: "a task (a map with a pipeline, commands or tasks)", plural: "tasks",
+		doc:     "One node of the tree of work. It has exactly one of `pipeline`, `commands` and `tasks`.",
+		oneOf:   taskBodies(),
+		prepare: prepareTask,
+		check:   checkTask,
+		elsewhere: map[string]string{
+			"command": "commands stand in a list: pipeline or commands",
+			"foreach": "foreach is a stage of a pipeline",
+			"fork":    "fork is the last stage of a pipeline",
+		},
+		keys: append(taskBodyKeys(c), taskPolicyKeys(c)...),
+	}
+}
+
+func taskBodyKeys(c *catalog) []key {
+	return []key{
+		{name: "name", field: field{kind: textKind, set: setName}, standard: "task-N, counted among its siblings", example: "fetch_rates",
+			doc: "Name, unique among its siblings; artifacts are named after it."},
+		{name: "description", field: text(func(t *taskDraft) *string { return &t.Description }), doc: "What it is for."},
+		{name: "active", field: boolean(func(t *taskDraft) *bool { return &t.Active }), standard: "true",
+			doc: "false skips the task."},
+		{name: "pipeline", field: field{kind: listKind, of: c.stage, set: setPipeline(c)}, example: "[{command: cat files/in.txt}, {command: wc -l}]",
+			doc: "Stages that run at once, each reading what the one before it writes."},
+		{name: "commands", field: field{kind: listKind, of: c.command, set: setCommands(c)}, example: "[{command: mkdir -p out}, {command: ls out}]",
+			doc: "Commands that run one after the other, up to the first failure."},
+		{name: "tasks", field: taskList(c, func(t *taskDraft) *[]Task { return &t.Tasks }),
+			doc: "Tasks that run one after the other."},
+	}
+}
+
+func taskPolicyKeys(c *catalog) []key {
+	return []key{
+		{name: "timeout", field: seconds(func(t *taskDraft) *time.Duration { return &t.Timeout }), unit: "seconds", standard: "0 (none)", example: "600",
+			doc: "How long one try of the task may take."},
+		{name: "kill_after", field: seconds(func(t *taskDraft) *time.Duration { return &t.KillAfter }), unit: "seconds", standard: "that of the parent, at last 10", example: "30",
+			doc: "Grace between the request to end and the kill."},
+		{name: "retries", field: object(c.retries, func(t *taskDraft) *Retries { return &t.Retries }), example: "{max: 3, delay: 10, backoff: 2}",
+			doc: "How often a failed task is tried again."},
+		{name: "on_upstream_failure", field: choice([]string{"terminate", "drain"}, func(t *taskDraft) *string { return &t.OnUpstreamFailure }), standard: "terminate",
+			doc: "What happens to the stages after a failed one: terminate ends them before they see end-of-file; drain lets them finish with what they got, as a shell does."},
+		{name: "allow_failure", field: boolean(func(t *taskDraft) *bool { return &t.AllowFailure }), standard: "false",
+			doc: "Whether the run counts as a success even if this task fails."},
+		{name: "kill_downstream_on_fail", field: maybe(func(t *taskDraft) **bool { return &t.KillDownstreamOnFail }), standard: "that of the parent, at last true",
+			doc: "Whether a failure stops the tasks after this one."},
+		{name: "kill_loop_on_fail", field: maybe(func(t *taskDraft) **bool { return &t.KillLoopOnFail }), standard: "that of the parent, at last true",
+			doc: "Whether a failed line stops the lines after it in a foreach."},
+		{name: "stdout_to_file", field: boolean(func(t *taskDraft) *bool { return &t.StdoutToFile }), standard: "true",
+			doc: "Whether standard output goes to artifacts/<task>_stdout.log."},
+		{name: "stderr_to_file", field: boolean(func(t *taskDraft) *bool { return &t.StderrToFile }), standard: "true",
+			doc: "Whether standard error goes to artifacts/<task>_stderr.log."},
+	}
+}
+
+func retriesShape() *shape {
+	return &shape{
+		name: "retries", what: "a map with max, delay and backoff",
+		doc: "How often a failed task is tried again.",
+		keys: []key{
+			{name: "max", field: integer(0, func(r *Retries) *int { return &r.Max }), standard: "0", example: "3",
+				doc: "Further tries after the first."},
+			{name: "delay", field: seconds(func(r *Retries) *time.Duration { return &r.Delay }), unit: "seconds", standard: "0", example: "10",
+				doc: "Wait before the first further try."},
+			{name: "backoff", field: number(1, func(r *Retries) *float64 { return &r.Backoff }), standard: "1", example: "2",
+				doc: "Factor on the delay from try to try."},
+		},
+	}
+}
+
+// commandKeys are the keys that run something.
+func commandKeys() []key {
+	type s = stageDraft
+	return []key{
+		{name: "command", field: field{kind: textKind, set: setCommand}, example: "cat files/in.txt",
+			doc: "Shell command; a template."},
+		{name: "args", field: text(func(s *s) *string { return &s.args }), example: "--config files/tap.json",
+			doc: "Added to the command after a blank; both are rendered as one template."},
+		{name: "venv", field: text(func(s *s) *string { return &s.command.Venv }), example: "extractor",
+			doc: "Name of the Python virtual environment to run in."},
+		{name: "timeout", field: seconds(func(s *s) *time.Duration { return &s.command.Timeout }), unit: "seconds", standard: "0 (none)", example: "60",
+			doc: "How long the command may take."},
+		{name: "shell", field: text(func(s *s) *string { return &s.command.Shell }), standard: "/bin/sh", example: "/bin/bash",
+			doc: "Shell that runs the command."},
+		{name: "name", field: text(func(s *s) *string { return &s.Name }), standard: "the first word of the command", example: "extract",
+			doc: "Name in logs and reports."},
+		{name: "description", field: ignoredText(), doc: "What it is for."},
+		{name: "active", field: boolean(func(s *s) *bool { return &s.Active }), standard: "true",
+			doc: "false takes it out of its list."},
+	}
+}
+
+// need is a key that says something only beside another.
+type need struct{ key, needs string }
+
+func stageNeeds() []need {
+	return []need{{"args", "command"}, {"venv", "command"}, {"timeout", "command"}, {"shell", "command"}, {"concurrency", "foreach"}}
+}
+
+func commandShape() *shape {
+	return &shape{
+		name: "command", what: "a command (a map with the key command)", plural: "commands",
+		doc:     "One command of `commands`.",
+		oneOf:   []string{"command"},
+		prepare: prepareStage,
+		check:   checkStage,
+		keys:    commandKeys(),
+		elsewhere: map[string]string{
+			"foreach": "foreach belongs in a pipeline", "fork": "fork belongs in a pipeline", "nulldev": "nulldev belongs in a pipeline",
+		},
+	}
+}
+
+func stageShape(c *catalog) *shape {
+	type s = stageDraft
+	return &shape{
+		name: "stage", what: "a stage (a map with command, foreach, fork or nulldev)", plural: "stages",
+		doc: "One element of a `pipeline`. It has exactly one of `command`, `foreach`, `fork` and `nulldev`. " +
+			"foreach needs something to read, so it is not the first; fork and nulldev are the last.",
+		oneOf:   stageBodies(),
+		needs:   stageNeeds(),
+		prepare: prepareStage,
+		check:   checkStage,
+		keys: append(commandKeys(),
+			key{name: "foreach", field: field{kind: listKind, of: c.task, set: setForeach(c)}, example: "[{name: load, pipeline: [{command: 'echo {{ _line }}'}]}]",
+				doc: "Tasks to run for each line that the stage before writes; the line is `_line` in their templates. Blank lines are skipped."},
+			key{name: "concurrency", field: integer(1, func(s *s) *int { return &s.Concurrency }), standard: "1", example: "4",
+				doc: "How many lines of a foreach run at a time."},
+			key{name: "fork", field: field{kind: listKind, of: c.task, only: "pipeline", set: setFork(c)}, example: "[{pipeline: [{command: wc -l}]}, {pipeline: [{command: md5sum}]}]",
+				doc: "Branches that each read a full copy of what the stage before writes. Every branch is a task with a pipeline."},
+			key{name: "nulldev", field: field{kind: nothingKind, set: setNull},
+				doc: "Discards what the stage before writes. The key stands alone, without a value."},
+		),
+	}
+}
+
+func taskBodies() []string  { return []string{"pipeline", "commands", "tasks"} }
+func stageBodies() []string { return []string{"command", "foreach", "fork", "nulldev"} }

@@ -1,0 +1,83 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// FileName is the name of the project file in the folder of a project.
+const FileName = "project.yml"
+
+// Load reads the project.yml of a folder. The diagnostics are warnings. The error is Errors, with everything that
+// is wrong with the file, or says why the file cannot be read; fs.ErrNotExist is in its chain if there is none.
+func Load(dir string) (*Project, []Diagnostic, error) {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("project folder %q: %w", dir, err)
+	}
+	name := filepath.Join(dir, FileName)
+	text, err := readLimited(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, missing(full, err)
+	case err != nil:
+		return nil, nil, fmt.Errorf("read the project: %w", err)
+	}
+	return Decode(name, full, text)
+}
+
+// readLimited reads no more than it takes to see that a file is too large.
+func readLimited(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, maxSize+1))
+}
+
+// missing says what was looked for, and what to do.
+func missing(dir string, err error) error {
+	if _, bad := os.Stat(dir); bad != nil {
+		return fmt.Errorf("no project folder %q: %w", dir, err)
+	}
+	if _, bad := os.Stat(filepath.Join(dir, "project.yaml")); bad == nil {
+		return fmt.Errorf("no %s in %q, but a project.yaml: rename it: %w", FileName, dir, err)
+	}
+	return fmt.Errorf("no %s in %q: name another folder with -p, or make a project with `handoff init`: %w", FileName, dir, err)
+}
+
+// Decode reads the text of a project.yml. file is its name in messages, dir the folder of the project.
+// The diagnostics are warnings. The error is always Errors.
+func Decode(file, dir string, text []byte) (*Project, []Diagnostic, error) {
+	src := newSource(file, trimBOM(text))
+	root, problem := parse(src)
+	if problem != nil {
+		return nil, nil, Errors{*problem}
+	}
+	if root == nil {
+		return nil, nil, Errors{src.at(1, 1, "the file is empty", "a project needs at least tasks; `handoff init` makes one")}
+	}
+	d := &decoder{src: src}
+	d.strict = d.wantsStrict(root)
+	p := draft{Project: Project{File: file, Dir: dir, Strict: d.strict}}
+	d.object(value{node: root}, newCatalog().project, &p)
+	sortByPosition(d.warnings)
+	if len(d.errors) > 0 {
+		sortByPosition(d.errors)
+		return nil, d.warnings, d.errors
+	}
+	return &p.Project, d.warnings, nil
+}
+
+func trimBOM(text []byte) []byte {
+	const bom = "\ufeff"
+	if len(text) >= len(bom) && string(text[:len(bom)]) == bom {
+		return text[len(bom):]
+	}
+	return text
+}

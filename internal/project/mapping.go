@@ -1,0 +1,162 @@
+package project
+
+import (
+	"fmt"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// value is a node together with the way that leads to it.
+type value struct {
+	node *yaml.Node // never an alias
+	path string
+}
+
+func (v value) child(key string) string {
+	if v.path == "" {
+		return key
+	}
+	return v.path + "." + key
+}
+
+func (v value) item(i int, node *yaml.Node) value {
+	return value{target(node), fmt.Sprintf("%s[%d]", v.path, i)}
+}
+
+// target follows an alias.
+func target(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+// entry is one key of a map with its value.
+type entry struct {
+	key  string
+	at   value // the key itself, for messages; its path is that of the map
+	what value
+}
+
+// mapping is a map of the file in its order, merge keys and duplicates resolved.
+type mapping struct {
+	value
+	entries []entry
+	index   map[string]int
+	oneOf   []string // of the shape that reads it
+}
+
+// get answers the entry of a key, and whether there is one.
+func (m *mapping) get(key string) (entry, bool) {
+	i, ok := m.index[key]
+	if !ok {
+		return entry{}, false
+	}
+	return m.entries[i], true
+}
+
+// has says whether a key is there and not null.
+func (m *mapping) has(key string) bool {
+	e, ok := m.get(key)
+	return ok && !isNull(e.what.node)
+}
+
+// place is where to point for a key: at its value if there is one, else at the map.
+func (m *mapping) place(key string) value {
+	if e, ok := m.get(key); ok {
+		return value{e.what.node, m.path}
+	}
+	return m.value
+}
+
+func (m *mapping) put(e entry) (replaced *entry) {
+	if i, ok := m.index[e.key]; ok {
+		old := m.entries[i]
+		m.entries[i] = e
+		return &old
+	}
+	m.index[e.key] = len(m.entries)
+	m.entries = append(m.entries, e)
+	return nil
+}
+
+// mapping reads a map. Null is an empty one; anything else is reported and answers false.
+func (d *decoder) mapping(v value, what string) (*mapping, bool) {
+	m := &mapping{value: v, index: map[string]int{}}
+	switch {
+	case isNull(v.node):
+		return m, true
+	case v.node.Kind != yaml.MappingNode || !d.tagged(v, "!!map"):
+		d.mismatch(v, what)
+		return nil, false
+	}
+	merges := d.explicit(m)
+	for _, from := range merges {
+		d.merge(m, from)
+	}
+	return m, true
+}
+
+// explicit puts the keys that are written in the map itself and answers the values of its merge keys.
+func (d *decoder) explicit(m *mapping) (merges []value) {
+	for i := 0; i+1 < len(m.node.Content); i += 2 {
+		key := value{target(m.node.Content[i]), m.path}
+		if isMerge(key.node) {
+			merges = append(merges, value{target(m.node.Content[i+1]), m.child("<<")})
+			continue
+		}
+		if key.node.Kind != yaml.ScalarNode {
+			d.fail(key, "a key must be a text", templateHint)
+			continue
+		}
+		e := entry{key.node.Value, key, value{target(m.node.Content[i+1]), m.child(key.node.Value)}}
+		if old := m.put(e); old != nil {
+			d.legacy(key, fmt.Sprintf("the key %q is there already on line %d; the last one counts", e.key, old.at.node.Line), "")
+		}
+	}
+	return merges
+}
+
+// merge adds the keys of a merge key's value that the map does not have.
+func (d *decoder) merge(m *mapping, from value) {
+	sources := []value{from}
+	if from.node.Kind == yaml.SequenceNode {
+		sources = sources[:0]
+		for i, n := range from.node.Content {
+			sources = append(sources, from.item(i, n))
+		}
+	}
+	for _, s := range sources {
+		merged, ok := d.mapping(s, "a map to merge")
+		if !ok {
+			continue
+		}
+		for _, e := range merged.entries {
+			if _, there := m.index[e.key]; !there {
+				e.what.path = m.child(e.key)
+				e.at.path = m.path
+				m.put(e)
+			}
+		}
+	}
+}
+
+func isMerge(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Value == "<<" && n.Tag == "!!merge"
+}
+
+func isNull(n *yaml.Node) bool {
+	if n.Kind != yaml.ScalarNode {
+		return false
+	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		return n.Tag == "!!null"
+	}
+	return plain(n) && resolve(n.Value) == nil
+}
+
+// plain says whether a scalar is written without quotes, block marker or tag.
+func plain(n *yaml.Node) bool {
+	const marked = yaml.TaggedStyle | yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	return n.Style&marked == 0
+}

@@ -1,0 +1,211 @@
+package project
+
+import (
+	"slices"
+	"time"
+)
+
+// shape describes one kind of map in project.yml. The decoder, the JSON schema and the reference all read it.
+type shape struct {
+	name    string // of its definition in the schema and of its section in the reference
+	what    string // as in "a task is needed here"
+	plural  string // as in "a list of tasks"
+	doc     string
+	keys    []key
+	oneOf   []string                                 // exactly one of these keys is there
+	prepare func(d *decoder, into any, v value)      // sets defaults and position
+	extra   func(d *decoder, into any, e entry) bool // takes a key that is not in keys
+	check   func(d *decoder, into any, m *mapping)   // rules that need more than one key
+	open    string                                   // pattern of further keys that the schema lets pass
+	needs   []need                                   // a key that makes no sense without another
+	// elsewhere has hints for keys that belong to another map.
+	elsewhere map[string]string
+}
+
+func (s *shape) find(name string) *key {
+	for i := range s.keys {
+		if s.keys[i].name == name {
+			return &s.keys[i]
+		}
+	}
+	return nil
+}
+
+// names answers the keys to suggest.
+func (s *shape) names() []string {
+	var out []string
+	for _, k := range s.keys {
+		if k.insteadOf == "" {
+			out = append(out, k.name)
+		}
+	}
+	return out
+}
+
+// key is one key of a map.
+type key struct {
+	name      string
+	field     field
+	required  bool
+	doc       string
+	standard  string // the default, as text
+	unit      string
+	example   string // as written in YAML, on one line
+	insteadOf string // this is an older spelling of that key
+}
+
+// kind is what a value may be.
+type kind int
+
+const (
+	textKind kind = iota
+	boolKind
+	integerKind
+	numberKind
+	anyKind
+	listKind
+	objectKind
+	mapKind
+	textMapKind
+	nothingKind
+	versionKind
+)
+
+// field says what a value is and where it goes.
+type field struct {
+	kind   kind
+	of     *shape   // of lists and objects; nil: texts
+	only   string   // the elements of the list have this key
+	single bool     // one element may stand without its list
+	enum   []string // of texts
+	low    float64  // of numbers
+	set    func(d *decoder, into any, v value)
+}
+
+func text[T any](at func(*T) *string) field {
+	return field{kind: textKind, set: func(d *decoder, into any, v value) {
+		if got, ok := d.text(v); ok {
+			*at(into.(*T)) = got
+		}
+	}}
+}
+
+func choice[T any](words []string, at func(*T) *string) field {
+	return field{kind: textKind, enum: words, set: func(d *decoder, into any, v value) {
+		if got, ok := d.oneOf(v, words); ok {
+			*at(into.(*T)) = got
+		}
+	}}
+}
+
+// named is a choice that 0.4.x did not check.
+func named[T any](words []string, at func(*T) *string) field {
+	return field{kind: textKind, enum: words, set: func(d *decoder, into any, v value) {
+		got, ok := d.text(v)
+		if !ok {
+			return
+		}
+		*at(into.(*T)) = got
+		if !slices.Contains(words, got) {
+			message, hint := notOneOf(got, words)
+			d.legacy(v, message, hint)
+		}
+	}}
+}
+
+func boolean[T any](at func(*T) *bool) field {
+	return field{kind: boolKind, set: func(d *decoder, into any, v value) {
+		if got, ok := d.boolean(v); ok {
+			*at(into.(*T)) = got
+		}
+	}}
+}
+
+func maybe[T any](at func(*T) **bool) field {
+	return field{kind: boolKind, set: func(d *decoder, into any, v value) {
+		if got, ok := d.boolean(v); ok {
+			*at(into.(*T)) = &got
+		}
+	}}
+}
+
+func integer[T any](low float64, at func(*T) *int) field {
+	return field{kind: integerKind, low: low, set: func(d *decoder, into any, v value) {
+		if got, ok := d.integer(v, low); ok {
+			*at(into.(*T)) = got
+		}
+	}}
+}
+
+func number[T any](low float64, at func(*T) *float64) field {
+	return field{kind: numberKind, low: low, set: func(d *decoder, into any, v value) {
+		if got, ok := d.number(v, low, "a number"); ok {
+			*at(into.(*T)) = got
+		}
+	}}
+}
+
+func seconds[T any](at func(*T) *time.Duration) field {
+	return field{kind: numberKind, set: func(d *decoder, into any, v value) {
+		if got, ok := d.seconds(v); ok {
+			*at(into.(*T)) = got
+		}
+	}}
+}
+
+func object[T, V any](of *shape, at func(*T) *V) field {
+	return field{kind: objectKind, of: of, set: func(d *decoder, into any, v value) {
+		d.object(v, of, at(into.(*T)))
+	}}
+}
+
+func list[T, V any](of *shape, at func(*T) *[]V) field {
+	return field{kind: listKind, of: of, set: func(d *decoder, into any, v value) {
+		*at(into.(*T)) = objects[V](d, v, of)
+	}}
+}
+
+// freeMap takes a map with any keys and values.
+func freeMap[T any](at func(*T) *map[string]any) field {
+	return field{kind: mapKind, set: func(d *decoder, into any, v value) {
+		m, ok := d.mapping(v, "a map")
+		if !ok || len(m.entries) == 0 {
+			return
+		}
+		got, _ := d.anything(v)
+		*at(into.(*T)), _ = got.(map[string]any)
+	}}
+}
+
+// textMap takes a map from names to texts.
+func textMap[T any](at func(*T) *map[string]string) field {
+	return field{kind: textMapKind, set: func(d *decoder, into any, v value) {
+		m, ok := d.mapping(v, "a map of texts")
+		if !ok || len(m.entries) == 0 {
+			return
+		}
+		out := make(map[string]string, len(m.entries))
+		for _, e := range m.entries {
+			out[e.key], _ = d.text(e.what)
+		}
+		*at(into.(*T)) = out
+	}}
+}
+
+// texts takes a list of texts.
+func texts[T any](at func(*T) *[]string) field {
+	return field{kind: listKind, set: func(d *decoder, into any, v value) {
+		var out []string
+		for _, item := range d.items(v, "texts") {
+			if got, ok := d.text(item); ok {
+				out = append(out, got)
+			}
+		}
+		*at(into.(*T)) = out
+	}}
+}
+
+// ignoredText checks a text that is for the reader of the file only.
+func ignoredText() field {
+	return field{kind: textKind, set: func(d *decoder, _ any, v value) { d.text(v) }}
+}

@@ -1,0 +1,113 @@
+package project
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+)
+
+// maxSize is the largest project.yml that is read, in bytes.
+const maxSize = 4 << 20
+
+// source is the text of a file, by line.
+type source struct {
+	file  string
+	text  []byte
+	lines []int // offset at which each line starts
+}
+
+// newSource splits at the line breaks that YAML knows, so that line numbers agree with those of the parser.
+func newSource(file string, text []byte) *source {
+	s := &source{file: file, text: text, lines: []int{0}}
+	for i := 0; i < len(text); {
+		n := breakAt(text[i:])
+		if n > 0 {
+			s.lines = append(s.lines, i+n)
+		}
+		i += max(n, 1)
+	}
+	return s
+}
+
+// breakAt answers the length of the line break with which text begins, 0 for none.
+func breakAt(text []byte) int {
+	switch {
+	case text[0] == '\n':
+		return 1
+	case text[0] == '\r' && len(text) > 1 && text[1] == '\n':
+		return 2
+	case text[0] == '\r':
+		return 1
+	case bytes.HasPrefix(text, []byte("\u0085")):
+		return 2
+	case bytes.HasPrefix(text, []byte("\u2028")), bytes.HasPrefix(text, []byte("\u2029")):
+		return 3
+	}
+	return 0
+}
+
+// line answers a line without its break; empty if there is no such line.
+func (s *source) line(n int) string {
+	if n < 1 || n > len(s.lines) {
+		return ""
+	}
+	from, to := s.lines[n-1], len(s.text)
+	if n < len(s.lines) {
+		to = s.lines[n]
+	}
+	for i := from; i < to; i++ {
+		if breakAt(s.text[i:to]) > 0 {
+			to = i
+		}
+	}
+	return string(s.text[from:to])
+}
+
+// at makes a diagnostic for a place.
+func (s *source) at(line, column int, message, hint string) Diagnostic {
+	return Diagnostic{
+		Pos:     Pos{s.file, line, column},
+		Message: message,
+		Hint:    hint,
+		Source:  s.line(line),
+	}
+}
+
+// check refuses what no editor would show as text, before the parser meets it.
+func (s *source) check() *Diagnostic {
+	if len(s.text) > maxSize {
+		d := Diagnostic{
+			Pos:     Pos{File: s.file},
+			Message: fmt.Sprintf("the file has %d bytes, more than the %d that are read", len(s.text), maxSize),
+			Hint:    "put data into files/ and keep the project file small",
+		}
+		return &d
+	}
+	line, column := 1, 1
+	for i := 0; i < len(s.text); {
+		if n := breakAt(s.text[i:]); n > 0 {
+			line, column, i = line+1, 1, i+n
+			continue
+		}
+		r, n := utf8.DecodeRune(s.text[i:])
+		if message := badRune(r, n, s.text[i]); message != "" {
+			d := s.at(line, column, fmt.Sprintf("byte %d of the line: %s", i-s.lines[line-1]+1, message), "")
+			d.Source = string(bytes.ToValidUTF8([]byte(d.Source), []byte("\ufffd")))
+			return &d
+		}
+		column, i = column+1, i+n
+	}
+	return nil
+}
+
+func badRune(r rune, size int, first byte) string {
+	switch {
+	case r == utf8.RuneError && size <= 1:
+		return fmt.Sprintf("0x%02X is not UTF-8 text", first)
+	case r == 0:
+		return "a NUL byte is not text"
+	case r < ' ' && r != '\t', r == 0xFFFE, r == 0xFFFF:
+		return fmt.Sprintf("the control character U+%04X is not allowed", r)
+	}
+	return ""
+}
