@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -122,29 +123,43 @@ func (l *loader) warnf(n *yaml.Node, format string, args ...any) {
 }
 
 func (l *loader) file(text []byte) {
-	var docs []*yaml.Node
-	if err := yaml.Load(text, &docs, yaml.WithAllDocuments()); err != nil {
+	list, second, err := parse(text)
+	switch {
+	case err != nil:
 		l.errs = append(l.errs, l.syntax(err))
-		return
-	}
-	if len(docs) == 0 || len(docs[0].Content) == 0 {
-		return
-	}
-	if len(docs) > 1 {
-		l.failf(docs[1], "a second YAML document: put all secrets in one list")
-		return
-	}
-	list := resolve(docs[0].Content[0])
-	if absent(list) {
-		return
-	}
-	if list.Kind != yaml.SequenceNode {
+	case list == nil || absent(list):
+	case second != nil:
+		l.failf(second, "a second YAML document: put all secrets in one list")
+	case list.Kind != yaml.SequenceNode:
 		l.failf(list, "want a list of {key, value} or {key, file}")
-		return
+	default:
+		for _, n := range list.Content {
+			l.entry(resolve(n))
+		}
 	}
-	for _, n := range list.Content {
-		l.entry(resolve(n))
+}
+
+// parse answers the content of the first document, and the second document; nil where there is none.
+func parse(text []byte) (first, second *yaml.Node, err error) {
+	loader, err := yaml.NewLoader(bytes.NewReader(text))
+	if err != nil {
+		return nil, nil, err
 	}
+	docs := make([]yaml.Node, 2)
+	for i := range docs {
+		if err := loader.Load(&docs[i]); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(docs[0].Content) > 0 {
+		first = resolve(docs[0].Content[0])
+	}
+	if docs[1].Kind != 0 {
+		second = &docs[1]
+	}
+	return first, second, nil
 }
 
 // syntax turns an error of the YAML reader, which may quote the text of the file, into one that does not.

@@ -27,7 +27,7 @@ func newMatcher(patterns map[string]bool) *matcher {
 	for p := range patterns {
 		h := binary.LittleEndian.Uint32([]byte(p[:minLength]))
 		m.patterns[h] = append(m.patterns[h], p)
-		m.table[slot(h)>>6] |= 1 << (slot(h) & 63)
+		m.table[hash(h)>>6] |= 1 << (hash(h) & 63)
 		m.longest = max(m.longest, len(p))
 		for n := 1; n < minLength; n++ {
 			m.starts[p[:n]] = true
@@ -39,28 +39,53 @@ func newMatcher(patterns map[string]bool) *matcher {
 	return m
 }
 
-// slot hashes a head to 16 bits.
-func slot(head uint32) uint32 { return head * 2654435769 >> 16 }
+// may reports whether a pattern may begin with head.
+func (m *matcher) may(head uint32) bool {
+	slot := hash(head)
+	return m.table[slot>>6]>>(slot&63)&1 != 0
+}
+
+// hash answers 16 bits.
+func hash(head uint32) uint32 { return head * 2654435769 >> 16 }
+
+// skip answers the first place at or after i where a pattern may begin; beyond len(b)-minLength if there is none.
+func (m *matcher) skip(b []byte, i int) int {
+	// Four places for each load: this loop is where the time goes.
+	for ; i+8 <= len(b); i += 4 {
+		v := binary.LittleEndian.Uint64(b[i:])
+		switch {
+		case m.may(uint32(v)):
+			return i
+		case m.may(uint32(v >> 8)):
+			return i + 1
+		case m.may(uint32(v >> 16)):
+			return i + 2
+		case m.may(uint32(v >> 24)):
+			return i + 3
+		}
+	}
+	for i+minLength <= len(b) && !m.may(binary.LittleEndian.Uint32(b[i:])) {
+		i++
+	}
+	return i
+}
 
 // next answers the first run of secret bytes at or after i; occurrences that overlap make one run.
 func (m *matcher) next(b []byte, i int) (start, end int, ok bool) {
-	for i+minLength <= len(b) && (!ok || i < end) {
-		h := binary.LittleEndian.Uint32(b[i:])
-		if s := slot(h); m.table[s>>6]&(1<<(s&63)) != 0 {
-			if n := m.length(h, b[i:]); n > 0 && !ok {
-				start, end, ok = i, i+n, true
-			} else if n > 0 {
-				end = max(end, i+n)
-			}
+	for i = m.skip(b, i); i+minLength <= len(b) && (!ok || i < end); i = m.skip(b, i+1) {
+		n := m.length(b[i:])
+		if n > 0 && !ok {
+			start, end, ok = i, i+n, true
+		} else if n > 0 {
+			end = max(end, i+n)
 		}
-		i++
 	}
 	return start, end, ok
 }
 
 // length answers the length of the longest pattern that b begins with.
-func (m *matcher) length(head uint32, b []byte) int {
-	for _, p := range m.patterns[head] {
+func (m *matcher) length(b []byte) int {
+	for _, p := range m.patterns[binary.LittleEndian.Uint32(b)] {
 		if len(p) <= len(b) && p == string(b[:len(p)]) {
 			return len(p)
 		}
@@ -84,7 +109,7 @@ func (m *matcher) begins(b []byte) bool {
 		return m.starts[string(b)]
 	}
 	h := binary.LittleEndian.Uint32(b)
-	if s := slot(h); m.table[s>>6]&(1<<(s&63)) == 0 {
+	if !m.may(h) {
 		return false
 	}
 	return slices.ContainsFunc(m.patterns[h], func(p string) bool {

@@ -14,20 +14,20 @@ const Mask = "[redacted]"
 // Value holds a secret. However it is printed or encoded it shows as Mask; Reveal is the only way to the text.
 // The zero Value holds the empty text.
 type Value struct {
-	// A pointer, since fmt prints what it points to in no case: not even when the Value sits in a field that is not
-	// exported, where fmt cannot call Format.
-	text *string
+	// A closure, since nothing that prints by reflection can look into one: fmt on a field that is not exported, where it
+	// cannot call Format, and the diff of a failing test.
+	reveal func() string
 }
 
 // NewValue wraps a secret.
-func NewValue(s string) Value { return Value{text: &s} }
+func NewValue(s string) Value { return Value{reveal: func() string { return s }} }
 
 // Reveal answers the secret itself.
 func (v Value) Reveal() string {
-	if v.text == nil {
+	if v.reveal == nil {
 		return ""
 	}
-	return *v.text
+	return v.reveal()
 }
 
 // Equal reports whether both hold the same text.
