@@ -1,0 +1,169 @@
+package process
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+)
+
+// What handoff tells its guardian: one byte, and the id of a group.
+const (
+	opStarted byte = 'S'
+	opEnded   byte = 'E'
+	opBye     byte = 'B' // the run is over in good order
+)
+
+const (
+	frameSize  = 5
+	guardFD    = 3               // read end of the pipe, in the guardian
+	guardGrace = 2 * time.Second // between SIGTERM and SIGKILL
+	guardKey   = "HANDOFF_GUARD" // marks a guardian in its environment
+)
+
+// guardian is the handle on the process that ends the run when handoff itself is killed. That it was killed it
+// learns from the end-of-file of a pipe whose only write end is handoff's.
+type guardian struct {
+	o    Options
+	r, w *os.File
+	conn syscall.RawConn
+	pid  int
+}
+
+// newGuardian opens the pipe: what is told before the guardian lives waits in there.
+func newGuardian(o Options) (*guardian, error) {
+	g := &guardian{o: o}
+	if len(o.Guard) == 0 {
+		g.pid = -1
+		return g, nil
+	}
+	var err error
+	if g.r, g.w, err = os.Pipe(); err != nil {
+		return nil, fmt.Errorf("open pipe to guardian: %w", err)
+	}
+	g.conn, err = g.w.SyscallConn()
+	return g, err
+}
+
+// start starts the guardian in a session of its own, so that neither a terminal nor a signal to a group reaches it.
+// It holds nothing of handoff's but the pipe and the files it was asked to keep.
+func (g *guardian) start(null *os.File) error {
+	files := append([]*os.File{null, null, null, g.r}, g.o.GuardFiles...)
+	argv := append(append(append([]string{}, g.o.Guard...), g.o.Cookie), g.o.GuardArgs...)
+	pid, _, err := syscall.StartProcess(argv[0], argv, &syscall.ProcAttr{
+		Env:   []string{guardKey + "=" + g.o.Cookie, "GOMAXPROCS=1"},
+		Files: descriptors(files),
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	runtime.KeepAlive(files)
+	_ = g.r.Close()
+	if err != nil {
+		g.pid = -1
+		return fmt.Errorf("start guardian %s: %w", argv[0], err)
+	}
+	g.pid = pid
+	return nil
+}
+
+// tell sends one message and never waits: a guardian that was stopped must not stop the run, and finds what it was
+// not told of by the cookie.
+func (g *guardian) tell(op byte, pid int) {
+	if g.conn == nil {
+		return
+	}
+	var b [frameSize]byte
+	b[0] = op
+	binary.LittleEndian.PutUint32(b[1:], uint32(pid))
+	_ = g.conn.Write(func(fd uintptr) bool {
+		_, _ = syscall.Write(int(fd), b[:])
+		return true
+	})
+}
+
+// release ends the guardian. Nothing is left for it to do, so that it need not be waited for to come up and read.
+func (g *guardian) release() {
+	if g.conn == nil {
+		return
+	}
+	g.tell(opBye, 0)
+	if g.pid > 0 {
+		_ = syscall.Kill(g.pid, syscall.SIGKILL)
+		_, _ = wait4(g.pid, nil)
+	}
+	_ = g.r.Close()
+	_ = g.w.Close()
+}
+
+// RunGuard is the whole life of the guardian, which the caller starts by Options.Guard; args is what follows that in
+// its argv. It returns when the run is over. If handoff died, all that it had started is gone by then; rest is
+// Options.GuardArgs.
+func RunGuard(args []string) (died bool, rest []string) {
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
+	debug.FreeOSMemory()
+	if len(args) == 0 {
+		return false, nil
+	}
+	groups, bye := listen(os.NewFile(guardFD, "run"))
+	if !bye {
+		endRun(args[0], groups)
+	}
+	return !bye, args[1:]
+}
+
+// listen follows the run and returns the groups that it has left, and whether it ended in good order.
+func listen(r io.Reader) (groups map[int]bool, bye bool) {
+	groups = map[int]bool{}
+	buf := make([]byte, 100*frameSize)
+	for kept := 0; ; {
+		n, err := r.Read(buf[kept:])
+		b := buf[:kept+n]
+		for ; len(b) >= frameSize; b = b[frameSize:] {
+			switch pid := int(binary.LittleEndian.Uint32(b[1:])); b[0] {
+			case opStarted:
+				groups[pid] = true
+			case opEnded:
+				delete(groups, pid)
+			case opBye:
+				return groups, true
+			}
+		}
+		kept = copy(buf, b)
+		if err != nil && !errors.Is(err, syscall.EINTR) {
+			return groups, false
+		}
+		time.Sleep(listenPause)
+	}
+}
+
+// listenPause lets a quick series of messages wake the guardian once.
+const listenPause = 5 * time.Millisecond
+
+// endRun ends what a killed handoff has left: SIGTERM, after guardGrace SIGKILL, until nothing is there.
+func endRun(cookie string, groups map[int]bool) {
+	begin := time.Now()
+	told := map[int]bool{}
+	for {
+		left := orphaned(cookie, groups)
+		took := time.Since(begin)
+		if len(left) == 0 || took > guardGrace+killWait {
+			return
+		}
+		for _, pid := range left {
+			switch {
+			case took >= guardGrace:
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			case !told[pid]:
+				_ = syscall.Kill(pid, syscall.SIGTERM)
+				_ = syscall.Kill(pid, syscall.SIGCONT)
+				told[pid] = true
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

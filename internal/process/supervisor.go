@@ -1,0 +1,342 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// errClosed is what Start answers after Close or KillAll.
+var errClosed = errors.New("supervisor is closed")
+
+// Options configure a Supervisor.
+type Options struct {
+	Cookie     string     // unique text of the run: HANDOFF_RUN in the environment of every process, by which leftovers are found
+	Guard      []string   // argv that starts the guardian, the path first; the caller's main passes its tail to RunGuard. nil: no guardian
+	GuardFiles []*os.File // kept open by the guardian until all processes are gone (a lock, for example)
+	GuardArgs  []string   // given back by RunGuard
+}
+
+// Supervisor starts the processes of one run and knows those that are left. It is safe for concurrent use.
+type Supervisor struct {
+	o     Options
+	life  sync.RWMutex // read: Start is under way; write: closing
+	ready bool
+	over  bool
+
+	null     *os.File
+	parent   chan func() // what the parent thread does, see runParent
+	stop     chan struct{}
+	routines sync.WaitGroup
+	guard    *guardian
+	guardErr error
+
+	mu        sync.Mutex // held from fork to registration, and while orphans are reaped
+	groups    map[int]*Process
+	adopting  bool // handoff was made to adopt orphans
+	unadopted bool // and yet some may have got away: Close of another Supervisor ended that, or the kernel refused
+}
+
+// Leftover is a process that outlived the command that started it.
+type Leftover struct {
+	Pid     int
+	Command string // name of the program, may be empty
+}
+
+// NewSupervisor returns a Supervisor that has set up nothing yet: the first Start does.
+func NewSupervisor(o Options) *Supervisor {
+	return &Supervisor{
+		o: o, parent: make(chan func()), stop: make(chan struct{}),
+		groups: map[int]*Process{},
+	}
+}
+
+// Start starts a process in its own group. The error is fs.ErrNotExist (errors.Is) for a program or folder that
+// does not exist. The caller closes the files of sp; their ends in the process are in blocking mode.
+func (s *Supervisor) Start(sp Spec) (*Process, error) {
+	if err := s.prepare(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", sp.Path, err)
+	}
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.over {
+		return nil, fmt.Errorf("start %s: %w", sp.Path, errClosed)
+	}
+	var p *Process
+	var err error
+	done := make(chan struct{})
+	s.parent <- func() {
+		p, err = s.start(sp)
+		close(done)
+		s.startGuardian()
+	}
+	<-done
+	if err != nil {
+		return nil, startError(sp, err)
+	}
+	return p, nil
+}
+
+// prepare sets up what the first Start needs.
+func (s *Supervisor) prepare() error {
+	s.life.RLock()
+	ready := s.ready || s.over
+	s.life.RUnlock()
+	if ready {
+		return nil
+	}
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.ready || s.over {
+		return nil
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	s.null = null
+	if s.guard, err = newGuardian(s.o); err != nil {
+		_ = null.Close()
+		return err
+	}
+	s.ready = true
+	s.routines.Go(s.runParent)
+	s.routines.Go(s.tick)
+	return nil
+}
+
+// runParent starts all processes on one thread that lives as long as they do. The death signal that they are given
+// is sent at the end of the *thread* that started them: the Go runtime ends a thread when a goroutine that is locked
+// to it returns, and such a goroutine may, at another time, use any thread that is not locked.
+//
+// The main thread is left alone: it adopts orphans, and must have no other children to confuse them with.
+func (s *Supervisor) runParent() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if onMainThread() {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.runParent()
+		}()
+		<-done
+		return
+	}
+	defer defaultSignals()()
+	for fn := range s.parent {
+		fn()
+	}
+}
+
+// start runs on the parent thread.
+func (s *Supervisor) start(sp Spec) (*Process, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, is := adoptOrphans()
+	s.unadopted = s.unadopted || !is || s.adopting && !was
+	s.adopting = true
+	floor := ownPeak()
+	pid, pidfd, err := s.fork(sp)
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{s: s, pid: pid, done: make(chan struct{}), floor: floor, sampled: Usage{Read: -1, Written: -1}}
+	s.groups[pid] = p
+	s.guard.tell(opStarted, pid)
+	go p.watch(pidfd)
+	return p, nil
+}
+
+// startGuardian runs on the parent thread too, after the first process, which need not wait for it.
+func (s *Supervisor) startGuardian() {
+	if s.guard.pid == 0 {
+		s.guardErr = s.guard.start(s.null)
+	}
+}
+
+// fork starts the process and returns its id, and a descriptor for it or -1.
+func (s *Supervisor) fork(sp Spec) (pid, pidfd int, err error) {
+	files := []*os.File{sp.Stdin, sp.Stdout, sp.Stderr}
+	for i, f := range files {
+		if f == nil {
+			files[i] = s.null
+		}
+	}
+	files = append(files, sp.Extra...)
+	pidfd = -1
+	pid, _, err = syscall.StartProcess(sp.Path, sp.Args, &syscall.ProcAttr{
+		Dir:   sp.Dir,
+		Env:   withCookie(sp.Env, s.o.Cookie),
+		Files: descriptors(files),
+		Sys:   childAttr(&pidfd),
+	})
+	runtime.KeepAlive(files)
+	return pid, pidfd, err
+}
+
+func descriptors(files []*os.File) []uintptr {
+	fds := make([]uintptr, len(files))
+	for i, f := range files {
+		fds[i] = f.Fd()
+	}
+	return fds
+}
+
+// cookieKey is the environment variable by which the processes of a run are known.
+const cookieKey = "HANDOFF_RUN"
+
+func withCookie(env []string, cookie string) []string {
+	out := make([]string, 0, len(env)+1)
+	for _, kv := range env {
+		if !strings.HasPrefix(kv, cookieKey+"=") {
+			out = append(out, kv)
+		}
+	}
+	return append(out, cookieKey+"="+cookie)
+}
+
+// startError says which of the two is missing: execve and chdir answer alike.
+func startError(sp Spec, err error) error {
+	if sp.Dir != "" {
+		if fi, serr := os.Stat(sp.Dir); serr != nil {
+			return fmt.Errorf("start %s: %w", sp.Path, serr)
+		} else if !fi.IsDir() {
+			return fmt.Errorf("start %s: %w", sp.Path, &fs.PathError{Op: "chdir", Path: sp.Dir, Err: syscall.ENOTDIR})
+		}
+	}
+	return fmt.Errorf("start %s: %w", sp.Path, err)
+}
+
+// forget takes a group without members off the list.
+func (s *Supervisor) forget(p *Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.groups[p.pid] == p {
+		delete(s.groups, p.pid)
+		s.guard.tell(opEnded, p.pid)
+	}
+}
+
+// processes returns those whose group is not known to be empty.
+func (s *Supervisor) processes() []*Process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.groups))
+}
+
+// Leftovers returns the live processes of the run that are neither a running Process nor in the group of one.
+func (s *Supervisor) Leftovers() []Leftover {
+	running := map[int]bool{}
+	for _, p := range s.processes() {
+		select {
+		case <-p.done:
+		default:
+			running[p.pid] = true
+		}
+	}
+	var left []Leftover
+	for _, m := range s.remains() {
+		if !running[m.pgrp] {
+			left = append(left, Leftover{Pid: m.pid, Command: m.comm})
+		}
+	}
+	return left
+}
+
+// KillAll sends SIGKILL to every process of the run, at once and without waiting. Nothing can be started any more.
+func (s *Supervisor) KillAll() {
+	s.life.Lock()
+	s.over = true
+	s.life.Unlock()
+	for _, p := range s.processes() {
+		p.Signal(syscall.SIGKILL)
+	}
+	for range 2 { // the second time for what they started meanwhile
+		for _, m := range s.remains() {
+			s.kill(m, syscall.SIGKILL)
+		}
+	}
+}
+
+// Close ends whatever is left of the run: SIGTERM, then SIGKILL after grace. It returns when nothing is left, or
+// with an error that names what could not be ended. Nothing can be started any more. It may be called again.
+func (s *Supervisor) Close(grace time.Duration) error {
+	s.life.Lock()
+	ready := s.ready
+	s.over, s.ready = true, false
+	s.life.Unlock()
+	if !ready {
+		return nil
+	}
+	err := s.sweep(grace)
+	close(s.stop)
+	close(s.parent)
+	s.routines.Wait()
+	s.guard.release()
+	s.disown()
+	return errors.Join(err, s.guardErr, s.null.Close())
+}
+
+// sweep ends all processes of the run.
+func (s *Supervisor) sweep(grace time.Duration) error {
+	begin := time.Now()
+	told := map[int]bool{}
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		left := s.remains()
+		for pid := range told {
+			s.reapOrphan(pid)
+		}
+		took := time.Since(begin)
+		if len(left) == 0 || took > grace+killWait {
+			return stuck(left)
+		}
+		for _, m := range left {
+			switch {
+			case took >= grace:
+				s.kill(m, syscall.SIGKILL)
+			case !told[m.pid]:
+				s.kill(m, syscall.SIGTERM)
+				s.kill(m, syscall.SIGCONT)
+			}
+			told[m.pid] = true
+		}
+		time.Sleep(pause)
+	}
+}
+
+// kill signals the group of m if it is one of ours, which is safe against reuse of its number, or else m itself.
+func (s *Supervisor) kill(m member, sig syscall.Signal) {
+	s.mu.Lock()
+	p := s.groups[m.pgrp]
+	s.mu.Unlock()
+	if p != nil {
+		p.Signal(sig)
+		return
+	}
+	_ = syscall.Kill(m.pid, sig)
+}
+
+// member is a live process of the run.
+type member struct {
+	pid, pgrp int
+	comm      string
+}
+
+func stuck(left []member) error {
+	if len(left) == 0 {
+		return nil
+	}
+	names := make([]string, len(left))
+	for i, m := range left {
+		names[i] = fmt.Sprintf("%s (pid %d)", m.comm, m.pid)
+	}
+	return fmt.Errorf("end leftover processes: still there after SIGKILL: %s", strings.Join(names, ", "))
+}
