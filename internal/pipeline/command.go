@@ -1,0 +1,205 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/process"
+)
+
+// A command is the process of a stage and what is read of its output.
+type command struct {
+	*stage
+	err  *lineReader
+	out  *lineReader // stdout that goes to no file; nil: none
+	from int64       // size of the stdout artifact before
+}
+
+func (st *stage) startCommand() (func() ending, error) {
+	c := &command{stage: st}
+	st.limit = &timeout{after: time.Duration(st.spec.Command.Timeout)}
+	sp, opened, err := c.prepare()
+	defer func() {
+		for _, f := range opened {
+			_ = f.Close()
+		}
+	}()
+	if err == nil {
+		st.proc, err = st.e.sup.Start(sp)
+		err = c.explain(err)
+	}
+	if err != nil {
+		c.abandon()
+		return nil, err
+	}
+	st.in.release()
+	st.event(Event{Kind: StageStarted})
+	c.err.start()
+	if c.out != nil {
+		c.out.start()
+	}
+	st.e.meter.addStage(st)
+	return c.wait, nil
+}
+
+// prepare prepares the start; opened are the files to close after it.
+func (c *command) prepare() (sp process.Spec, opened []*os.File, err error) {
+	cmd := c.spec.Command
+	env := c.e.environ(cmd)
+	sp = process.Spec{Env: env, Dir: c.e.dir, Stdin: c.stdin(), Stdout: c.to.f}
+	if sp.Path, err = lookPath(cmd.Shell, env); err != nil {
+		return sp, nil, err
+	}
+	text, err := cmd.Script, error(nil)
+	if cmd.Text != nil {
+		if text, err = cmd.Text(c.sc.lines); err != nil {
+			return sp, nil, err
+		}
+	}
+	var script *os.File
+	if sp.Args, script, err = arguments(cmd, text); err != nil {
+		return sp, nil, err
+	}
+	if script != nil {
+		sp.Extra, opened = []*os.File{script}, append(opened, script)
+	}
+	if c.err, sp.Stderr, err = c.e.readLines(); err != nil {
+		return sp, opened, err
+	}
+	opened = append(opened, sp.Stderr)
+	c.listen(c.err, c.log)
+	if c.to.f == nil {
+		if c.out, sp.Stdout, err = c.e.readLines(); err != nil {
+			return sp, opened, err
+		}
+		opened = append(opened, sp.Stdout)
+		c.listen(c.out, nil)
+	}
+	if c.to.file != "" {
+		c.from = sizeOf(c.to.f)
+	}
+	return sp, opened, nil
+}
+
+// listen says what happens to the lines of r: they are told, and written to log.
+func (c *command) listen(r *lineReader, log *stderrLog) {
+	name := c.spec.Name
+	var lines []byte
+	r.line = func(text string) {
+		c.event(Event{Kind: Output, Text: text})
+		if log != nil {
+			lines = append(append(append(append(lines, name...), ": "...), text...), '\n')
+		}
+	}
+	r.flush = func() {
+		log.write(lines)
+		lines = lines[:0]
+	}
+}
+
+func (c *command) abandon() {
+	for _, r := range []*lineReader{c.err, c.out} {
+		if r != nil {
+			_ = r.r.Close()
+		}
+	}
+}
+
+// explain says which of the two is missing when the kernel says only that something is.
+func (c *command) explain(err error) error {
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, serr := os.Stat(c.e.dir); errors.Is(serr, fs.ErrNotExist) {
+		return fmt.Errorf("working folder %q: %w", c.e.dir, fs.ErrNotExist)
+	}
+	return fmt.Errorf("shell %q: %w", c.spec.Command.Shell, fs.ErrNotExist)
+}
+
+// wait waits for the end of the process, or stops its whole group when the context of the stage ends.
+func (c *command) wait() ending {
+	ctx, cancel := withTimeout(c.ctx, c.limit)
+	defer cancel()
+	killed := make(chan struct{})
+	unhook := context.AfterFunc(ctx, func() {
+		defer close(killed)
+		c.kill(context.Cause(ctx))
+	})
+	exit := c.proc.Wait()
+	end := c.judge(ctx, exit)
+	if !unhook() {
+		<-killed // members of the group may still read or write: the stage has not ended before they are gone
+	}
+	c.e.meter.removeStage(c.stage)
+	c.err.finish()
+	if c.out != nil {
+		c.out.finish()
+	}
+	if !end.ok() {
+		end.Tail = c.err.last()
+	}
+	end.Elapsed = time.Since(c.began)
+	c.stats = c.finalStats(exit.Usage)
+	return end
+}
+
+func (c *command) kill(cause error) {
+	if cause == error(c.limit) {
+		c.failing()
+	}
+	if isTimeout(cause) {
+		c.proc.Interrupt(graceOf(c.t))
+		return
+	}
+	c.proc.Stop(graceOf(c.t))
+}
+
+// judge says how the process ended. One that was asked to end did not succeed, whatever its exit code says:
+// a target that exits with 0 on SIGTERM has not seen its whole input.
+func (c *command) judge(ctx context.Context, x process.Exit) ending {
+	if ctx.Err() == nil && !x.Success() && !c.lostReader(x) && c.to.piped && gone(c.to.f) {
+		sleep(ctx, settleTime)
+	}
+	if ctx.Err() != nil {
+		return c.asked(context.Cause(ctx), x)
+	}
+	end := ending{Result: ofExit(x)}
+	switch {
+	case end.ok():
+	case c.lostReader(x):
+		end.Outcome, end.broken = Success, true
+		end.Reason = "its reader needed no more"
+	default:
+		c.failing()
+		if !c.t.Drain {
+			c.proc.Stop(graceOf(c.t)) // what it left in its group works on a stream that is no more
+		}
+	}
+	return end
+}
+
+// asked is the end of a process that was asked to end.
+func (c *command) asked(cause error, x process.Exit) ending {
+	end := ending{Result: byCause(cause)}
+	end.Code = exitCode(x)
+	if x.Signal != 0 {
+		end.Signal = signalName(x.Signal)
+	}
+	return end
+}
+
+func (c *command) finalStats(u process.Usage) Stats {
+	s := unknown()
+	s.BytesIn, s.BytesOut, s.CPU, s.PeakMemory = u.Read, u.Written, u.CPU, u.PeakMemory
+	if c.to.file != "" {
+		if to := sizeOf(c.to.f); to >= c.from {
+			s.BytesOut = to - c.from
+			s.RecordsOut = c.e.countRecords(c.to.file, c.from, to)
+		}
+	}
+	return s
+}

@@ -1,0 +1,182 @@
+// Package pipeline runs a plan: it starts the stages as process groups, joins them by kernel pipes, decides how
+// everything ended and tells it as Events. It must not know who listens, print, read the environment, or resolve
+// anything: a plan has nothing left to resolve.
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/process"
+)
+
+// defaultGrace is the time between SIGTERM and SIGKILL where the plan names none.
+const defaultGrace = 10 * time.Second
+
+// Options says how a plan is run.
+type Options struct {
+	Artifacts  string              // folder for the logs of the tasks; it exists
+	Emit       func(Event)         // called serially; may be nil
+	Mask       func(string) string // applied to every line of stderr before it goes anywhere; nil: none
+	Stdin      *os.File            // of commands and of the first stage of pipelines outside of a foreach; nil: /dev/null
+	Supervisor process.Options
+	Environ    []string      // base environment; that of a command goes on top
+	Progress   time.Duration // between Progress events; 0: none
+}
+
+// Engine runs one plan, once.
+type Engine struct {
+	o       Options
+	sup     *process.Supervisor
+	dir     string // working folder of every command
+	limit   *timeout
+	root    *os.Root // the artifacts
+	null    *os.File
+	names   *registry
+	readers readers
+	meter   meter
+
+	emitting sync.Mutex
+
+	mu   sync.Mutex
+	held []*os.File // write ends of pipes that something escaped may still read: it must not see end-of-file
+	envs map[*plan.Command][]string
+}
+
+// New returns an engine for one run. Nothing is started or opened before Run.
+func New(o Options) *Engine {
+	return &Engine{o: o, sup: process.NewSupervisor(o.Supervisor), names: newRegistry(), envs: map[*plan.Command][]string{}}
+}
+
+// Run runs p on a new Engine.
+func Run(ctx context.Context, p *plan.Plan, o Options) (Result, error) {
+	return New(o).Run(ctx, p)
+}
+
+// Run runs p to its end and leaves no process behind. A failed task is told by the Result; the error is for a run
+// that could not be run at all. The cause with which ctx is cancelled decides the outcome: see Interrupt.
+func (e *Engine) Run(ctx context.Context, p *plan.Plan) (Result, error) {
+	start := time.Now()
+	if err := e.open(); err != nil {
+		return Result{}, err
+	}
+	e.dir = p.Dir
+	e.names.reserve(p.Tasks)
+	e.limit = &timeout{after: time.Duration(p.Timeout)}
+	ctx, cancel := withTimeout(ctx, e.limit)
+	defer cancel()
+	e.emit(Event{Kind: RunStarted})
+	e.meter.start(e, e.o.Progress)
+	end := e.runTasks(ctx, p.Tasks, scope{in: &input{f: e.o.Stdin}})
+	e.meter.stop()
+	e.close(grace(p.Tasks))
+	res := e.runResult(ctx, end)
+	res.Elapsed = time.Since(start)
+	e.emit(Event{Kind: RunEnded, Result: &res})
+	return res, nil
+}
+
+// KillAll sends SIGKILL to everything that the run has started, at once. Run then ends soon; it may be called at any time.
+func (e *Engine) KillAll() { e.sup.KillAll() }
+
+func (e *Engine) open() error {
+	root, err := os.OpenRoot(e.o.Artifacts)
+	if err != nil {
+		return fmt.Errorf("open artifacts folder: %w", err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		_ = root.Close()
+		return fmt.Errorf("open null device: %w", err)
+	}
+	e.root, e.null = root, null
+	return nil
+}
+
+// close ends what the tasks left behind. Held write ends go last: whoever read from them is gone by then.
+func (e *Engine) close(grace time.Duration) {
+	for _, l := range e.sup.Leftovers() {
+		e.warn(scope{}, fmt.Sprintf("process %d (%s) was left behind by the run and is stopped", l.Pid, l.Command))
+	}
+	if err := e.sup.Close(grace); err != nil {
+		e.warn(scope{}, err.Error())
+	}
+	e.readers.close()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, f := range e.held {
+		_ = f.Close()
+	}
+	e.held = nil
+	_ = e.null.Close()
+	_ = e.root.Close()
+}
+
+// hold keeps f open until the end of the run.
+func (e *Engine) hold(f *os.File) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.held = append(e.held, f)
+}
+
+func (e *Engine) emit(ev Event) { e.emitIf(nil, ev) }
+
+func (e *Engine) emitIf(cond func() bool, ev Event) {
+	if e.o.Emit == nil {
+		return
+	}
+	e.emitting.Lock()
+	defer e.emitting.Unlock()
+	if cond != nil && !cond() {
+		return
+	}
+	ev.Time = time.Now()
+	e.o.Emit(ev)
+}
+
+func (e *Engine) warn(sc scope, text string) {
+	e.emit(Event{Kind: Warning, Task: sc.path, Lines: sc.lines, Text: text})
+}
+
+func (e *Engine) mask(s string) string {
+	if e.o.Mask == nil {
+		return s
+	}
+	return e.o.Mask(s)
+}
+
+// runResult turns the end of the top-level tasks into that of the run: only the run's own limit makes it timed out.
+func (e *Engine) runResult(ctx context.Context, end ending) Result {
+	res := end.Result
+	switch cause := context.Cause(ctx); {
+	case end.ok():
+		res.Outcome = Success
+	case cause == error(e.limit):
+		res.Outcome, res.Reason = TimedOut, cause.Error()
+	case isInterrupt(cause):
+		res.Outcome, res.Reason = Interrupted, cause.Error()
+	default:
+		res.Outcome = Failed
+	}
+	return res
+}
+
+// grace is the longest that a task gives its processes to end.
+func grace(tasks []plan.Task) time.Duration {
+	var longest time.Duration
+	for i := range tasks {
+		longest = max(longest, graceOf(&tasks[i]), grace(tasks[i].Tasks))
+	}
+	return longest
+}
+
+func graceOf(t *plan.Task) time.Duration {
+	if t.KillAfter > 0 {
+		return time.Duration(t.KillAfter)
+	}
+	return defaultGrace
+}

@@ -1,0 +1,242 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/plan"
+)
+
+// A foreach is the stage that runs tasks for each line of its input. It starts a body as soon as its line has come.
+type foreach struct {
+	*stage
+	f      *plan.Foreach
+	out    *os.File // takes the stdout of the bodies, in the order of the lines; nil: artifacts
+	direct bool     // the bodies get out itself; else each writes to a spool that is copied when its turn comes
+	leaves []string
+	cancel context.CancelCauseFunc // stops all bodies
+	slots  chan struct{}
+	bodies sync.WaitGroup
+	turn   chan struct{} // closed when the last body so far has piped on its output
+	piped  atomic.Int64  // bytes copied to out
+
+	mu     sync.Mutex
+	lines  Lines
+	first  *ending // of the first body that failed
+	broken bool
+}
+
+func newForeach(st *stage) *foreach {
+	f := &foreach{stage: st, f: st.spec.Foreach, out: st.to.f, leaves: leaves(st.spec.Foreach.Tasks)}
+	f.slots = make(chan struct{}, max(f.f.Concurrency, 1))
+	f.turn = make(chan struct{})
+	close(f.turn)
+	// Copying to a pipe changes its mode for every process that has it: a child must not have it as well.
+	f.direct = f.out != nil && cap(f.slots) == 1 && !copies(f.f.Tasks)
+	return f
+}
+
+// copies reports whether handoff itself may write what these tasks pipe on.
+func copies(tasks []plan.Task) bool {
+	for i := range tasks {
+		if tasks[i].Retries.Max > 0 || copies(tasks[i].Tasks) {
+			return true
+		}
+		for _, s := range tasks[i].Pipeline {
+			if s.Foreach != nil && (s.Foreach.Concurrency > 1 || copies(s.Foreach.Tasks)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (f *foreach) run() ending {
+	defer f.in.release()
+	ctx, cancel := context.WithCancelCause(f.ctx)
+	defer cancel(nil)
+	f.cancel = cancel
+	rd, err := newRecords(f.in)
+	if err != nil {
+		return failure("could not read its input: %v", err)
+	}
+	unhook := context.AfterFunc(ctx, rd.interrupt)
+	err = f.loop(ctx, rd)
+	if ctx.Err() != nil {
+		rd.close() // the stage before gets its SIGPIPE while the bodies are still ending
+		f.in.release()
+	}
+	f.bodies.Wait()
+	unhook()
+	rd.close()
+	return f.finish(rd, err)
+}
+
+// loop starts the bodies; its error is of the input.
+func (f *foreach) loop(ctx context.Context, rd *records) error {
+	for n := int64(1); ; n++ {
+		raw, err := rd.next()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil && err != io.EOF {
+			f.stopOn(fmt.Sprintf("line %d", n))
+			return err
+		}
+		last := err == io.EOF
+		if last && (len(raw) == 0 || f.in.cut()) { // a cut line is not data
+			return nil
+		}
+		if !f.dispatch(ctx, n, trim(raw)) || last {
+			return nil
+		}
+	}
+}
+
+// stopOn stops all bodies because of something that happened at the named place.
+func (f *foreach) stopOn(place string) {
+	f.cancel(&terminated{why: fmt.Sprintf("terminated because stage %q failed at %s", f.spec.Name, place)})
+}
+
+// dispatch starts the body of a line as soon as there is room for it; false: ctx ended before.
+func (f *foreach) dispatch(ctx context.Context, n int64, line string) bool {
+	if line == "" {
+		f.count(func(l *Lines) { l.Blank++ })
+		return true
+	}
+	select {
+	case f.slots <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	f.count(func(l *Lines) { l.Total++ })
+	sc := f.sc.bodyOf(line, f.index, n)
+	sc.suffix = f.e.names.claim(sc.key, f.leaves, suffixFor(f.sc.suffix, line, f.leaves))
+	before, after := f.turn, make(chan struct{})
+	f.turn = after
+	body := func() {
+		defer func() { close(after); <-f.slots }()
+		f.took(n, line, f.body(ctx, line, sc, before))
+	}
+	if cap(f.slots) == 1 {
+		body()
+	} else {
+		f.bodies.Go(body)
+	}
+	return true
+}
+
+func (f *foreach) count(change func(*Lines)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(&f.lines)
+}
+
+// body runs the tasks for one line and pipes on their output when before is closed.
+func (f *foreach) body(ctx context.Context, line string, sc scope, before <-chan struct{}) ending {
+	if strings.ContainsRune(line, 0) {
+		return failure("the line contains a NUL byte")
+	}
+	if f.out == nil || f.direct {
+		sc.out = f.out
+		return f.e.runTasks(ctx, f.f.Tasks, sc)
+	}
+	s, err := f.e.newSpool()
+	if err != nil {
+		return failure("%v", err)
+	}
+	defer s.close()
+	sc.out = s.w
+	end := f.e.runTasks(ctx, f.f.Tasks, sc)
+	<-before
+	if ctx.Err() != nil {
+		return end
+	}
+	return f.deliver(ctx, s, end)
+}
+
+func (f *foreach) deliver(ctx context.Context, s *spool, end ending) ending {
+	done := s.deliver(ctx, f.out, end)
+	f.piped.Add(s.sent)
+	return done
+}
+
+// took counts the end of a body, and ends the loop where that is asked for.
+func (f *foreach) took(n int64, line string, end ending) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case end.broken:
+		f.broken = true
+		f.cancel(&terminated{why: fmt.Sprintf("terminated because nobody reads the output of stage %q any more", f.spec.Name)})
+	case end.ok():
+		f.lines.Succeeded++
+	case end.failed() && f.ctx.Err() == nil:
+		f.lines.Failed++
+		f.fail(n, line, end)
+	}
+}
+
+func (f *foreach) fail(n int64, line string, end ending) {
+	if f.first == nil {
+		end.Reason = fmt.Sprintf("line %d (%s): %s", n, f.e.mask(strconv.Quote(short(line))), end.Reason)
+		f.first = &end
+	}
+	if f.t.KillLoopOnFail {
+		f.failing()
+		f.stopOn(fmt.Sprintf("line %d", n))
+	}
+}
+
+// finish says how the loop ended.
+func (f *foreach) finish(rd *records, err error) ending {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end := ending{Result: Result{Outcome: Success}}
+	switch cause := f.stopped(); {
+	case cause != nil && f.first == nil:
+		end = ending{Result: byCause(cause)}
+	case err != nil:
+		end = failure("could not read line %d: %v", f.lines.Total+f.lines.Blank+1, err)
+	case f.first != nil:
+		end = f.failedLines()
+	case f.broken:
+		end.broken = true
+	}
+	lines := f.lines
+	end.Lines, end.Elapsed = &lines, time.Since(f.began)
+	f.stats = Stats{BytesIn: rd.n, BytesOut: -1, Exact: true, RecordsOut: -1}
+	if f.out != nil && !f.direct {
+		f.stats.BytesOut = f.piped.Load()
+	}
+	return end
+}
+
+func (f *foreach) failedLines() ending {
+	one := *f.first
+	end := ending{Result: Result{Outcome: Failed, Code: max(one.Code, 1), Signal: one.Signal, Tail: one.Tail}}
+	end.Reason = "failed at " + one.Reason
+	if f.lines.Failed > 1 {
+		end.Reason = fmt.Sprintf("failed for %d of %d lines, the first: %s", f.lines.Failed, f.lines.Total, one.Reason)
+	}
+	return end
+}
+
+// short cuts a line for a message.
+func short(line string) string {
+	const most = 80
+	if len(line) <= most {
+		return line
+	}
+	return line[:most] + "..."
+}

@@ -1,0 +1,143 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/pipe"
+	"github.com/handoff-run/handoff/internal/plan"
+)
+
+// A fork is the last stage of a pipeline that gives every one of its branches a full copy of its input.
+type fork struct {
+	*stage
+	cancel   context.CancelCauseFunc // stops all branches
+	branches []*branch
+	all      sync.WaitGroup
+
+	mu    sync.Mutex
+	first *ending // of the first branch that failed
+	name  string  // of that branch
+}
+
+type branch struct {
+	task plan.Task
+	link *link
+}
+
+func newFork(st *stage) *fork { return &fork{stage: st} }
+
+func (f *fork) run() ending {
+	defer f.in.release()
+	ctx, cancel := context.WithCancelCause(f.ctx)
+	defer cancel(nil)
+	f.cancel = cancel
+	err := f.start(ctx)
+	var n int64
+	if err == nil {
+		n, err = f.feed(ctx)
+	}
+	if err != nil {
+		f.cancel(&terminated{why: fmt.Sprintf("terminated because stage %q failed", f.spec.Name)})
+	}
+	f.in.release() // where all branches have gone, the stage before gets its SIGPIPE
+	f.all.Wait()
+	for _, b := range f.branches {
+		f.e.meter.removeLink(b.link)
+		b.link.drop(f.e)
+	}
+	f.stats = Stats{BytesIn: n, BytesOut: -1, Exact: true, RecordsOut: -1}
+	return f.finish(err)
+}
+
+// start starts the branches that are active.
+func (f *fork) start(ctx context.Context) error {
+	for i := range f.spec.Fork {
+		t := &f.spec.Fork[i]
+		if t.Skip {
+			f.e.skip(t, f.sc, "inactive")
+			continue
+		}
+		l, err := newLink()
+		if err != nil {
+			return err
+		}
+		f.e.meter.addLink(l)
+		b := &branch{task: *t, link: l}
+		f.branches = append(f.branches, b)
+		if b.task.Retries.Max > 0 {
+			f.e.warn(f.sc, fmt.Sprintf("branch %q is not tried again: its input cannot be read twice", t.Name))
+			b.task.Retries = plan.Retries{}
+		}
+		f.all.Go(func() { f.branch(ctx, b) })
+	}
+	return nil
+}
+
+func (f *fork) branch(ctx context.Context, b *branch) {
+	sc := f.sc
+	sc.in, sc.out = b.link.input(), nil
+	end := f.e.runTask(ctx, &b.task, sc)
+	sc.in.release() // where no stage took it
+	if end.ok() || b.task.AllowFailure || !end.failed() || f.ctx.Err() != nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.first != nil {
+		return
+	}
+	f.first, f.name = &end, b.task.Name
+	if f.t.KillDownstreamOnFail && b.task.KillDownstreamOnFail {
+		f.failing()
+		f.cancel(&terminated{why: fmt.Sprintf("terminated because branch %q failed", b.task.Name)})
+	}
+}
+
+// feed copies the input to all branches. It shows them end-of-file only when it has met that itself: the stage
+// before has then ended with success (or its failure is to be drained).
+func (f *fork) feed(ctx context.Context) (int64, error) {
+	outs := make([]*os.File, len(f.branches))
+	for i, b := range f.branches {
+		outs[i] = b.link.w
+	}
+	if f.in.file() == nil {
+		f.show()
+		return 0, nil
+	}
+	n, err := pipe.Tee(ctx, f.in.file(), outs)
+	if ctx.Err() != nil {
+		return n, nil
+	}
+	if err == nil {
+		f.show()
+	}
+	return n, err
+}
+
+func (f *fork) show() {
+	for _, b := range f.branches {
+		b.link.partial.Store(f.in.cut())
+		b.link.finish()
+	}
+}
+
+func (f *fork) finish(err error) ending {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end := ending{Result: Result{Outcome: Success}}
+	switch cause := f.stopped(); {
+	case cause != nil && f.first == nil:
+		end = ending{Result: byCause(cause)}
+	case f.first != nil:
+		end = ending{Result: Result{Outcome: Failed, Code: max(f.first.Code, 1), Signal: f.first.Signal, Tail: f.first.Tail}}
+		end.Reason = fmt.Sprintf("failed in branch %q: %s", f.name, f.first.Reason)
+	case err != nil:
+		end = failure("could not copy its input: %v", err)
+	}
+	end.Elapsed = time.Since(f.began)
+	return end
+}

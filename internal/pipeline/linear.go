@@ -1,0 +1,237 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/pipe"
+	"github.com/handoff-run/handoff/internal/plan"
+)
+
+// leftoverAfter is how long a stage may wait for the end of a stream whose producer has ended before a warning.
+const leftoverAfter = 5 * time.Second
+
+// A linear is a pipeline at work. The goroutine of run owns its state; stages report by notices.
+//
+// A stage is live, then done (its processes are gone), then settled (its outcome is known). The last two differ
+// for a stage that lost its reader: whether that is a success depends on how the reader ends.
+type linear struct {
+	*work
+	specs  []plan.Stage
+	base   int // index of the first stage
+	stages []*stage
+	links  []*link // links[i] joins stages i and i+1
+	news   chan notice
+	live   int
+	first  *stage // first to fail
+
+	// aborted: something failed or ctx ended. From here on no link may pass on end-of-file, also not when a
+	// producer ends with success: it may have ended early because it was told to (rule 3).
+	aborted bool
+	timers  []*time.Timer
+}
+
+// notice is what a stage reports: that it is about to fail while its processes are still being stopped, or its end.
+type notice struct {
+	st      *stage
+	failing bool
+	end     ending
+}
+
+func (w *work) newLinear(specs []plan.Stage, base int) *linear {
+	return &linear{work: w, specs: specs, base: base, news: make(chan notice, 2*len(specs))}
+}
+
+func (p *linear) run(ctx context.Context) ending {
+	p.start(ctx)
+	done := ctx.Done()
+	for p.live > 0 {
+		select {
+		case n := <-p.news:
+			p.take(n)
+		case <-done: // the stages have contexts below ctx and stop by themselves
+			p.aborted, done = true, nil
+		}
+	}
+	return p.finish(ctx)
+}
+
+// start starts the stages from first to last, and none behind one that could not be started.
+func (p *linear) start(ctx context.Context) {
+	in := p.sc.in
+	for i := range p.specs {
+		st := p.newStage(ctx, i, in)
+		p.stages = append(p.stages, st)
+		var err error
+		if i < len(p.specs)-1 {
+			err = p.join(st)
+		}
+		var wait func() ending
+		if err == nil {
+			wait, err = st.start()
+		}
+		p.live++
+		if err != nil {
+			in.release()
+			p.take(notice{st: st, end: st.refused(err)})
+			return
+		}
+		if st.next != nil {
+			in = st.next.input()
+		}
+		go func() { p.news <- notice{st: st, end: wait()} }()
+	}
+}
+
+func (p *linear) newStage(ctx context.Context, i int, in *input) *stage {
+	st := &stage{work: p.work, spec: &p.specs[i], index: p.base + i, in: in, to: p.out, news: p.news, began: time.Now()}
+	st.ctx, st.cancel = context.WithCancelCause(ctx)
+	if i > 0 {
+		st.prev = p.links[i-1]
+	}
+	return st
+}
+
+// join makes the pipe behind st.
+func (p *linear) join(st *stage) error {
+	l, err := newLink()
+	if err != nil {
+		return err
+	}
+	p.links = append(p.links, l)
+	p.e.meter.addLink(l)
+	st.next, st.to = l, output{f: l.w, piped: true}
+	return nil
+}
+
+func (p *linear) take(n notice) {
+	st := n.st
+	if n.failing {
+		p.fail(st)
+		return
+	}
+	st.end, st.done = n.end, true
+	p.live--
+	switch {
+	case st.end.broken:
+	case st.end.Outcome == Success:
+		p.pass(st, false)
+	case st.end.Outcome == Failed:
+		p.fail(st)
+	}
+	if st.failed && p.t.Drain {
+		p.pass(st, true)
+	}
+	p.settle()
+}
+
+// pass shows end-of-file to the stage after st, unless the pipeline is being stopped.
+func (p *linear) pass(st *stage, partial bool) {
+	if p.aborted || st.next == nil {
+		return
+	}
+	if !partial {
+		p.watchLeftovers(st)
+	}
+	st.next.partial.Store(partial)
+	st.next.finish()
+}
+
+// fail stops all other stages: those behind st before they could take its partial stream for a complete one, and
+// those before it because nobody needs their output. All at once, since no link shows end-of-file any more.
+func (p *linear) fail(st *stage) {
+	st.failed = true
+	if p.first != nil {
+		return
+	}
+	p.first = st
+	if p.t.Drain {
+		return
+	}
+	p.aborted = true
+	why := &terminated{why: fmt.Sprintf("terminated because stage %q failed", st.spec.Name)}
+	for i := len(p.stages) - 1; i >= 0; i-- {
+		if p.stages[i] != st {
+			p.stages[i].cancel(why)
+		}
+	}
+}
+
+// settle gives every stage that is done its outcome, as soon as that of the stage behind it is known.
+func (p *linear) settle() {
+	for i := len(p.stages) - 1; i >= 0; i-- {
+		st := p.stages[i]
+		if !st.done || st.settled || st.end.broken && !p.judge(i) {
+			continue
+		}
+		st.settled = true
+		st.tellEnd()
+	}
+}
+
+// judge decides about a stage that lost its reader (rule 1); false: not yet.
+func (p *linear) judge(i int) bool {
+	st := p.stages[i]
+	if i == len(p.stages)-1 {
+		return true // its reader is behind this task: see ending.broken
+	}
+	reader := p.stages[i+1]
+	switch {
+	case !reader.settled:
+		return false
+	case reader.end.ok():
+		st.end.Outcome = Success
+	default:
+		st.end.Outcome = Terminated
+		st.end.Reason = fmt.Sprintf("lost its reader: stage %q did not succeed", reader.spec.Name)
+	}
+	return true
+}
+
+// finish closes the pipes and tells the end of the whole.
+func (p *linear) finish(ctx context.Context) ending {
+	for _, t := range p.timers {
+		t.Stop()
+	}
+	for _, l := range p.links {
+		p.e.meter.removeLink(l)
+		l.drop(p.e)
+	}
+	allOK := true
+	for _, st := range p.stages {
+		st.cancel(nil)
+		allOK = allOK && st.end.ok()
+	}
+	last := p.stages[len(p.stages)-1]
+	switch {
+	case p.first != nil:
+		return ending{Result: ofStage(p.first.spec.Name, p.first.end.Result)}
+	case !allOK && ctx.Err() != nil:
+		return ending{Result: byCause(context.Cause(ctx))}
+	case !allOK:
+		return failure("a stage ended in an unknown way")
+	}
+	return ending{Result: Result{Outcome: Success}, broken: last.end.broken}
+}
+
+// watchLeftovers warns when the stage after st waits long for the end of a stream whose stage has ended:
+// a process that st left behind holds the pipe open. That is how a shell behaves, and hard to find.
+func (p *linear) watchLeftovers(st *stage) {
+	id, ok := inode(st.next.w)
+	if !ok {
+		return
+	}
+	p.timers = append(p.timers, time.AfterFunc(leftoverAfter, func() {
+		for _, l := range p.e.sup.Leftovers() {
+			if holds(l.Pid, id) {
+				st.event(Event{Kind: Warning, Text: fmt.Sprintf(
+					"stage %q has ended, but process %d (%s) that it left behind keeps its output open; the next stage waits for it",
+					st.spec.Name, l.Pid, l.Command)})
+			}
+		}
+	}))
+}
+
+func gone(w *os.File) bool { return w != nil && pipe.ReaderGone(w) }

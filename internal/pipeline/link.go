@@ -1,0 +1,76 @@
+package pipeline
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"github.com/handoff-run/handoff/internal/pipe"
+)
+
+// A link is the pipe between two stages. Its write end stays open in handoff: as long as it does, the stage after
+// cannot see end-of-file, whatever happened to the stage before. Its read end must never stay open in handoff:
+// the stage before would get no SIGPIPE when the stage after has gone.
+type link struct {
+	r, w    *os.File
+	partial atomic.Bool // set before end-of-file is passed on after a failure
+	closed  atomic.Bool
+
+	samples, empty, full atomic.Int64
+}
+
+func newLink() (*link, error) {
+	r, w, err := pipe.New()
+	if err != nil {
+		return nil, fmt.Errorf("create pipe: %w", err)
+	}
+	return &link{r: r, w: w}, nil
+}
+
+func (l *link) input() *input { return &input{f: l.r, owned: true, partial: &l.partial} }
+
+// finish lets the stage after see end-of-file.
+func (l *link) finish() {
+	if l != nil && !l.closed.Swap(true) {
+		_ = l.w.Close()
+	}
+}
+
+// drop closes the write end without showing end-of-file to anyone: where a process is left that could read it
+// (one that left its group), the end stays open until the run has ended that process too.
+func (l *link) drop(e *Engine) {
+	_ = l.r.Close()
+	if l.closed.Swap(true) {
+		return
+	}
+	if pipe.ReaderGone(l.w) {
+		_ = l.w.Close()
+		return
+	}
+	e.hold(l.w)
+}
+
+// sample looks once at how full the pipe is.
+func (l *link) sample() {
+	if l.closed.Load() {
+		return
+	}
+	used, size, err := pipe.Level(l.w)
+	if err != nil {
+		return
+	}
+	l.samples.Add(1)
+	switch {
+	case used == 0:
+		l.empty.Add(1)
+	case used >= size-size/16:
+		l.full.Add(1)
+	}
+}
+
+func share(part, whole *atomic.Int64) float64 {
+	if n := whole.Load(); n > 0 {
+		return float64(part.Load()) / float64(n)
+	}
+	return 0
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package pipeline
+
+import "os"
+
+func anonymousFile() (*os.File, error) { return unlinkedFile() }

@@ -1,0 +1,119 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/process"
+)
+
+// settleTime is how long a failing stage whose reader has gone waits before it reports: the reader is probably the
+// cause (a tap fails on EPIPE when its target crashed) and should be named as the first to fail.
+const settleTime = 25 * time.Millisecond
+
+// A stage is one element of a running pipeline.
+type stage struct {
+	*work
+	spec   *plan.Stage
+	index  int
+	in     *input
+	to     output
+	prev   *link // the pipe before it; nil: none
+	next   *link // the pipe behind it; nil: none
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	limit  *timeout
+	news   chan<- notice
+	began  time.Time
+
+	warned sync.Once
+	proc   *process.Process // nil: performed by handoff itself
+	stats  Stats            // final once done
+
+	// Owned by the goroutine of the pipeline.
+	end                   ending
+	done, settled, failed bool
+}
+
+// start starts the stage; the function that it returns waits for its end.
+func (st *stage) start() (func() ending, error) {
+	st.stats = unknown()
+	switch {
+	case st.spec.Command != nil:
+		return st.startCommand()
+	case st.spec.Foreach != nil:
+		st.event(Event{Kind: StageStarted})
+		return newForeach(st).run, nil
+	case st.spec.Fork != nil:
+		st.event(Event{Kind: StageStarted})
+		return newFork(st).run, nil
+	}
+	return nil, errors.New("the stage is empty")
+}
+
+// refused is the end of a stage that could not be started.
+func (st *stage) refused(err error) ending {
+	st.event(Event{Kind: StageStarted})
+	end := failure("could not start: %v", err)
+	end.Code = 126
+	if errors.Is(err, fs.ErrNotExist) {
+		end.Code = 127
+	}
+	return end
+}
+
+// failing reports a failure while the processes of the stage are still being stopped.
+func (st *stage) failing() {
+	st.warned.Do(func() { st.news <- notice{st: st, failing: true} })
+}
+
+// stopped answers why the stage was asked to end, nil if it was not.
+func (st *stage) stopped() error {
+	if st.ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(st.ctx)
+}
+
+func (st *stage) event(ev Event) { st.eventIf(nil, ev) }
+
+// eventIf tells ev unless cond, asked at the moment of telling, says no: nothing is told of a stage after its end.
+func (st *stage) eventIf(cond func() bool, ev Event) {
+	ev.Task, ev.Lines, ev.Stage, ev.Index, ev.Try = st.sc.path, st.sc.lines, st.spec.Name, st.index, st.try
+	if st.proc != nil {
+		ev.Pid = st.proc.Pid()
+	}
+	st.e.emitIf(cond, ev)
+}
+
+func (st *stage) tellEnd() {
+	res, stats := st.end.Result, st.blocked(st.stats)
+	st.event(Event{Kind: StageEnded, Result: &res, Stats: &stats})
+}
+
+// liveStats is what can be told of a stage at work.
+func (st *stage) liveStats() Stats {
+	s := unknown()
+	if st.proc != nil {
+		u := st.proc.Usage()
+		s.CPU, s.PeakMemory, s.BytesIn, s.BytesOut = u.CPU, u.PeakMemory, u.Read, u.Written
+	}
+	return st.blocked(s)
+}
+
+// lostReader tells a stage that had nobody left to write to from one that broke (rule 1). A process that ends this
+// way while its output is still being read has cut its stream short: a failure.
+func (st *stage) lostReader(x process.Exit) bool {
+	if x.Signal != syscall.SIGPIPE && x.Code != 128+int(syscall.SIGPIPE) {
+		return false
+	}
+	return st.to.piped && gone(st.to.f)
+}
+
+func (st *stage) stdin() *os.File { return st.in.file() }
