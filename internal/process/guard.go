@@ -33,7 +33,7 @@ type guardian struct {
 	o    Options
 	r, w *os.File
 	conn syscall.RawConn
-	pid  int
+	pid  int // 0: not started yet; -1: there is none
 }
 
 // newGuardian opens the pipe: what is told before the guardian lives waits in there.
@@ -53,10 +53,11 @@ func newGuardian(o Options) (*guardian, error) {
 
 // start starts the guardian in a session of its own, so that neither a terminal nor a signal to a group reaches it.
 // It holds nothing of handoff's but the pipe and the files it was asked to keep.
-func (g *guardian) start(null *os.File) error {
+// It returns its process id, or -1.
+func (g *guardian) start(null *os.File) (pid int, err error) {
 	files := append([]*os.File{null, null, null, g.r}, g.o.GuardFiles...)
 	argv := append(append(append([]string{}, g.o.Guard...), g.o.Cookie), g.o.GuardArgs...)
-	pid, _, err := syscall.StartProcess(argv[0], argv, &syscall.ProcAttr{
+	pid, _, err = syscall.StartProcess(argv[0], argv, &syscall.ProcAttr{
 		Env:   []string{guardKey + "=" + g.o.Cookie, "GOMAXPROCS=1"},
 		Files: descriptors(files),
 		Sys:   &syscall.SysProcAttr{Setsid: true},
@@ -64,11 +65,9 @@ func (g *guardian) start(null *os.File) error {
 	runtime.KeepAlive(files)
 	_ = g.r.Close()
 	if err != nil {
-		g.pid = -1
-		return fmt.Errorf("start guardian %s: %w", argv[0], err)
+		return -1, fmt.Errorf("start guardian %s: %w", argv[0], err)
 	}
-	g.pid = pid
-	return nil
+	return pid, nil
 }
 
 // tell sends one message and never waits: a guardian that was stopped must not stop the run, and finds what it was

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
@@ -26,18 +27,21 @@ func TestMain(m *testing.M) {
 
 func helper(mode string, args []string) int {
 	switch mode {
-	case "exit":
-		code, _ := strconv.Atoi(args[0])
-		return code
 	case "ignore-term":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
 		fmt.Println("ready")
 		time.Sleep(time.Minute)
-	case "emit":
-		n, _ := strconv.Atoi(args[0])
-		_, _ = os.Stdout.WriteString(strings.Repeat("x", n))
-	case "drain":
-		_, _ = io.Copy(io.Discard, os.Stdin)
+	case "leave-group":
+		cmd := exec.Command("sleep", "60")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			return 96
+		}
+		fmt.Println(cmd.Process.Pid)
+	case "start":
+		return startAndExit(args)
+	case "supervise":
+		return superviseUntilKilled(args)
 	case "guard":
 		died, rest := RunGuard(args)
 		if died && len(rest) > 0 {
@@ -48,6 +52,22 @@ func helper(mode string, args []string) int {
 		return 99
 	}
 	return 0
+}
+
+// startAndExit runs a command under a Supervisor and passes its output on.
+func startAndExit(argv []string) int {
+	s := NewSupervisor(Options{Cookie: "start-and-exit"})
+	p, err := s.Start(Spec{Path: argv[0], Args: argv, Stdout: os.Stdout, Stderr: os.Stderr})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 98
+	}
+	code := p.Wait().Code
+	if err := s.Close(0); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 97
+	}
+	return code
 }
 
 // self returns the argv of a helper.

@@ -2,11 +2,19 @@ package process
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestExit(t *testing.T) {
@@ -67,5 +75,223 @@ func TestStopKillsWhatIgnoresTerm(t *testing.T) {
 	}
 	if err := syscall.Kill(-p.Pid(), 0); err != syscall.ESRCH {
 		t.Errorf("kill group = %v; want ESRCH", err)
+	}
+}
+
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	const second = time.Second
+	tests := []struct {
+		name   string
+		script string // prints one line when it is ready
+		end    func(*Process)
+		want   Exit
+		tree   bool // the line is the id of a child that must end too
+	}{
+		{"Stop: SIGTERM is enough", "echo ready; exec sleep 60", func(p *Process) { p.Stop(60 * second) },
+			Exit{Signal: syscall.SIGTERM}, false},
+		{"Stop: the shell goes at once, its child ignores SIGTERM", "(trap '' TERM; sleep 60) & sleep 0.2; echo $!; wait",
+			func(p *Process) { p.Stop(second / 4) }, Exit{Signal: syscall.SIGTERM}, true},
+		{"Stop: a clean-up is awaited", "trap 'sleep 0.1; exit 7' TERM; echo ready; while :; do sleep 0.01; done",
+			func(p *Process) { p.Stop(60 * second) }, Exit{Code: 7}, false},
+		{"Stop: a stopped process", "echo ready; kill -STOP $$; sleep 60", func(p *Process) { p.Stop(60 * second) },
+			Exit{Signal: syscall.SIGTERM}, false},
+		{"Stop: grandchildren", "sh -c 'sleep 60 & echo $!; wait'; exit 1", func(p *Process) { p.Stop(60 * second) },
+			Exit{Signal: syscall.SIGTERM}, true},
+		{"Stop: no grace", "trap '' TERM; sleep 60 & echo $!; wait", func(p *Process) { p.Stop(0) },
+			Exit{Signal: syscall.SIGKILL}, true},
+		{"Stop: the leader has ended already", "sleep 60 & echo $!", func(p *Process) { p.Wait(); p.Stop(60 * second) },
+			Exit{}, true},
+		{"Interrupt: SIGINT is enough", "trap 'exit 9' INT; echo ready; while :; do sleep 0.01; done",
+			func(p *Process) { p.Interrupt(60 * second) }, Exit{Code: 9}, false},
+		{"Interrupt: SIGTERM follows", "trap '' INT; echo ready; exec sleep 60",
+			func(p *Process) { p.Interrupt(second / 5) }, Exit{Signal: syscall.SIGTERM}, false},
+		{"Interrupt: SIGKILL follows", "trap '' INT TERM; echo ready; sleep 60; sleep 60",
+			func(p *Process) { p.Interrupt(second / 5) }, Exit{Signal: syscall.SIGKILL}, false},
+		{"Signal goes to the group", "trap 'exit 5' USR1; sleep 60 & echo $!; wait",
+			func(p *Process) { p.Signal(syscall.SIGUSR1) }, Exit{Code: 5}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p, out := sh(t, newTestSupervisor(t), tt.script)
+			first := line(t, out)
+			begin := time.Now()
+			tt.end(p)
+			if took := time.Since(begin); took > 30*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if got := p.Wait(); got.Code != tt.want.Code || got.Signal != tt.want.Signal {
+				t.Errorf("exit = %d, %v; want %d, %v", got.Code, got.Signal, tt.want.Code, tt.want.Signal)
+			}
+			if tt.tree {
+				pid, err := strconv.Atoi(first)
+				if err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "the child has ended", func() bool { return !running(pid) })
+			}
+			p.Stop(0)
+			p.Signal(syscall.SIGKILL) // to nobody
+		})
+	}
+}
+
+func TestStopConcurrently(t *testing.T) {
+	t.Parallel()
+	p, out := sh(t, newTestSupervisor(t), "trap '' TERM; sleep 60 & echo $!; wait")
+	pid := pidOf(t, out)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { p.Stop(50 * time.Millisecond) })
+		wg.Go(func() { p.Interrupt(50 * time.Millisecond) })
+		wg.Go(func() { p.Signal(syscall.SIGTERM); p.Usage() })
+		wg.Go(func() { p.Wait() })
+	}
+	wg.Wait()
+	if running(pid) {
+		t.Error("a member of the group is still there")
+	}
+}
+
+func TestSpec(t *testing.T) {
+	t.Parallel()
+	s := newTestSupervisor(t)
+	dir := t.TempDir()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p, err := s.Start(Spec{
+		Path: "/bin/sh", Dir: dir, Extra: []*os.File{w},
+		Args: []string{"named", "-c", `echo "$0|$X|$HANDOFF_RUN|$(pwd -P)|$(wc -c)" >&3; echo lost; echo lost >&2`},
+		Env:  []string{"PATH=" + os.Getenv("PATH"), "X=a b", "HANDOFF_RUN=of another run"},
+	})
+	_ = w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := p.Wait(); !e.Success() {
+		t.Errorf("exit = %+v", e)
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "named|a b|" + s.o.Cookie + "|" + real + "|0\n"
+	if d := cmp.Diff(want, string(got)); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestStartAfterEnd(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*Supervisor){
+		"Close":   func(s *Supervisor) { _ = s.Close(0) },
+		"KillAll": func(s *Supervisor) { s.KillAll() },
+	} {
+		for _, used := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, used %v", name, used), func(t *testing.T) {
+				t.Parallel()
+				s := newTestSupervisor(t)
+				if used {
+					p, _ := sh(t, s, "exit 0")
+					p.Wait()
+				}
+				end(s)
+				_, err := s.Start(Spec{Path: "/bin/sh", Args: []string{"sh", "-c", "exit 0"}})
+				if !errors.Is(err, errClosed) {
+					t.Errorf("error = %v; want %v", err, errClosed)
+				}
+			})
+		}
+	}
+}
+
+func TestCloseEndsWhatRuns(t *testing.T) {
+	t.Parallel()
+	s := newTestSupervisor(t)
+	p, out := sh(t, s, "trap '' TERM; sleep 60 & echo $!; wait")
+	pid := pidOf(t, out)
+	if err := s.Close(50 * time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if e := p.Wait(); e.Signal != syscall.SIGKILL {
+		t.Errorf("signal = %v; want SIGKILL", e.Signal)
+	}
+	if running(pid) {
+		t.Error("the child is still there")
+	}
+}
+
+func TestKillAll(t *testing.T) {
+	t.Parallel()
+	s := newTestSupervisor(t)
+	p, out := sh(t, s, "trap '' TERM INT; sleep 60 & echo $!; wait")
+	pid := pidOf(t, out)
+	s.KillAll()
+	if e := p.Wait(); e.Signal != syscall.SIGKILL {
+		t.Errorf("signal = %v; want SIGKILL", e.Signal)
+	}
+	eventually(t, "the child has ended", func() bool { return !running(pid) })
+}
+
+func TestStartAndCloseConcurrently(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		s := NewSupervisor(Options{Cookie: t.Name(), Guard: self(t, "guard")})
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for {
+					p, err := s.Start(Spec{Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 60 & wait"}, Env: os.Environ()})
+					if err != nil {
+						if !errors.Is(err, errClosed) {
+							t.Error(err)
+						}
+						return
+					}
+					wg.Go(func() { p.Wait() })
+					wg.Go(func() { p.Stop(time.Millisecond) })
+				}
+			})
+		}
+		time.Sleep(20 * time.Millisecond)
+		wg.Go(func() { _ = s.Leftovers() })
+		if err := s.Close(time.Millisecond); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+	}
+}
+
+func TestInheritedIgnoredSignals(t *testing.T) {
+	t.Parallel()
+	// A shell that ignores signals, as nohup and background jobs of a script do, starts handoff.
+	tests := []struct{ name, ignored, sent, want string }{
+		{"SIGINT ends a stage of a background job", "INT QUIT", "INT", "died\n"},
+		{"SIGPIPE ends a stage under a service manager", "PIPE", "PIPE", "died\n"},
+		{"SIGTERM ends a stage", "TERM", "TERM", "died\n"},
+		{"SIGHUP does not end a stage under nohup", "HUP", "HUP", "lives\ndied\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			stage := "sh -c 'kill -" + tt.sent + " $$; echo lives'; echo died"
+			script := "trap '' " + tt.ignored + `; exec "$@"`
+			argv := append([]string{"-c", script, "sh"}, self(t, "start", "/bin/sh", "-c", stage)...)
+			out, err := exec.CommandContext(t.Context(), "/bin/sh", argv...).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.want, string(out)); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }

@@ -157,9 +157,13 @@ func (s *Supervisor) start(sp Spec) (*Process, error) {
 
 // startGuardian runs on the parent thread too, after the first process, which need not wait for it.
 func (s *Supervisor) startGuardian() {
-	if s.guard.pid == 0 {
-		s.guardErr = s.guard.start(s.null)
+	if s.guard.pid != 0 {
+		return
 	}
+	pid, err := s.guard.start(s.null)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.guard.pid, s.guardErr = pid, err
 }
 
 // fork starts the process and returns its id, and a descriptor for it or -1.

@@ -1,0 +1,205 @@
+package process
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// superviseUntilKilled is handoff in the tests of the guardian: it starts scripts and waits to be killed.
+func superviseUntilKilled(args []string) int {
+	exe, err := os.Executable()
+	if err != nil {
+		return 96
+	}
+	lock, err := os.Open(args[1])
+	if err != nil {
+		return 95
+	}
+	s := NewSupervisor(Options{
+		Cookie: args[0], Guard: []string{exe, helperArg, "guard"},
+		GuardArgs: args[2:3], GuardFiles: []*os.File{lock},
+	})
+	for _, script := range args[3:] {
+		_, err := s.Start(Spec{
+			Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: os.Environ(),
+			Stdout: os.Stdout, Stderr: os.Stderr,
+		})
+		if err != nil {
+			return 94
+		}
+	}
+	time.Sleep(time.Minute)
+	return 0
+}
+
+func TestGuardianEndsTheRunOfAKilledHandoff(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	record, lockFile := filepath.Join(dir, "record"), filepath.Join(dir, "lock")
+	lock, err := os.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	scripts := []string{
+		"echo $$; sleep 60 & echo $!; wait",
+		"trap '' TERM INT HUP; (trap '' TERM; echo $$; while :; do sleep 1; done) & echo $!; wait",
+	}
+	wantPids := 4
+	if daemons != "" {
+		scripts = append(scripts, daemons)
+		wantPids++
+	}
+	argv := self(t, append([]string{"supervise", t.Name() + strconv.Itoa(os.Getpid()), lockFile, record}, scripts...)...)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for range wantPids {
+		pids = append(pids, pidOf(t, out))
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, out); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Wait()
+	eventually(t, "all processes have ended", func() bool { return !slices.ContainsFunc(pids, running) })
+	eventually(t, "the guardian has told its caller", func() bool {
+		b, _ := os.ReadFile(record)
+		return string(b) == "died"
+	})
+}
+
+func TestGuardianEndsWithClose(t *testing.T) {
+	t.Parallel()
+	s := newTestSupervisor(t)
+	p, _ := sh(t, s, "exit 0")
+	p.Wait()
+	var guard int
+	eventually(t, "the guardian has started", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		guard = s.guard.pid
+		return guard != 0
+	})
+	if guard < 0 {
+		t.Fatal("no guardian")
+	}
+	begin := time.Now()
+	if err := s.Close(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if running(guard) {
+		t.Error("the guardian is still there")
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("Close took %v", took)
+	}
+}
+
+func TestGuardianMissing(t *testing.T) {
+	t.Parallel()
+	s := NewSupervisor(Options{Cookie: t.Name(), Guard: []string{filepath.Join(t.TempDir(), "none")}})
+	p, err := s.Start(Spec{Path: "/bin/sh", Args: []string{"sh", "-c", "exit 4"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := p.Wait(); e.Code != 4 {
+		t.Errorf("code = %d; want 4", e.Code)
+	}
+	if err := s.Close(0); err == nil {
+		t.Error("Close does not tell that there was no guardian")
+	}
+}
+
+func TestTellDoesNotWait(t *testing.T) {
+	t.Parallel()
+	g, err := newGuardian(Options{Guard: []string{"none"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.release()
+	for i := range 50_000 { // more than the pipe holds, and nobody reads
+		g.tell(opStarted, i)
+	}
+}
+
+func TestListen(t *testing.T) {
+	t.Parallel()
+	type message struct {
+		op  byte
+		pid int
+	}
+	tests := []struct {
+		name     string
+		messages []message
+		want     map[int]bool
+		bye      bool
+	}{
+		{"nothing", nil, map[int]bool{}, false},
+		{"started", []message{{opStarted, 70000}, {opStarted, 2}}, map[int]bool{70000: true, 2: true}, false},
+		{"ended", []message{{opStarted, 1}, {opStarted, 2}, {opEnded, 1}}, map[int]bool{2: true}, false},
+		{"number used again", []message{{opStarted, 1}, {opEnded, 1}, {opStarted, 1}}, map[int]bool{1: true}, false},
+		{"bye", []message{{opStarted, 1}, {opBye, 0}, {opStarted, 2}}, map[int]bool{1: true}, true},
+	}
+	for _, tt := range tests {
+		for name, wrap := range map[string]func(io.Reader) io.Reader{
+			"whole": func(r io.Reader) io.Reader { return r }, "byte by byte": iotest.OneByteReader, "halves": iotest.HalfReader,
+		} {
+			t.Run(tt.name+", "+name, func(t *testing.T) {
+				t.Parallel()
+				g, err := newGuardian(Options{Guard: []string{"none"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, m := range tt.messages {
+					g.tell(m.op, m.pid)
+				}
+				_ = g.w.Close()
+				defer g.r.Close()
+				got, bye := listen(wrap(g.r))
+				if d := cmp.Diff(tt.want, got); d != "" || bye != tt.bye {
+					t.Errorf("bye = %v, want %v; groups: %s", bye, tt.bye, d)
+				}
+			})
+		}
+	}
+}
+
+func TestGuardianIgnoresSignals(t *testing.T) {
+	t.Parallel()
+	s := newTestSupervisor(t)
+	p, out := sh(t, s, "echo ready; exec sleep 60")
+	line(t, out)
+	time.Sleep(100 * time.Millisecond) // the guardian comes up
+	s.mu.Lock()
+	guard := s.guard.pid
+	s.mu.Unlock()
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
+		if err := syscall.Kill(guard, sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(20 * time.Millisecond)
+	if !running(guard) {
+		t.Error("the guardian died")
+	}
+	p.Stop(time.Minute)
+}
