@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// FileName is the name of the record in the artifacts folder of a run.
+const FileName = "run.json"
+
+// write replaces the record at path as a whole: a reader sees the old one or the new one.
+func write(path string, run *Run) error {
+	text, err := json.MarshalIndent(run, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode run record: %w", err)
+	}
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+	if err := os.WriteFile(tmp, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write run record: %w", err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("write run record: %w", err)
+	}
+	return nil
+}
+
+// Read answers the record at path; the error is fs.ErrNotExist when there is none.
+func Read(path string) (Run, error) {
+	var run Run
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return run, fmt.Errorf("read run record: %w", err)
+	}
+	if err := json.Unmarshal(text, &run); err != nil {
+		return run, fmt.Errorf("read run record %s: %w", path, err)
+	}
+	return run, nil
+}
+
+// MarkDied finishes the record of a run whose handoff is gone. It answers the record and whether it had to:
+// a finished record, or none, is left alone. The caller knows (by the lock of the workspace) that nobody
+// writes it any more.
+func MarkDied(path string, now time.Time) (Run, bool, error) {
+	run, err := Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return run, false, nil
+	}
+	if err != nil || run.Outcome != Running {
+		return run, false, err
+	}
+	run.Outcome, run.ExitCode, run.End = Died, 137, now.UTC()
+	run.Reason = fmt.Sprintf("handoff (pid %d) was killed or lost its machine; the last sign of life was at %s",
+		run.Pid, run.Updated.Format(time.RFC3339))
+	markTasks(run.Tasks)
+	return run, true, write(path, &run)
+}
+
+func markTasks(tasks []*Task) {
+	for _, t := range tasks {
+		if t.Outcome == Running {
+			t.Outcome = Died
+		}
+		for _, s := range t.Stages {
+			if s.Outcome == Running {
+				s.Outcome = Died
+			}
+		}
+		markTasks(t.Tasks)
+	}
+}

@@ -1,0 +1,152 @@
+package ledger
+
+import (
+	"strings"
+
+	"github.com/handoff-run/handoff/internal/pipeline"
+)
+
+// task answers the record of the task at path, made on demand with those above it.
+func (r *Recorder) task(path []string) *Task {
+	key := strings.Join(path, "\x00")
+	if t := r.tasks[key]; t != nil {
+		return t
+	}
+	t := &Task{Name: path[len(path)-1], Outcome: Running}
+	r.tasks[key] = t
+	if len(path) == 1 {
+		r.run.Tasks = append(r.run.Tasks, t)
+		return t
+	}
+	parent := r.task(path[:len(path)-1])
+	parent.Tasks = append(parent.Tasks, t)
+	return t
+}
+
+// inBody says that an event is of one line of a foreach: those are counted, not kept, since there may be
+// hundreds of thousands.
+func inBody(e pipeline.Event) bool { return len(e.Lines) > 0 }
+
+func (r *Recorder) taskStarted(e pipeline.Event) {
+	if inBody(e) || len(e.Task) == 0 {
+		return
+	}
+	t := r.task(e.Task)
+	t.Tries = max(e.Try, 1)
+	t.Outcome, t.Reason, t.Failed, t.Tail, t.Stages = Running, "", "", nil, nil
+	if t.Start.IsZero() {
+		t.Start = e.Time.UTC()
+	}
+}
+
+func (r *Recorder) taskEnded(e pipeline.Event) {
+	if len(e.Task) == 0 {
+		return
+	}
+	if inBody(e) {
+		r.bodyEnded(e)
+		return
+	}
+	t := r.task(e.Task)
+	if e.Kind == pipeline.TaskSkipped {
+		t.Outcome, t.Reason = string(pipeline.Skipped), r.mask(e.Text)
+		return
+	}
+	t.End = e.Time.UTC()
+	t.Slowest = bottleneck(t.Stages)
+	if e.Result == nil {
+		return
+	}
+	t.Outcome, t.Reason, t.Failed = string(e.Result.Outcome), r.mask(e.Result.Reason), e.Result.Stage
+	t.Tail = r.maskAll(e.Result.Tail)
+}
+
+// bodyEnded keeps a failed line with the task that holds the loop.
+func (r *Recorder) bodyEnded(e pipeline.Event) {
+	if e.Result == nil || e.Result.Outcome == pipeline.Success || e.Result.Outcome == pipeline.Terminated {
+		return
+	}
+	depth := max(len(e.Task)-len(e.Lines), 1)
+	t := r.task(e.Task[:depth])
+	if len(t.Failures) >= maxFailures {
+		return
+	}
+	t.Failures = append(t.Failures, Failure{
+		Lines: r.maskAll(e.Lines), Task: e.Task[len(e.Task)-1], Stage: e.Result.Stage,
+		Reason: r.mask(e.Result.Reason), Tail: r.maskAll(e.Result.Tail),
+	})
+}
+
+func (r *Recorder) stage(e pipeline.Event) {
+	if inBody(e) || len(e.Task) == 0 {
+		return
+	}
+	t := r.task(e.Task)
+	s := find(t, e)
+	if e.Kind == pipeline.StageStarted {
+		s.Start, s.Pid, s.Outcome = e.Time.UTC(), e.Pid, Running
+		return
+	}
+	s.End = e.Time.UTC()
+	if e.Result != nil {
+		s.Outcome, s.ExitCode, s.Signal = string(e.Result.Outcome), e.Result.Code, e.Result.Signal
+		s.Reason = r.mask(e.Result.Reason)
+		if l := e.Result.Lines; l != nil {
+			t.Lines = &Lines{Total: l.Total, Succeeded: l.Succeeded, Failed: l.Failed, Blank: l.Blank}
+		}
+	}
+	if e.Stats != nil {
+		s.take(e.Stats)
+	}
+}
+
+func (s *Stage) take(st *pipeline.Stats) {
+	s.BytesIn, s.BytesOut, s.RecordsOut = known(st.BytesIn), known(st.BytesOut), known(st.RecordsOut)
+	s.BytesExact = st.Exact
+	s.CPUSeconds, s.PeakMemory = st.CPU.Seconds(), st.PeakMemory
+	s.BlockedIn, s.BlockedOut = st.BlockedIn, st.BlockedOut
+}
+
+func known(n int64) *int64 {
+	if n < 0 {
+		return nil
+	}
+	return &n
+}
+
+func find(t *Task, e pipeline.Event) *Stage {
+	for _, s := range t.Stages {
+		if s.Name == e.Stage {
+			return s
+		}
+	}
+	s := &Stage{Name: e.Stage, ExitCode: -1}
+	t.Stages = append(t.Stages, s)
+	return s
+}
+
+// bottleneck names the stage of a pipeline that waited least for its neighbours; none when no one waited.
+func bottleneck(stages []*Stage) string {
+	if len(stages) < 2 {
+		return ""
+	}
+	best, waited := stages[0], 0.0
+	for _, s := range stages {
+		waited = max(waited, s.BlockedIn+s.BlockedOut)
+		if s.BlockedIn+s.BlockedOut < best.BlockedIn+best.BlockedOut {
+			best = s
+		}
+	}
+	if waited < 0.1 {
+		return ""
+	}
+	return best.Name
+}
+
+func (r *Recorder) maskAll(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = r.mask(l)
+	}
+	return out
+}

@@ -1,0 +1,91 @@
+// Package ledger keeps the record of a run: what ran, how it ended and why, as one JSON document that is
+// written while the run goes on and finished at its end. It knows files and events; it starts nothing.
+package ledger
+
+import "time"
+
+// SchemaVersion is the version of the document; it rises when a field changes its meaning.
+const SchemaVersion = 1
+
+// Outcomes of a run that no engine can answer; the others are those of package pipeline.
+const (
+	Running = "running"
+	Died    = "died" // handoff vanished (SIGKILL, out of memory, power) before it could finish the record
+)
+
+// Run is the record of one run. Times are UTC.
+type Run struct {
+	SchemaVersion int       `json:"schema_version"`
+	ID            string    `json:"id"` // sorts by start time
+	Project       string    `json:"project"`
+	ResourceGroup string    `json:"resource_group,omitempty"`
+	Task          string    `json:"task,omitempty"` // deploy.task
+	EnvStage      string    `json:"env_stage"`
+	Trigger       string    `json:"trigger"`           // manual, schedule, retry, backfill
+	Release       string    `json:"release,omitempty"` // hash of project.yml and files/
+	Version       string    `json:"handoff_version"`
+	Host          string    `json:"host"`
+	Pid           int       `json:"pid"`
+	Start         time.Time `json:"start"`
+	End           time.Time `json:"end,omitzero"`
+	Updated       time.Time `json:"updated"` // last write: a running record that is not updated any more is of a run that died
+	Outcome       string    `json:"outcome"` // running, success, failed, timed_out, interrupted, died
+	Reason        string    `json:"reason,omitempty"`
+	ExitCode      int       `json:"exit_code"` // of handoff; -1 while it runs
+	Warnings      []string  `json:"warnings,omitempty"`
+	Tasks         []*Task   `json:"tasks"`
+}
+
+// Task is what became of one task, over all its tries.
+type Task struct {
+	Name     string    `json:"name"`
+	Start    time.Time `json:"start,omitzero"`
+	End      time.Time `json:"end,omitzero"`
+	Outcome  string    `json:"outcome"` // running, success, failed, timed_out, interrupted, terminated, skipped
+	Reason   string    `json:"reason,omitempty"`
+	Failed   string    `json:"failed_stage,omitempty"` // first failing stage
+	Tail     []string  `json:"stderr_tail,omitempty"`  // last lines of its stderr
+	Tries    int       `json:"tries,omitempty"`
+	Slowest  string    `json:"bottleneck,omitempty"` // the stage that the others waited for
+	Stages   []*Stage  `json:"stages,omitempty"`
+	Tasks    []*Task   `json:"tasks,omitempty"`    // children, and the branches of a fork
+	Lines    *Lines    `json:"lines,omitempty"`    // of its foreach
+	Failures []Failure `json:"failures,omitempty"` // failed lines of its foreach, the first 100
+}
+
+// Stage is what became of one command, foreach or fork.
+type Stage struct {
+	Name       string    `json:"name"`
+	Start      time.Time `json:"start,omitzero"`
+	End        time.Time `json:"end,omitzero"`
+	Outcome    string    `json:"outcome"`
+	ExitCode   int       `json:"exit_code"`
+	Signal     string    `json:"signal,omitempty"`
+	Reason     string    `json:"reason,omitempty"`
+	Pid        int       `json:"pid,omitempty"`
+	BytesIn    *int64    `json:"bytes_in,omitempty"`
+	BytesOut   *int64    `json:"bytes_out,omitempty"`
+	BytesExact bool      `json:"bytes_exact"` // false: all that its processes read and wrote, files included
+	RecordsOut *int64    `json:"records_out,omitempty"`
+	CPUSeconds float64   `json:"cpu_seconds"`
+	PeakMemory int64     `json:"peak_memory"` // bytes
+	BlockedIn  float64   `json:"blocked_in"`  // share of its time with an empty pipe before it
+	BlockedOut float64   `json:"blocked_out"` // share of its time with a full pipe behind it
+}
+
+// Lines counts the lines of a foreach.
+type Lines struct {
+	Total     int64 `json:"total"`
+	Succeeded int64 `json:"succeeded"`
+	Failed    int64 `json:"failed"`
+	Blank     int64 `json:"blank"`
+}
+
+// Failure is a line of a foreach whose body failed.
+type Failure struct {
+	Lines  []string `json:"lines"` // of the enclosing loops, outermost first
+	Task   string   `json:"task"`
+	Stage  string   `json:"stage,omitempty"`
+	Reason string   `json:"reason"`
+	Tail   []string `json:"stderr_tail,omitempty"`
+}
