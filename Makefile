@@ -71,8 +71,8 @@ cover: ## Test coverage: a line for each package, coverage.html for a look
 	@go tool cover -func=.cache/cover.out | tail -1
 
 .PHONY: docs
-docs: build ## Write the generated pages of docs/reference again
-	test/docs.sh
+docs: ## Write the generated pages of docs/reference again
+	go test ./internal/cli ./internal/project -run Reference -update
 
 .PHONY: fresh
 fresh: ## Prove `make demo` and `make test` on a fresh Debian (needs root and debootstrap)
