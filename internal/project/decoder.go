@@ -11,7 +11,7 @@ import (
 
 const (
 	maxDiagnostics = 100 // of a kind; more help nobody
-	maxSeconds     = 1e9 // about 31 years
+	maxNumber      = 1e9 // of any number; about 31 years of seconds
 	templateHint   = "a template needs quotes around it"
 )
 
@@ -21,9 +21,12 @@ type decoder struct {
 	strict   bool
 	errors   Errors
 	warnings []Diagnostic
-	leaves   []leaf // tasks that write artifacts, so far
-	loops    int    // how many foreach surround what is read now
-	branch   bool   // what is read now is the task list of a fork
+
+	moreErrors, moreWarnings int // that were not kept
+
+	leaves []leaf // tasks that write artifacts, so far
+	loops  int    // how many foreach surround what is read now
+	branch bool   // what is read now is the task list of a fork
 }
 
 // wantsStrict looks ahead at the version.
@@ -47,16 +50,20 @@ func (d *decoder) diagnostic(v value, message, hint string) Diagnostic {
 
 // fail reports an error.
 func (d *decoder) fail(v value, message, hint string) {
-	if len(d.errors) < maxDiagnostics {
-		d.errors = append(d.errors, d.diagnostic(v, message, hint))
+	if len(d.errors) == maxDiagnostics {
+		d.moreErrors++
+		return
 	}
+	d.errors = append(d.errors, d.diagnostic(v, message, hint))
 }
 
 // warn reports what runs all the same.
 func (d *decoder) warn(v value, message, hint string) {
-	if len(d.warnings) < maxDiagnostics {
-		d.warnings = append(d.warnings, d.diagnostic(v, message, hint))
+	if len(d.warnings) == maxDiagnostics {
+		d.moreWarnings++
+		return
 	}
+	d.warnings = append(d.warnings, d.diagnostic(v, message, hint))
 }
 
 // legacy reports what 0.4.x let pass: a warning for its projects, an error from version 1 on.
@@ -94,14 +101,25 @@ func (d *decoder) object(v value, of *shape, into any) {
 		}
 		k.field.set(d, into, e.what)
 	}
-	for _, k := range of.keys {
-		if k.required && !m.has(k.name) {
-			d.fail(m.place(k.name), fmt.Sprintf("%q is missing", k.name), "")
-		}
+	for i := range of.keys {
+		d.presence(m, &of.keys[i])
 	}
 	m.oneOf = of.oneOf
 	if of.check != nil {
 		of.check(d, into, m)
+	}
+}
+
+// presence reports a key that is missing or blank where it must not be.
+func (d *decoder) presence(m *mapping, k *key) {
+	e, _ := m.get(k.name)
+	switch {
+	case k.required && !m.has(k.name):
+		d.fail(m.place(k.name), fmt.Sprintf("%q is missing", k.name), "")
+	case k.wanted && !m.has(k.name):
+		d.legacy(m.place(k.name), fmt.Sprintf("%q is missing", k.name), "")
+	case k.filled && e.isBlank():
+		d.fail(m.place(k.name), fmt.Sprintf("%q is empty", k.name), "")
 	}
 }
 
@@ -110,13 +128,11 @@ func (d *decoder) unknown(of *shape, into any, e entry) {
 	if of.extra != nil && of.extra(d, into, e) {
 		return
 	}
-	hint := ""
-	if s := Suggest(e.key, of.names()); s != "" {
+	hint := of.elsewhere[e.key]
+	if s := Suggest(e.key, of.names()); s != "" && hint == "" {
 		hint = fmt.Sprintf("did you mean %q?", s)
-	} else if at := of.elsewhere[e.key]; at != "" {
-		hint = at
 	}
-	d.legacy(e.at, fmt.Sprintf("unknown key %q", e.key), hint)
+	d.legacy(e.at, "unknown key "+quote(e.key), hint)
 }
 
 // items answers the elements of a list; null is an empty one, and empty elements are reported and left out.
@@ -176,7 +192,7 @@ func (d *decoder) taggedScalar(v value) (any, bool) {
 	got := resolve(v.node.Value)
 	ok := true
 	switch v.node.Tag {
-	case "!!str", "!", "!!timestamp":
+	case "!!str", "!!timestamp":
 		return v.node.Value, true
 	case "!!null":
 		return nil, true
@@ -194,7 +210,7 @@ func (d *decoder) taggedScalar(v value) (any, bool) {
 		return nil, false
 	}
 	if !ok {
-		d.fail(v, fmt.Sprintf("%q is not what the tag %s says", v.node.Value, v.node.Tag), "")
+		d.fail(v, fmt.Sprintf("%s is not what the tag %s says", quote(v.node.Value), v.node.Tag), "")
 	}
 	return got, ok
 }
@@ -233,7 +249,7 @@ func notOneOf(got string, words []string) (message, hint string) {
 	if s := Suggest(got, words); s != "" {
 		hint = fmt.Sprintf("did you mean %q?", s)
 	}
-	return fmt.Sprintf("%q is not one of %s", got, quoted(words)), hint
+	return fmt.Sprintf("%s is not one of %s", quote(got), quoted(words)), hint
 }
 
 // boolean answers true or false. Null is false, as 0.4.x reads it.
@@ -273,11 +289,11 @@ func (d *decoder) number(v value, low float64, what string) (float64, bool) {
 		return 0, false
 	}
 	switch {
-	case math.IsNaN(n) || n > maxSeconds:
-		d.fail(v, fmt.Sprintf("%s is too large", v.node.Value), "")
+	case math.IsNaN(n) || n > maxNumber:
+		d.fail(v, fmt.Sprintf("%s is too large", quote(v.node.Value)), "")
 		return 0, false
 	case n < low:
-		d.fail(v, fmt.Sprintf("%s is too small", v.node.Value), fmt.Sprintf("at least %v", low))
+		d.fail(v, fmt.Sprintf("%s is too small", quote(v.node.Value)), fmt.Sprintf("at least %v", low))
 		return 0, false
 	}
 	return n, true
@@ -339,17 +355,25 @@ func isBareTemplate(n *yaml.Node) bool {
 }
 
 func kindOf(n *yaml.Node) string {
+	if n.Style&yaml.TaggedStyle != 0 {
+		return "a value with the tag " + n.Tag
+	}
 	switch n.Kind {
 	case yaml.SequenceNode:
 		return "a list"
 	case yaml.MappingNode:
 		return "a map"
 	}
-	const most = 40
-	if r := []rune(n.Value); len(r) > most {
+	return quote(n.Value)
+}
+
+// quote shows a text of the file, cut where it is long.
+func quote(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
 		return fmt.Sprintf("%q...", string(r[:most]))
 	}
-	return fmt.Sprintf("%q", n.Value)
+	return fmt.Sprintf("%q", s)
 }
 
 func quoted(words []string) string {

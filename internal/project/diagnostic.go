@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -64,9 +65,12 @@ func excerpt(line string, column int) (shown, caret string) {
 	}
 	var pad strings.Builder
 	for _, r := range runes[:at-from] {
-		if r == '\t' {
+		switch {
+		case r == '\t':
 			pad.WriteRune('\t')
-		} else {
+		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul):
+			pad.WriteString("  ") // a terminal gives them two columns
+		default:
 			pad.WriteRune(' ')
 		}
 	}

@@ -191,9 +191,10 @@ func refuseSecretValue(d *decoder, _ any, v value) {
 	if isNull(v.node) {
 		return
 	}
+	kept := len(d.errors)
 	d.fail(v, "a value of a secret does not belong in this file", "put it into .secrets/secrets.yml")
-	if len(d.errors) > 0 {
-		d.errors[len(d.errors)-1].Source = ""
+	if len(d.errors) > kept {
+		d.errors[kept].Source = ""
 	}
 }
 
@@ -220,17 +221,20 @@ func setVersion(d *decoder, into any, v value) {
 	}
 	known := knownVersion(got)
 	if known == "" {
-		d.fail(v, fmt.Sprintf("the version %q is not known", got), "known are 0.3, 0.4 and 1")
+		d.fail(v, fmt.Sprintf("the version %s is not known", quote(got)), "known are 0.3, 0.4 and 1")
 	}
 	into.(*draft).Version = known
 }
 
 // knownVersion answers "0.3", "0.4" or "1" for these and their point releases, else "".
 func knownVersion(s string) string {
-	for _, known := range []string{"0.3", "0.4", "1"} {
+	for _, known := range []string{"0.3", "0.4"} {
 		if s == known || strings.HasPrefix(s, known+".") && strings.Trim(s[len(known):], ".0123456789") == "" {
 			return known
 		}
+	}
+	if s == "1" || s == "1.0" {
+		return "1"
 	}
 	return ""
 }

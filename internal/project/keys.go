@@ -19,6 +19,13 @@ func newCatalog() *catalog {
 	return c
 }
 
+// all answers every shape once, the project first.
+func (c *catalog) all() []*shape {
+	return []*shape{
+		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.retries, c.files, c.deploy, c.schedule,
+	}
+}
+
 func projectShape(c *catalog) *shape {
 	type p = draft
 	return &shape{
@@ -64,7 +71,7 @@ func installShape() *shape {
 		doc:     "One command of `workspace install`.",
 		prepare: func(d *decoder, into any, v value) { into.(*Install).Pos = d.pos(v.node) },
 		keys: []key{
-			{name: "command", required: true, field: text(func(i *Install) *string { return &i.Command }), example: "pip install tap-csv",
+			{name: "command", required: true, filled: true, field: text(func(i *Install) *string { return &i.Command }), example: "pip install tap-csv",
 				doc: "Shell command."},
 			{name: "args", field: text(func(i *Install) *string { return &i.Args }), example: "--quiet",
 				doc: "Added to the command after a blank."},
@@ -82,7 +89,7 @@ func variableShape() *shape {
 		prepare: func(d *decoder, into any, v value) { into.(*Var).Pos = d.pos(v.node) },
 		check:   func(d *decoder, into any, m *mapping) { checkVarKey(d, m, into.(*Var).Key) },
 		keys: []key{
-			{name: "key", required: true, field: text(func(v *Var) *string { return &v.Key }), example: "start_date",
+			{name: "key", required: true, filled: true, field: text(func(v *Var) *string { return &v.Key }), example: "start_date",
 				doc: "Name, as in `{{ start_date }}`."},
 			{name: "value", field: field{kind: anyKind, set: setVarValue}, example: "2026-01-31",
 				doc: "Value: text, number, true or false, list or map. Dates, times such as 12:30 and numbers with leading zeros stay text."},
@@ -98,7 +105,7 @@ func envShape() *shape {
 		prepare: func(d *decoder, into any, v value) { into.(*Env).Pos = d.pos(v.node) },
 		check:   func(d *decoder, into any, m *mapping) { checkEnvKey(d, m, into.(*Env).Key) },
 		keys: []key{
-			{name: "key", required: true, field: text(func(e *Env) *string { return &e.Key }), example: "GOOGLE_APPLICATION_CREDENTIALS",
+			{name: "key", required: true, filled: true, field: text(func(e *Env) *string { return &e.Key }), example: "GOOGLE_APPLICATION_CREDENTIALS",
 				doc: "Name of the variable."},
 			{name: "value", field: field{kind: textKind, set: setEnvValue}, example: "files/google.json", standard: "the secret of the same key",
 				doc: "Value, as typed."},
@@ -114,7 +121,7 @@ func secretShape() *shape {
 		prepare: func(d *decoder, into any, v value) { *into.(*Secret) = Secret{Pos: d.pos(v.node), Level: "task"} },
 		check:   func(d *decoder, into any, m *mapping) { checkEnvKey(d, m, into.(*Secret).Key) },
 		keys: []key{
-			{name: "key", required: true, field: text(func(s *Secret) *string { return &s.Key }), example: "password",
+			{name: "key", required: true, filled: true, field: text(func(s *Secret) *string { return &s.Key }), example: "password",
 				doc: "Name of the secret."},
 			{name: "level", field: field{kind: textKind, enum: levels(), set: setLevel}, standard: "task",
 				doc: "Whether the secret belongs to the task or is shared by its resource group."},
@@ -130,7 +137,7 @@ func filesShape() *shape {
 		name: "files", what: "a map with raw",
 		doc: "How the folder files/ is treated. Text files in it are templates unless they are listed here.",
 		keys: []key{
-			{name: "raw", field: texts(func(f *Files) *[]string { return &f.Raw }), example: `["dbt/**"]`,
+			{name: "raw", field: texts(func(f *Files) *[]string { return &f.Raw }, checkGlob), example: `["dbt/**"]`,
 				doc: "Globs, relative to files/, of the files that are copied verbatim. `**` crosses folders."},
 		},
 	}
@@ -167,7 +174,7 @@ func deployShape() *shape {
 				doc: "Memory of the container."},
 			{name: "storage", field: integer(1, func(d *deployDraft) *int { return &d.Storage }), unit: "GiB", example: "21",
 				doc: "Ephemeral storage of the container."},
-			{name: "env", field: textMap(func(d *deployDraft) *map[string]string { return &d.Env }), example: "{TZ: Europe/Paris}",
+			{name: "env", field: envMap(func(d *deployDraft) *map[string]string { return &d.Env }), example: "{TZ: Europe/Paris}",
 				doc: "Further environment of the container."},
 			{name: "push_artifacts_on_fail", field: maybe(func(d *deployDraft) **bool { return &d.PushOnFail }), standard: "true",
 				doc: "Whether a failed run pushes its artifacts too."},
@@ -183,13 +190,13 @@ func scheduleShape(c *catalog) *shape {
 		prepare: func(d *decoder, into any, v value) { into.(*s).Pos = d.pos(v.node) },
 		check:   checkSchedule,
 		keys: []key{
-			{name: "target_id", field: text(func(s *s) *string { return &s.TargetID }), example: "1",
+			{name: "target_id", wanted: true, filled: true, standard: "its place in the list", field: text(func(s *s) *string { return &s.TargetID }), example: "1",
 				doc: "Number or name of the schedule, unique in the project."},
 			{name: "name", field: text(func(s *s) *string { return &s.Name }), doc: "Name for people."},
 			{name: "description", field: text(func(s *s) *string { return &s.Description }), example: "Every day at 00:00Z", doc: "What it is for."},
-			{name: "cron", required: true, field: text(func(s *s) *string { return &s.Cron }), example: "'0 0 * * ? *'",
+			{name: "cron", required: true, filled: true, field: text(func(s *s) *string { return &s.Cron }), example: "'0 0 * * ? *'",
 				doc: "When to start: five fields as in cron, or six fields as in AWS EventBridge."},
-			{name: "timezone", field: text(func(s *s) *string { return &s.Timezone }), standard: "UTC", example: "Europe/Paris",
+			{name: "timezone", filled: true, field: text(func(s *s) *string { return &s.Timezone }), standard: "UTC", example: "Europe/Paris",
 				doc: "IANA name of the time zone in which cron is meant."},
 			{name: "envs", field: list(c.env, func(s *s) *[]Env { return &s.Envs }),
 				doc: "Environment of the started task. `__VARS` holds words for -v."},

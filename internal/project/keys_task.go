@@ -51,9 +51,9 @@ func taskPolicyKeys(c *catalog) []key {
 		{name: "kill_loop_on_fail", field: maybe(func(t *taskDraft) **bool { return &t.KillLoopOnFail }), standard: "that of the parent, at last true",
 			doc: "Whether a failed line stops the lines after it in a foreach."},
 		{name: "stdout_to_file", field: boolean(func(t *taskDraft) *bool { return &t.StdoutToFile }), standard: "true",
-			doc: "Whether standard output goes to artifacts/<task>_stdout.log."},
+			doc: "Whether standard output goes to `artifacts/<task>_stdout.log`."},
 		{name: "stderr_to_file", field: boolean(func(t *taskDraft) *bool { return &t.StderrToFile }), standard: "true",
-			doc: "Whether standard error goes to artifacts/<task>_stderr.log."},
+			doc: "Whether standard error goes to `artifacts/<task>_stderr.log`."},
 	}
 }
 
@@ -76,7 +76,7 @@ func retriesShape() *shape {
 func commandKeys() []key {
 	type s = stageDraft
 	return []key{
-		{name: "command", field: field{kind: textKind, set: setCommand}, example: "cat files/in.txt",
+		{name: "command", filled: true, field: field{kind: textKind, set: setCommand}, example: "cat files/in.txt",
 			doc: "Shell command; a template."},
 		{name: "args", field: text(func(s *s) *string { return &s.args }), example: "--config files/tap.json",
 			doc: "Added to the command after a blank; both are rendered as one template."},

@@ -59,19 +59,27 @@ func Decode(file, dir string, text []byte) (*Project, []Diagnostic, error) {
 	if problem != nil {
 		return nil, nil, Errors{*problem}
 	}
-	if root == nil {
+	if root == nil || isNull(root) {
 		return nil, nil, Errors{src.at(1, 1, "the file is empty", "a project needs at least tasks; `handoff init` makes one")}
 	}
 	d := &decoder{src: src}
 	d.strict = d.wantsStrict(root)
 	p := draft{Project: Project{File: file, Dir: dir, Strict: d.strict}}
 	d.object(value{node: root}, newCatalog().project, &p)
-	sortByPosition(d.warnings)
+	warnings := d.finish(d.warnings, d.moreWarnings)
 	if len(d.errors) > 0 {
-		sortByPosition(d.errors)
-		return nil, d.warnings, d.errors
+		return nil, warnings, Errors(d.finish(d.errors, d.moreErrors))
 	}
-	return &p.Project, d.warnings, nil
+	return &p.Project, warnings, nil
+}
+
+// finish sorts, and says how many there were beyond those kept.
+func (d *decoder) finish(list []Diagnostic, more int) []Diagnostic {
+	sortByPosition(list)
+	if more > 0 {
+		list = append(list, Diagnostic{Pos: Pos{File: d.src.file}, Message: fmt.Sprintf("and %d more of this kind", more)})
+	}
+	return list
 }
 
 func trimBOM(text []byte) []byte {

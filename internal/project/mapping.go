@@ -2,6 +2,7 @@ package project
 
 import (
 	"fmt"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -13,11 +14,17 @@ type value struct {
 }
 
 func (v value) child(key string) string {
-	if v.path == "" {
+	switch {
+	case strings.Trim(key, pathLetters) != "":
+		return v.path + "[" + quote(key) + "]"
+	case v.path == "":
 		return key
 	}
 	return v.path + "." + key
 }
+
+// pathLetters are those that a key in a path shows without quotes.
+const pathLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-<"
 
 func (v value) item(i int, node *yaml.Node) value {
 	return value{target(node), fmt.Sprintf("%s[%d]", v.path, i)}
@@ -36,6 +43,12 @@ type entry struct {
 	key  string
 	at   value // the key itself, for messages; its path is that of the map
 	what value
+}
+
+// isBlank says whether the value is a text without a letter in it.
+func (e entry) isBlank() bool {
+	n := e.what.node
+	return n != nil && n.Kind == yaml.ScalarNode && !isNull(n) && strings.TrimSpace(n.Value) == ""
 }
 
 // mapping is a map of the file in its order, merge keys and duplicates resolved.
@@ -111,7 +124,7 @@ func (d *decoder) explicit(m *mapping) (merges []value) {
 		}
 		e := entry{key.node.Value, key, value{target(m.node.Content[i+1]), m.child(key.node.Value)}}
 		if old := m.put(e); old != nil {
-			d.legacy(key, fmt.Sprintf("the key %q is there already on line %d; the last one counts", e.key, old.at.node.Line), "")
+			d.legacy(key, fmt.Sprintf("the key %s is there already on line %d; the last one counts", quote(e.key), old.at.node.Line), "")
 		}
 	}
 	return merges

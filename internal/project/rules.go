@@ -76,7 +76,7 @@ func checkStage(d *decoder, into any, m *mapping) {
 	body := d.exactlyOne(m, m.oneOf, s.Active)
 	switch body {
 	case "command":
-		d.join(s, m)
+		s.join()
 	case "foreach", "fork":
 		d.notEmpty(m, body, s.Active)
 	}
@@ -89,13 +89,10 @@ func checkStage(d *decoder, into any, m *mapping) {
 }
 
 // join makes the command of its parts.
-func (d *decoder) join(s *stageDraft, m *mapping) {
+func (s *stageDraft) join() {
 	s.command.Text = s.text
 	if s.args != "" {
 		s.command.Text += " " + s.args
-	}
-	if e, _ := m.get("command"); e.what.node.Kind == yaml.ScalarNode && strings.TrimSpace(s.command.Text) == "" {
-		d.failIf(s.Active, m.place("command"), "an empty command", "")
 	}
 	s.Stage.Command = &s.command
 }
@@ -144,8 +141,8 @@ func (d *decoder) siblings(drafts []taskDraft) []Task {
 			d.fail(t.nameAt, message, "")
 		}
 		if other, twice := seen[t.Name]; twice {
-			d.failIf(t.Active && other.Active, t.nameAt, fmt.Sprintf("the name %q is taken by the task on line %d",
-				t.Name, other.nameAt.node.Line), "one would overwrite the artifacts of the other")
+			d.failIf(t.Active && other.Active, t.nameAt, fmt.Sprintf("the name %s is taken by the task on line %d",
+				quote(t.Name), other.nameAt.node.Line), "one would overwrite the artifacts of the other")
 		} else {
 			d.addLeaf(t)
 		}
@@ -170,7 +167,7 @@ func badName(name string) string {
 	}
 	for _, r := range name {
 		if r == '/' || unicode.IsControl(r) {
-			return fmt.Sprintf("the name %q must not contain %q: files are named after the task", name, r)
+			return fmt.Sprintf("the name %s must not contain %q: files are named after the task", quote(name), r)
 		}
 	}
 	return ""
@@ -218,7 +215,6 @@ func checkProject(d *decoder, into any, m *mapping) {
 	}
 	checkTwice(d, m, "schedules", p.Schedules, func(s Schedule) (string, Pos) { return s.TargetID, s.Pos })
 	p.Deploy = p.deploy.Deploy
-	d.checkGlobs(m, p.Files.Raw)
 }
 
 // checkTwice reports elements of a list that have the same key.
@@ -228,47 +224,46 @@ func checkTwice[V any](d *decoder, m *mapping, list string, elements []V, of fun
 		key, pos := of(e)
 		at := value{&yaml.Node{Line: pos.Line, Column: pos.Column}, fmt.Sprintf("%s[%d]", list, i)}
 		if line, twice := seen[key]; twice && key != "" {
-			d.legacy(at, fmt.Sprintf("%q is there already on line %d; the last one counts", key, line), "")
+			d.legacy(at, fmt.Sprintf("%s is there already on line %d; the last one counts", quote(key), line), "")
 		}
 		seen[key] = pos.Line
 	}
 }
 
-func (d *decoder) checkGlobs(m *mapping, globs []string) {
-	e, _ := m.get("files")
-	for i, g := range globs {
-		at := value{e.what.node, fmt.Sprintf("files.raw[%d]", i)}
-		_, err := path.Match(g, "")
-		switch {
-		case err != nil:
-			d.fail(at, fmt.Sprintf("%q is not a glob: %v", g, err), "")
-		case path.IsAbs(g), slices.Contains(strings.Split(g, "/"), ".."):
-			d.fail(at, fmt.Sprintf("%q leads out of files/", g), "globs are relative to files/")
-		}
+// checkGlob refuses what could never match a file of the project.
+func checkGlob(d *decoder, v value, glob string) {
+	_, err := path.Match(glob, "")
+	switch {
+	case err != nil:
+		d.fail(v, fmt.Sprintf("%s is not a glob: %v", quote(glob), err), "")
+	case path.IsAbs(glob), slices.Contains(strings.Split(glob, "/"), ".."):
+		d.fail(v, quote(glob)+" leads out of files/", "globs are relative to files/")
 	}
 }
 
 func checkVarKey(d *decoder, m *mapping, key string) {
 	switch {
-	case !m.has("key"):
-	case key == "":
-		d.fail(m.place("key"), "an empty key", "")
+	case strings.TrimSpace(key) == "": // reported as such
 	case isReserved(key):
 		d.warn(m.place("key"), fmt.Sprintf("%q is reserved: handoff sets it itself", key), "choose another name")
 	case !isIdentifier(key):
-		d.warn(m.place("key"), fmt.Sprintf("%q is not a name that a template can use", key), "letters, digits and _")
+		d.warn(m.place("key"), quote(key)+" is not a name that a template can use", "letters, digits and _")
 	}
 }
 
 func checkEnvKey(d *decoder, m *mapping, key string) {
+	if strings.TrimSpace(key) != "" { // reported otherwise
+		d.checkEnvName(m.place("key"), key)
+	}
+}
+
+// checkEnvName refuses a name that no environment can hold.
+func (d *decoder) checkEnvName(at value, name string) {
 	switch {
-	case !m.has("key"):
-	case key == "":
-		d.fail(m.place("key"), "an empty key", "")
-	case strings.Contains(key, "="):
-		d.fail(m.place("key"), fmt.Sprintf("the key %q must not contain \"=\"", key), "")
-	case !isIdentifier(key):
-		d.warn(m.place("key"), fmt.Sprintf("%q is not a name that a shell can use", key), "letters, digits and _")
+	case name == "", strings.Contains(name, "="):
+		d.fail(at, fmt.Sprintf("the key %s cannot be the name of a variable", quote(name)), "")
+	case !isIdentifier(name):
+		d.warn(at, quote(name)+" is not a name that a shell can use", "letters, digits and _")
 	}
 }
 
@@ -305,17 +300,8 @@ func (d *decoder) preferred(m *mapping, name string, at *string, old, other stri
 	}
 }
 
-func checkSchedule(d *decoder, into any, m *mapping) {
+func checkSchedule(_ *decoder, into any, _ *mapping) {
 	s := into.(*Schedule)
-	if s.TargetID == "" {
-		d.legacy(m.place("target_id"), "\"target_id\" is missing: schedules are numbered", "")
-	}
-	if m.has("cron") && strings.TrimSpace(s.Cron) == "" {
-		d.fail(m.place("cron"), "an empty cron expression", "")
-	}
-	if m.has("timezone") && strings.TrimSpace(s.Timezone) == "" {
-		d.fail(m.place("timezone"), "an empty time zone", "an IANA name such as Europe/Paris")
-	}
 	if s.Timezone == "" {
 		s.Timezone = "UTC"
 	}

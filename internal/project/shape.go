@@ -47,6 +47,8 @@ type key struct {
 	name      string
 	field     field
 	required  bool
+	wanted    bool // required from version 1 on
+	filled    bool // not a blank text
 	doc       string
 	standard  string // the default, as text
 	unit      string
@@ -177,8 +179,8 @@ func freeMap[T any](at func(*T) *map[string]any) field {
 	}}
 }
 
-// textMap takes a map from names to texts.
-func textMap[T any](at func(*T) *map[string]string) field {
+// envMap takes a map from names of environment variables to texts.
+func envMap[T any](at func(*T) *map[string]string) field {
 	return field{kind: textMapKind, set: func(d *decoder, into any, v value) {
 		m, ok := d.mapping(v, "a map of texts")
 		if !ok || len(m.entries) == 0 {
@@ -186,18 +188,20 @@ func textMap[T any](at func(*T) *map[string]string) field {
 		}
 		out := make(map[string]string, len(m.entries))
 		for _, e := range m.entries {
+			d.checkEnvName(value{e.at.node, e.what.path}, e.key)
 			out[e.key], _ = d.text(e.what)
 		}
 		*at(into.(*T)) = out
 	}}
 }
 
-// texts takes a list of texts.
-func texts[T any](at func(*T) *[]string) field {
+// texts takes a list of texts, each of which check may refuse.
+func texts[T any](at func(*T) *[]string, check func(*decoder, value, string)) field {
 	return field{kind: listKind, set: func(d *decoder, into any, v value) {
 		var out []string
 		for _, item := range d.items(v, "texts") {
 			if got, ok := d.text(item); ok {
+				check(d, item, got)
 				out = append(out, got)
 			}
 		}

@@ -78,7 +78,7 @@ func (s *source) check() *Diagnostic {
 	if len(s.text) > maxSize {
 		d := Diagnostic{
 			Pos:     Pos{File: s.file},
-			Message: fmt.Sprintf("the file has %d bytes, more than the %d that are read", len(s.text), maxSize),
+			Message: fmt.Sprintf("the file has more than the %d bytes that are read", maxSize),
 			Hint:    "put data into files/ and keep the project file small",
 		}
 		return &d

@@ -7,6 +7,7 @@ const longestWord = 64
 
 // Suggest answers the known word that is nearest to word, or "" if none is near. Nearness is the number of
 // letters to add, drop, replace or swap with a neighbour, capitals aside; among equals the first one wins.
+// Failing that, a word that begins with it is near.
 func Suggest(word string, known []string) string {
 	if len(word) > longestWord {
 		return ""
@@ -18,7 +19,19 @@ func Suggest(word string, known []string) string {
 			best, nearest = k, d
 		}
 	}
+	if best == "" && len(word) > 2 {
+		return beginning(word, known)
+	}
 	return best
+}
+
+func beginning(word string, known []string) string {
+	for _, k := range known {
+		if strings.HasPrefix(strings.ToLower(k), word) {
+			return k
+		}
+	}
+	return ""
 }
 
 // tolerance is how many typing errors a word of that length may have.
