@@ -95,7 +95,7 @@ func (i *installer) version(ctx context.Context, venv string) string {
 }
 
 // inputs answers the hashes of the files that a command names, such as requirements.txt. The second answer is false when
-// it names a folder or a file that cannot be read: then no hash tells whether it has changed. As for pip, a word without
+// it names a folder, or a file that cannot be read: then no hash tells whether it has changed. As for pip, a word without
 // a slash is the name of a package and not of a folder.
 func (w *Workspace) inputs(command string) ([]string, bool) {
 	var hashes []string
@@ -110,7 +110,7 @@ func (w *Workspace) inputs(command string) ([]string, bool) {
 				return nil, false
 			}
 			hashes = append(hashes, hash)
-		case word == ".", strings.Contains(word, "/"):
+		case info.IsDir() && (word == "." || strings.Contains(word, "/")):
 			return nil, false
 		}
 	}
