@@ -129,8 +129,10 @@ func (d *decoder) unknown(of *shape, into any, e entry) {
 		return
 	}
 	hint := of.elsewhere[e.key]
-	if s := Suggest(e.key, of.names()); s != "" && hint == "" {
-		hint = fmt.Sprintf("did you mean %q?", s)
+	if hint == "" && d.moreErrors+d.moreWarnings == 0 {
+		if s := Suggest(e.key, of.names()); s != "" {
+			hint = fmt.Sprintf("did you mean %q?", s)
+		}
 	}
 	d.legacy(e.at, "unknown key "+quote(e.key), hint)
 }

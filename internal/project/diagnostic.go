@@ -56,6 +56,7 @@ func (p Pos) String() string {
 
 // excerpt answers the part of a line that surrounds the column, and a second line that points at it.
 func excerpt(line string, column int) (shown, caret string) {
+	line, column = near(line, column)
 	runes := []rune(line)
 	at := min(column-1, len(runes))
 	from := 0
@@ -75,6 +76,27 @@ func excerpt(line string, column int) (shown, caret string) {
 		}
 	}
 	return printable(runes), pad.String() + "^"
+}
+
+// near cuts a line of megabytes down to what excerpt may show of it.
+func near(line string, column int) (part string, at int) {
+	const most = maxShown * utf8.UTFMax
+	if len(line) <= 2*most {
+		return line, column
+	}
+	offset := 0
+	for range column - 1 {
+		_, n := utf8.DecodeRuneInString(line[offset:])
+		offset += n
+	}
+	from, to := max(0, offset-most), min(len(line), offset+most)
+	for from > 0 && !utf8.RuneStart(line[from]) {
+		from--
+	}
+	for to < len(line) && !utf8.RuneStart(line[to]) {
+		to++
+	}
+	return line[from:to], utf8.RuneCountInString(line[from:offset]) + 1
 }
 
 // printable keeps what would move the cursor or ring the bell off the terminal.

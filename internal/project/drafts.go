@@ -186,16 +186,13 @@ func setLevel(d *decoder, into any, v value) {
 	into.(*Secret).Level = level
 }
 
-// refuseSecretValue does not repeat the line in its message: it may hold what should be hidden.
+// refuseSecretValue keeps the line out of all messages: it may hold what should be hidden.
 func refuseSecretValue(d *decoder, _ any, v value) {
 	if isNull(v.node) {
 		return
 	}
-	kept := len(d.errors)
+	d.private = append(d.private, v.node.Line)
 	d.fail(v, "a value of a secret does not belong in this file", "put it into .secrets/secrets.yml")
-	if len(d.errors) > kept {
-		d.errors[kept].Source = ""
-	}
 }
 
 // setSchedule takes the old key, which is one schedule or a list of them.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // FileName is the name of the project file in the folder of a project.
@@ -73,9 +74,14 @@ func Decode(file, dir string, text []byte) (*Project, []Diagnostic, error) {
 	return &p.Project, warnings, nil
 }
 
-// finish sorts, and says how many there were beyond those kept.
+// finish sorts, hides private lines and says how many there were beyond those kept.
 func (d *decoder) finish(list []Diagnostic, more int) []Diagnostic {
 	sortByPosition(list)
+	for i := range list {
+		if slices.Contains(d.private, list[i].Pos.Line) {
+			list[i].Source = ""
+		}
+	}
 	if more > 0 {
 		list = append(list, Diagnostic{Pos: Pos{File: d.src.file}, Message: fmt.Sprintf("and %d more of this kind", more)})
 	}

@@ -2,6 +2,7 @@ package project
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -55,17 +56,27 @@ func (e entry) isBlank() bool {
 type mapping struct {
 	value
 	entries []entry
-	index   map[string]int
-	oneOf   []string // of the shape that reads it
+	index   map[string]int // into entries; only of large maps
+	oneOf   []string       // of the shape that reads it
 }
 
 // get answers the entry of a key, and whether there is one.
 func (m *mapping) get(key string) (entry, bool) {
-	i, ok := m.index[key]
-	if !ok {
-		return entry{}, false
+	if i := m.find(key); i >= 0 {
+		return m.entries[i], true
 	}
-	return m.entries[i], true
+	return entry{}, false
+}
+
+// find answers where the entry of a key is, -1 if there is none.
+func (m *mapping) find(key string) int {
+	if m.index != nil {
+		if i, ok := m.index[key]; ok {
+			return i
+		}
+		return -1
+	}
+	return slices.IndexFunc(m.entries, func(e entry) bool { return e.key == key })
 }
 
 // has says whether a key is there and not null.
@@ -83,19 +94,33 @@ func (m *mapping) place(key string) value {
 }
 
 func (m *mapping) put(e entry) (replaced *entry) {
-	if i, ok := m.index[e.key]; ok {
+	if i := m.find(e.key); i >= 0 {
 		old := m.entries[i]
 		m.entries[i] = e
 		return &old
 	}
-	m.index[e.key] = len(m.entries)
 	m.entries = append(m.entries, e)
+	m.noteLast()
 	return nil
+}
+
+// noteLast keeps the index of a map that is too large to search one by one.
+func (m *mapping) noteLast() {
+	const small = 32
+	switch last := len(m.entries) - 1; {
+	case m.index != nil:
+		m.index[m.entries[last].key] = last
+	case last >= small:
+		m.index = map[string]int{}
+		for i, e := range m.entries {
+			m.index[e.key] = i
+		}
+	}
 }
 
 // mapping reads a map. Null is an empty one; anything else is reported and answers false.
 func (d *decoder) mapping(v value, what string) (*mapping, bool) {
-	m := &mapping{value: v, index: map[string]int{}}
+	m := &mapping{value: v}
 	switch {
 	case isNull(v.node):
 		return m, true
@@ -145,7 +170,7 @@ func (d *decoder) merge(m *mapping, from value) {
 			continue
 		}
 		for _, e := range merged.entries {
-			if _, there := m.index[e.key]; !there {
+			if m.find(e.key) < 0 {
 				e.what.path = m.child(e.key)
 				e.at.path = m.path
 				m.put(e)

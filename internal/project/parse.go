@@ -1,7 +1,6 @@
 package project
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +20,7 @@ func parse(src *source) (*yaml.Node, *Diagnostic) {
 	if d := src.check(); d != nil {
 		return nil, d
 	}
-	loader, err := yaml.NewLoader(bytes.NewReader(src.text))
+	loader, err := yaml.NewLoader(strings.NewReader(src.text))
 	if err != nil {
 		return nil, syntaxError(src, err)
 	}

@@ -76,6 +76,7 @@ func TestLimits(t *testing.T) {
 		{"many unknown keys", "version: 1\n" + numbered("k%d: 1\n", 50_000), "unknown key"},
 		{"the same key again and again", "version: 1\n" + strings.Repeat("k: 1\n", 50_000), "there already"},
 		{"one long line", "version: 1\nx: [" + strings.Repeat("a, ", 50_000) + "]\nb: " + strings.Repeat("c", 1<<20), "unknown key"},
+		{"a large map merged", "version: 1\nx: &x {" + numbered("k%d: 1, ", 40_000) + "}\ny: {<<: *x}\n", "unknown key"},
 		{"a long key", "version: 1\n? " + strings.Repeat("c", 1<<20) + "\n: 1\n", "unknown key"},
 		{"many wrong stages", "version: 1\ntasks:\n- pipeline:\n" + strings.Repeat("  - {comand: x}\n", 20_000), "needs exactly one"},
 	}

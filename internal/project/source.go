@@ -1,8 +1,8 @@
 package project
 
 import (
-	"bytes"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -12,15 +12,15 @@ const maxSize = 4 << 20
 // source is the text of a file, by line.
 type source struct {
 	file  string
-	text  []byte
+	text  string
 	lines []int // offset at which each line starts
 }
 
 // newSource splits at the line breaks that YAML knows, so that line numbers agree with those of the parser.
 func newSource(file string, text []byte) *source {
-	s := &source{file: file, text: text, lines: []int{0}}
-	for i := 0; i < len(text); {
-		n := breakAt(text[i:])
+	s := &source{file: file, text: string(text), lines: []int{0}}
+	for i := 0; i < len(s.text); {
+		n := breakAt(s.text[i:])
 		if n > 0 {
 			s.lines = append(s.lines, i+n)
 		}
@@ -30,7 +30,7 @@ func newSource(file string, text []byte) *source {
 }
 
 // breakAt answers the length of the line break with which text begins, 0 for none.
-func breakAt(text []byte) int {
+func breakAt(text string) int {
 	switch {
 	case text[0] == '\n':
 		return 1
@@ -38,9 +38,9 @@ func breakAt(text []byte) int {
 		return 2
 	case text[0] == '\r':
 		return 1
-	case bytes.HasPrefix(text, []byte("\u0085")):
+	case strings.HasPrefix(text, "\u0085"):
 		return 2
-	case bytes.HasPrefix(text, []byte("\u2028")), bytes.HasPrefix(text, []byte("\u2029")):
+	case strings.HasPrefix(text, "\u2028"), strings.HasPrefix(text, "\u2029"):
 		return 3
 	}
 	return 0
@@ -51,16 +51,10 @@ func (s *source) line(n int) string {
 	if n < 1 || n > len(s.lines) {
 		return ""
 	}
-	from, to := s.lines[n-1], len(s.text)
-	if n < len(s.lines) {
-		to = s.lines[n]
+	if n == len(s.lines) {
+		return s.text[s.lines[n-1]:]
 	}
-	for i := from; i < to; i++ {
-		if breakAt(s.text[i:to]) > 0 {
-			to = i
-		}
-	}
-	return string(s.text[from:to])
+	return strings.TrimRight(s.text[s.lines[n-1]:s.lines[n]], "\r\n\u0085\u2028\u2029")
 }
 
 // at makes a diagnostic for a place.
@@ -89,10 +83,10 @@ func (s *source) check() *Diagnostic {
 			line, column, i = line+1, 1, i+n
 			continue
 		}
-		r, n := utf8.DecodeRune(s.text[i:])
+		r, n := utf8.DecodeRuneInString(s.text[i:])
 		if message := badRune(r, n, s.text[i]); message != "" {
 			d := s.at(line, column, fmt.Sprintf("byte %d of the line: %s", i-s.lines[line-1]+1, message), "")
-			d.Source = string(bytes.ToValidUTF8([]byte(d.Source), []byte("\ufffd")))
+			d.Source = strings.ToValidUTF8(d.Source, "\ufffd")
 			return &d
 		}
 		column, i = column+1, i+n
