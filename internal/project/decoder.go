@@ -24,9 +24,10 @@ type decoder struct {
 
 	moreErrors, moreWarnings int // that were not kept
 
-	leaves []leaf // tasks that write artifacts, so far
-	loops  int    // how many foreach surround what is read now
-	branch bool   // what is read now is the task list of a fork
+	private []int  // lines that no message shows
+	leaves  []leaf // tasks that write artifacts, so far
+	loops   int    // how many foreach surround what is read now
+	branch  bool   // what is read now is the task list of a fork
 }
 
 // wantsStrict looks ahead at the version.
