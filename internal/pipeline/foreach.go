@@ -126,7 +126,7 @@ func (f *foreach) dispatch(ctx context.Context, n int64, line string) bool {
 	f.turn = after
 	body := func() {
 		defer func() { close(after); <-f.slots }()
-		f.took(n, line, f.body(ctx, line, sc, before))
+		f.body(ctx, n, line, sc, before)
 	}
 	if cap(f.slots) == 1 {
 		body()
@@ -142,33 +142,37 @@ func (f *foreach) count(change func(*Lines)) {
 	change(&f.lines)
 }
 
-// body runs the tasks for one line and pipes on their output when before is closed.
-func (f *foreach) body(ctx context.Context, line string, sc scope, before <-chan struct{}) ending {
+// body runs the tasks for the n-th line, and pipes on their output when before is closed.
+func (f *foreach) body(ctx context.Context, n int64, line string, sc scope, before <-chan struct{}) {
 	if strings.ContainsRune(line, 0) {
-		return failure("the line contains a NUL byte")
+		f.took(n, line, failure("the line contains a NUL byte"))
+		return
 	}
 	if f.out == nil || f.direct {
 		sc.out = f.out
-		return f.e.runTasks(ctx, f.f.Tasks, sc)
+		f.took(n, line, f.e.runTasks(ctx, f.f.Tasks, sc))
+		return
 	}
 	s, err := f.e.newSpool()
 	if err != nil {
-		return failure("%v", err)
+		f.took(n, line, failure("%v", err))
+		return
 	}
 	defer s.close()
 	sc.out = s.w
 	end := f.e.runTasks(ctx, f.f.Tasks, sc)
-	<-before
-	if ctx.Err() != nil {
-		return end
+	failed := end.failed()
+	if failed {
+		f.took(n, line, end) // now: the bodies before it may take long
 	}
-	return f.deliver(ctx, s, end)
-}
-
-func (f *foreach) deliver(ctx context.Context, s *spool, end ending) ending {
-	done := s.deliver(ctx, f.out, end)
-	f.piped.Add(s.sent)
-	return done
+	<-before
+	if ctx.Err() == nil {
+		end = s.deliver(ctx, f.out, end)
+		f.piped.Add(s.sent)
+	}
+	if !failed || end.broken {
+		f.took(n, line, end)
+	}
 }
 
 // took counts the end of a body, and ends the loop where that is asked for.

@@ -90,8 +90,10 @@ func (w *world) balanced() {
 		task := strings.Join(e.Task, "/") + fmt.Sprintf("%q", e.Lines)
 		switch e.Kind {
 		case TaskStarted:
-			open[task]++
-		case TaskEnded, TaskRetrying:
+			if e.Try == 1 {
+				open[task]++
+			}
+		case TaskEnded:
 			open[task]--
 		case StageStarted:
 			open[fmt.Sprint(task, "#", e.Stage, e.Index)]++

@@ -168,7 +168,7 @@ func TestNoTruncatedLoadWhenTargetIgnoresTerm(t *testing.T) {
 func TestNoTruncatedLoadForDaemon(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, pipelineTask("t", shells("$STAGE emit 10; sleep 0.5; exit 1",
-		"exec 4<&0; setsid sh -c 'cat >/dev/null; echo yes > $DIR/committed' <&4 & wait")...))
+		"exec 4<&0; setsid $STAGE commit $DIR/committed <&4 & wait")...))
 	w.plan.Tasks[0].KillAfter = plan.Duration(time.Second)
 	w.want(w.run(), Failed)
 	if got := w.file("committed"); got != "<none>" {
