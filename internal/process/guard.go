@@ -57,9 +57,13 @@ func newGuardian(o Options) (*guardian, error) {
 func (g *guardian) start(null *os.File) (pid int, err error) {
 	files := append([]*os.File{null, null, null, g.r}, g.o.GuardFiles...)
 	argv := append(append(append([]string{}, g.o.Guard...), g.o.Cookie), g.o.GuardArgs...)
+	fds, err := descriptors(files)
+	if err != nil {
+		return -1, fmt.Errorf("start guardian: %w", err)
+	}
 	pid, _, err = syscall.StartProcess(argv[0], argv, &syscall.ProcAttr{
 		Env:   []string{guardKey + "=" + g.o.Cookie, "GOMAXPROCS=1"},
-		Files: descriptors(files),
+		Files: fds,
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	runtime.KeepAlive(files)

@@ -163,6 +163,13 @@ func (p *Process) checkGone() {
 	}
 }
 
+// abandon makes sure that no signal is sent any more: only zombies are left, or what cannot be ended.
+func (p *Process) abandon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = p.ended
+}
+
 // watch waits for the end of the leader and reaps it.
 func (p *Process) watch(pidfd int) {
 	awaitExit(p.pid, pidfd)

@@ -108,7 +108,7 @@ func TestEnds(t *testing.T) {
 			func(p *Process) { p.Interrupt(second / 5) }, Exit{Signal: syscall.SIGTERM}, false},
 		{"Interrupt: SIGKILL follows", "trap '' INT TERM; echo ready; sleep 60; sleep 60",
 			func(p *Process) { p.Interrupt(second / 5) }, Exit{Signal: syscall.SIGKILL}, false},
-		{"Signal goes to the group", "trap 'exit 5' USR1; sleep 60 & echo $!; wait",
+		{"Signal goes to the group", "sleep 60 & trap 'exit 5' USR1; echo $!; wait",
 			func(p *Process) { p.Signal(syscall.SIGUSR1) }, Exit{Code: 5}, true},
 	}
 	for _, tt := range tests {

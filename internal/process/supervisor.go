@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -28,9 +29,9 @@ type Options struct {
 // Supervisor starts the processes of one run and knows those that are left. It is safe for concurrent use.
 type Supervisor struct {
 	o     Options
-	life  sync.RWMutex // read: Start is under way; write: closing
+	life  sync.RWMutex // read: Start is under way; write: the first Start, or Close
 	ready bool
-	over  bool
+	over  atomic.Bool // nothing can be started any more
 
 	null     *os.File
 	parent   chan func() // what the parent thread does, see runParent
@@ -39,7 +40,7 @@ type Supervisor struct {
 	guard    *guardian
 	guardErr error
 
-	mu        sync.Mutex // held from fork to registration, and while orphans are reaped
+	mu        sync.Mutex // held only for moments
 	groups    map[int]*Process
 	adopting  bool // handoff was made to adopt orphans
 	unadopted bool // and yet some may have got away: Close of another Supervisor ended that, or the kernel refused
@@ -67,7 +68,7 @@ func (s *Supervisor) Start(sp Spec) (*Process, error) {
 	}
 	s.life.RLock()
 	defer s.life.RUnlock()
-	if s.over {
+	if s.over.Load() {
 		return nil, fmt.Errorf("start %s: %w", sp.Path, errClosed)
 	}
 	var p *Process
@@ -88,14 +89,14 @@ func (s *Supervisor) Start(sp Spec) (*Process, error) {
 // prepare sets up what the first Start needs.
 func (s *Supervisor) prepare() error {
 	s.life.RLock()
-	ready := s.ready || s.over
+	ready := s.ready || s.over.Load()
 	s.life.RUnlock()
 	if ready {
 		return nil
 	}
 	s.life.Lock()
 	defer s.life.Unlock()
-	if s.ready || s.over {
+	if s.ready || s.over.Load() {
 		return nil
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -136,21 +137,25 @@ func (s *Supervisor) runParent() {
 	}
 }
 
-// start runs on the parent thread.
+// start runs on the parent thread. Until the process is registered nobody can take its exit for that of an orphan:
+// orphans are the children of the main thread.
 func (s *Supervisor) start(sp Spec) (*Process, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	was, is := adoptOrphans()
-	s.unadopted = s.unadopted || !is || s.adopting && !was
-	s.adopting = true
-	floor := ownPeak()
 	pid, pidfd, err := s.fork(sp)
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{s: s, pid: pid, done: make(chan struct{}), floor: floor, sampled: Usage{Read: -1, Written: -1}}
+	p := &Process{s: s, pid: pid, done: make(chan struct{}), sampled: Usage{Read: -1, Written: -1}}
+	p.floor = ownPeak() + 1<<20 // the counters of the kernel are exact to some pages for each processor
+	s.mu.Lock()
+	s.unadopted = s.unadopted || !is || s.adopting && !was
+	s.adopting = true
 	s.groups[pid] = p
 	s.guard.tell(opStarted, pid)
+	s.mu.Unlock()
+	if s.over.Load() { // KillAll did not know of it
+		p.Signal(syscall.SIGKILL)
+	}
 	go p.watch(pidfd)
 	return p, nil
 }
@@ -174,24 +179,30 @@ func (s *Supervisor) fork(sp Spec) (pid, pidfd int, err error) {
 			files[i] = s.null
 		}
 	}
-	files = append(files, sp.Extra...)
+	fds, err := descriptors(append(files, sp.Extra...))
+	if err != nil {
+		return 0, -1, err
+	}
 	pidfd = -1
 	pid, _, err = syscall.StartProcess(sp.Path, sp.Args, &syscall.ProcAttr{
 		Dir:   sp.Dir,
 		Env:   withCookie(sp.Env, s.o.Cookie),
-		Files: descriptors(files),
+		Files: fds,
 		Sys:   childAttr(&pidfd),
 	})
 	runtime.KeepAlive(files)
+	runtime.KeepAlive(sp.Extra)
 	return pid, pidfd, err
 }
 
-func descriptors(files []*os.File) []uintptr {
+func descriptors(files []*os.File) ([]uintptr, error) {
 	fds := make([]uintptr, len(files))
 	for i, f := range files {
-		fds[i] = f.Fd()
+		if fds[i] = f.Fd(); fds[i] == ^uintptr(0) {
+			return nil, fmt.Errorf("descriptor %d of the process: %w", i, os.ErrClosed)
+		}
 	}
-	return fds
+	return fds, nil
 }
 
 // cookieKey is the environment variable by which the processes of a run are known.
@@ -257,9 +268,7 @@ func (s *Supervisor) Leftovers() []Leftover {
 
 // KillAll sends SIGKILL to every process of the run, at once and without waiting. Nothing can be started any more.
 func (s *Supervisor) KillAll() {
-	s.life.Lock()
-	s.over = true
-	s.life.Unlock()
+	s.over.Store(true)
 	for _, p := range s.processes() {
 		p.Signal(syscall.SIGKILL)
 	}
@@ -275,12 +284,16 @@ func (s *Supervisor) KillAll() {
 func (s *Supervisor) Close(grace time.Duration) error {
 	s.life.Lock()
 	ready := s.ready
-	s.over, s.ready = true, false
+	s.ready = false
+	s.over.Store(true)
 	s.life.Unlock()
 	if !ready {
 		return nil
 	}
 	err := s.sweep(grace)
+	for _, p := range s.processes() { // nobody keeps an eye on their numbers any more
+		p.abandon()
+	}
 	close(s.stop)
 	close(s.parent)
 	s.routines.Wait()

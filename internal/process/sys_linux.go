@@ -20,14 +20,16 @@ func childAttr(pidfd *int) *syscall.SysProcAttr {
 // adoptOrphans makes handoff the parent of every orphan among its descendants. It tells whether it was that before,
 // and whether it is now.
 func adoptOrphans() (was, is bool) {
-	var on int32
-	if err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&on)), 0, 0, 0); err != nil {
-		return false, false
-	}
-	if on != 0 {
+	if adoptsOrphans() {
 		return true, true
 	}
 	return false, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == nil
+}
+
+func adoptsOrphans() bool {
+	var on int32
+	err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&on)), 0, 0, 0)
+	return err == nil && on != 0
 }
 
 // awaitExit blocks until the child pid has ended, and does not reap it. With a descriptor of the process, no thread
@@ -76,11 +78,11 @@ func hasLiveMember(pgid int) bool {
 	return false
 }
 
-// tick reaps the orphans that have ended, and notices groups that became empty.
+// tick reaps the orphans that have ended, notices groups that became empty, and tells the guardian of daemons.
 func (s *Supervisor) tick() {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	before := map[int]bool{}
+	ended, strays := map[int]bool{}, map[int]bool{}
 	for {
 		select {
 		case <-s.stop:
@@ -90,27 +92,60 @@ func (s *Supervisor) tick() {
 		for _, p := range s.processes() {
 			p.groupGone()
 		}
-		before = s.reapOrphans(before)
+		now := adoptedNow()
+		s.reapOrphans(now.ended, ended)
+		s.tellStrays(now.groups, strays)
+		ended, strays = now.ended, now.groups
 	}
 }
 
-// reapOrphans reaps adopted children that had ended at the call before already; it returns those to reap next time.
-// The delay leaves alone what another part of the program started and is about to wait for.
-func (s *Supervisor) reapOrphans(before map[int]bool) map[int]bool {
-	now := map[int]bool{}
+// adopted are the orphans that left the group of handoff, as all descendants of a Process have.
+type adopted struct {
+	ended  map[int]bool // by process id: to be reaped
+	groups map[int]bool // groups of the live ones
+}
+
+func adoptedNow() adopted {
+	now := adopted{map[int]bool{}, map[int]bool{}}
 	pids, _ := orphans()
 	own := syscall.Getpgrp()
 	for _, pid := range pids {
 		p, ok := readStat(pid)
 		switch {
-		case !ok || p.alive() || p.pgrp == own:
-		case before[pid]:
-			s.reapOrphan(pid)
+		case !ok || p.pgrp == own:
+		case p.alive():
+			now.groups[p.pgrp] = true
 		default:
-			now[pid] = true
+			now.ended[pid] = true
 		}
 	}
 	return now
+}
+
+// reapOrphans reaps the orphans that had ended at the tick before already. The delay leaves alone what another part
+// of the program started and is about to wait for.
+func (s *Supervisor) reapOrphans(ended, before map[int]bool) {
+	for pid := range ended {
+		if before[pid] {
+			s.reapOrphan(pid)
+		}
+	}
+}
+
+// tellStrays tells the guardian of groups that daemons made: it could not find one that cleared its environment.
+func (s *Supervisor) tellStrays(groups, before map[int]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for pgid := range groups {
+		if !before[pgid] && s.groups[pgid] == nil {
+			s.guard.tell(opStarted, pgid)
+		}
+	}
+	for pgid := range before {
+		if !groups[pgid] && s.groups[pgid] == nil {
+			s.guard.tell(opEnded, pgid)
+		}
+	}
 }
 
 // reapOrphan reaps an adopted child if it has ended. Leaders are left to their watch.
@@ -154,7 +189,7 @@ func (s *Supervisor) remains() []member {
 	complete := !s.unadopted
 	s.mu.Unlock()
 	adopted, ok := orphans()
-	if ok && complete && len(groups) == 0 && len(adopted) == 0 {
+	if ok && complete && adoptsOrphans() && len(groups) == 0 && len(adopted) == 0 {
 		return nil
 	}
 	var left []member
@@ -183,7 +218,7 @@ func (s *Supervisor) family(groups map[int]bool, adopted []int) []stat {
 		}
 		cookie, known := readCookie(p.pid)
 		if cookie != "" || !known {
-			return cookie == s.o.Cookie
+			return cookie != "" && cookie == s.o.Cookie
 		}
 		return isAdopted[p.pid] && p.pgrp != ownGroup // it was started with an empty environment
 	})
@@ -198,7 +233,7 @@ func orphaned(cookie string, groups map[int]bool) []int {
 			return true
 		}
 		c, _ := readCookie(p.pid)
-		return c == cookie
+		return c != "" && c == cookie
 	}) {
 		if p.pid != own {
 			pids = append(pids, p.pid)
