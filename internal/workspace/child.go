@@ -65,23 +65,23 @@ func (c *child) wait(ctx context.Context, cmd *exec.Cmd, out *os.File, read <-ch
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	var err error
-	var interrupted bool
+	interrupted, patience := false, linger
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		interrupted = true
+		interrupted, patience = true, c.killAfter
 		_ = syscall.Kill(group, syscall.SIGTERM)
 		kill := time.AfterFunc(c.killAfter, func() { _ = syscall.Kill(group, syscall.SIGKILL) })
 		err = <-ended
 		kill.Stop()
 	}
-	// Members of the group keep its number from being given to others, and the pipe open: only then is it signalled.
+	// The end of the output tells that all of the group are gone, or have nothing to say any more.
+	within(read, patience)
+	_ = syscall.Kill(group, syscall.SIGKILL)
+	// A process that made a group of its own may still have the pipe.
 	if !within(read, linger) {
-		_ = syscall.Kill(group, syscall.SIGKILL)
-		if !within(read, linger) {
-			out.Close()
-			<-read
-		}
+		out.Close()
+		<-read
 	}
 	if interrupted {
 		return context.Cause(ctx)

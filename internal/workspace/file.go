@@ -106,7 +106,7 @@ func (r *renderer) large(j job, in *os.File) error {
 
 // largeTemplate reports whether a file is text with tags, reading it piece by piece.
 func largeTemplate(in io.Reader) (bool, error) {
-	const size = 1 << 20
+	const size = 64 << 10
 	buf := make([]byte, 0, size)
 	tags := false
 	for {
