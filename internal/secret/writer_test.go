@@ -82,15 +82,19 @@ func TestWriterLeaksNoPrefix(t *testing.T) {
 	const secret = "Zq9!xW7#vB5"
 	for length := range len(secret) + 1 {
 		for cut := range length + 1 {
-			var out bytes.Buffer
-			w := redactor(secret).Writer(&out)
-			feed(t, w, []string{"start ", secret[:cut] + "", secret[cut:length] + ""})
-			if err := w.Close(); err != nil {
-				t.Fatal(err)
-			}
-			for n := minLength; n <= len(secret); n++ {
-				if strings.Contains(out.String(), secret[:n]) {
-					t.Fatalf("%d of %d bytes, cut at %d: %q", n, length, cut, out.String())
+			for _, flush := range []bool{false, true} {
+				var out bytes.Buffer
+				w := redactor(secret).Writer(&out)
+				feed(t, w, []string{"start " + secret[:cut]})
+				if flush {
+					feed(t, w, []string{""})
+				}
+				feed(t, w, []string{secret[cut:length], ""})
+				if err := w.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(out.String(), secret[:minLength]) || strings.Contains(out.String(), secret[len(secret)-minLength:]) {
+					t.Errorf("%d bytes, cut at %d, flush %v: %q", length, cut, flush, out.String())
 				}
 			}
 		}

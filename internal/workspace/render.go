@@ -97,7 +97,7 @@ func (w *Workspace) build(ctx context.Context, r *renderer) error {
 	if err != nil {
 		return fmt.Errorf("render files: %w", err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = removeTree(tmp) }()
 	fresh := filepath.Join(tmp, "new")
 	if err := os.Mkdir(fresh, 0o777); err != nil {
 		return fmt.Errorf("render files: %w", err)
@@ -123,10 +123,24 @@ func (w *Workspace) dropLeftovers() error {
 	entries, err := os.ReadDir(w.state())
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), "files-") {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(w.state(), e.Name())))
+			err = errors.Join(err, removeTree(filepath.Join(w.state(), e.Name())))
 		}
 	}
 	return err
+}
+
+// removeTree removes dir also where somebody has taken the right to write from its folders.
+func removeTree(dir string) error {
+	if os.RemoveAll(dir) == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() && err == nil {
+			return os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
 }
 
 // swap puts fresh in the place of current, which becomes old.
