@@ -15,6 +15,7 @@ type Plan struct {
 	RunID       string   `json:"run_id,omitempty"`
 	Dir         string   `json:"dir"`               // working folder of every command: the workspace
 	Timeout     Duration `json:"timeout,omitempty"` // of the whole run; 0: none
+	Env         []string `json:"env"`               // "K=V" of every command, for show: the value of a secret is masked
 	Tasks       []Task   `json:"tasks"`
 }
 
@@ -64,7 +65,8 @@ type Foreach struct {
 type Command struct {
 	Shell   string   `json:"shell"`  // path or name of the shell
 	Script  string   `json:"script"` // in a foreach body the parts that need the line are still templates: for show only
-	Env     []string `json:"env"`    // "K=V", on top of the environment of handoff
+	Venv    string   `json:"venv,omitempty"`
+	Env     []string `json:"-"` // "K=V", on top of the environment of handoff; holds secrets
 	Timeout Duration `json:"timeout,omitempty"`
 
 	// Text answers the script for the lines of the enclosing foreach loops, outermost first (empty outside of one).

@@ -1,0 +1,174 @@
+// Package app holds the verbs of handoff, one file each: what a command does, without flags, printing or
+// exit codes. The command line and the server call the same verbs and show the same results.
+package app
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/secret"
+	"github.com/handoff-run/handoff/internal/workspace"
+)
+
+// App carries what the verbs need from the outside world.
+type App struct {
+	Version string
+	Environ []string         // "K=V"; the environment of commands
+	Now     func() time.Time // in the zone in which _today is to be read
+	Host    string
+	Guard   []string // argv that starts the guardian of a run; nil: none
+	Log     *slog.Logger
+}
+
+// Target names the project and the workspace that a verb works on.
+type Target struct {
+	ProjectDir   string
+	WorkspaceDir string // may be empty where no workspace is needed
+	EnvStage     string // dev when empty
+	Vars         []project.KeyValue
+	Envs         []project.KeyValue
+}
+
+// session is a loaded project with its secrets, and its workspace where one was asked for.
+type session struct {
+	target   Target
+	project  *project.Project
+	secrets  []secret.Entry
+	redactor *secret.Redactor
+	ws       *workspace.Workspace // nil: none
+	input    plan.Input
+}
+
+// open loads the project of t. Warnings are logged.
+func (a *App) open(t Target) (*session, error) {
+	s := &session{target: t}
+	if s.target.EnvStage == "" {
+		s.target.EnvStage = "dev"
+	}
+	var err error
+	if t.WorkspaceDir != "" {
+		if s.ws, err = workspace.Open(t.ProjectDir, t.WorkspaceDir); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.loadProject(s); err != nil {
+		return nil, err
+	}
+	if err := a.loadSecrets(s); err != nil {
+		return nil, err
+	}
+	s.input = a.planInput(s)
+	return s, nil
+}
+
+func (a *App) loadProject(s *session) error {
+	p, warnings, err := project.Load(s.target.ProjectDir)
+	a.warn(warnings)
+	s.project = p
+	return err
+}
+
+func (a *App) loadSecrets(s *session) error {
+	dir := filepath.Join(s.target.ProjectDir, ".secrets")
+	for _, v := range s.target.Vars {
+		if v.Key == "secrets_dir" { // as 0.4.x has it
+			dir = v.Value
+		}
+	}
+	entries, warnings, err := secret.Load(dir, s.target.EnvStage)
+	for _, w := range warnings {
+		a.Log.Warn(w)
+	}
+	if err != nil {
+		return err
+	}
+	s.secrets = entries
+	s.redactor = secret.NewRedactor()
+	for _, e := range entries {
+		s.redactor.Add(e.Value)
+	}
+	for _, key := range secret.Short(entries) {
+		a.Log.Warn(fmt.Sprintf("secret %q is too short to be masked in logs", key))
+	}
+	return nil
+}
+
+func (a *App) planInput(s *session) plan.Input {
+	now := a.Now()
+	in := plan.Input{
+		Project: s.project, EnvStage: s.target.EnvStage, RunID: newRunID(now), Now: now,
+		Workspace: "$WORKSPACE", // for show, where no workspace was named
+		Vars:      s.target.Vars, Envs: s.target.Envs, Secrets: s.secrets, Inherited: a.inherited,
+		Activate: func(venv string) []string { return a.activate("$WORKSPACE/" + venv) },
+	}
+	if s.ws != nil {
+		in.Workspace = s.ws.Dir()
+		in.Activate = func(venv string) []string { return a.activate(s.ws.Venv(venv)) }
+	}
+	return in
+}
+
+// activate answers what a virtual environment changes in the environment of a command.
+func (a *App) activate(venv string) []string {
+	var env []string
+	for _, kv := range workspace.ActivateEnv(venv, a.Environ) {
+		if strings.HasPrefix(kv, "PATH=") || strings.HasPrefix(kv, "VIRTUAL_ENV=") {
+			env = append(env, kv)
+		}
+	}
+	if a.inherited("PYTHONHOME") {
+		env = append(env, "PYTHONHOME=") // it would turn the interpreter of the venv away from its packages
+	}
+	return env
+}
+
+func (a *App) inherited(key string) bool {
+	for _, kv := range a.Environ {
+		if name, _, _ := strings.Cut(kv, "="); name == key {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *App) warn(warnings []project.Diagnostic) {
+	for _, w := range warnings {
+		a.Log.Warn(w.String())
+	}
+}
+
+// newRunID answers an id that sorts by time: 20260102T030405.678Z-1a2b3c.
+func newRunID(now time.Time) string {
+	var b [3]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return now.UTC().Format("20060102T150405.000Z") + "-" + hex.EncodeToString(b[:])
+}
+
+// needWorkspace is the error of a verb that cannot do without one.
+func (s *session) needWorkspace() error {
+	if s.ws == nil {
+		return &UsageError{Message: "no workspace folder given", Hint: "add -w FOLDER, a folder outside of the project; handoff makes it"}
+	}
+	return nil
+}
+
+// UsageError is a mistake in how handoff was called.
+type UsageError struct {
+	Message string
+	Hint    string
+}
+
+func (e *UsageError) Error() string { return e.Message }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

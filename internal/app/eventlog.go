@@ -1,0 +1,159 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/pipeline"
+)
+
+// openRunLog answers a logger that writes to the console and to artifacts/run.log.
+func (a *App) openRunLog(s *session) (*slog.Logger, func(), error) {
+	f, err := os.Create(filepath.Join(s.ws.Artifacts(), "run.log"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("open run log: %w", err)
+	}
+	w := s.redactor.Writer(f)
+	log := slog.New(slog.NewMultiHandler(a.Log.Handler(), &lineHandler{w: w}))
+	return log, func() { _ = w.Close(); _ = f.Close() }, nil
+}
+
+// lineHandler writes records as plain lines: time, level, message.
+type lineHandler struct{ w io.Writer }
+
+func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (h *lineHandler) WithAttrs([]slog.Attr) slog.Handler           { return h }
+func (h *lineHandler) WithGroup(string) slog.Handler                { return h }
+
+func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
+	_, err := fmt.Fprintf(h.w, "%s %-5s %s\n", r.Time.UTC().Format(time.RFC3339), r.Level, r.Message)
+	return err
+}
+
+// logEvent says in a line what happened. The message is whole; the attributes are for machines.
+func logEvent(log *slog.Logger, e pipeline.Event, mask func(string) string) {
+	level, msg := message(e)
+	if msg == "" || !log.Enabled(context.Background(), level) {
+		return
+	}
+	r := slog.NewRecord(e.Time, level, mask(msg), 0)
+	r.AddAttrs(slog.String("event", string(e.Kind)))
+	if len(e.Task) > 0 {
+		r.AddAttrs(slog.String("task", strings.Join(e.Task, "/")))
+	}
+	if len(e.Lines) > 0 {
+		r.AddAttrs(slog.String("line", mask(e.Lines[len(e.Lines)-1])))
+	}
+	if e.Stage != "" {
+		r.AddAttrs(slog.String("stage", e.Stage))
+	}
+	if e.Result != nil {
+		r.AddAttrs(slog.String("outcome", string(e.Result.Outcome)), slog.Int("exit_code", e.Result.Code))
+	}
+	_ = log.Handler().Handle(context.Background(), r)
+}
+
+// message words an event; empty: nothing to say.
+func message(e pipeline.Event) (slog.Level, string) {
+	at := where(e)
+	switch e.Kind {
+	case pipeline.TaskStarted:
+		if e.Try > 1 {
+			return slog.LevelInfo, fmt.Sprintf("%s: started, try %d", at, e.Try)
+		}
+		return quiet(e, slog.LevelInfo), at + ": started"
+	case pipeline.StageStarted:
+		return slog.LevelDebug, fmt.Sprintf("%s: started (pid %d)", at, e.Pid)
+	case pipeline.Output:
+		return slog.LevelInfo, at + ": " + e.Text
+	case pipeline.Warning:
+		return slog.LevelWarn, strings.TrimPrefix(at+": "+e.Text, ": ")
+	case pipeline.TaskSkipped:
+		return slog.LevelInfo, at + ": skipped: " + e.Text
+	case pipeline.TaskRetrying:
+		return slog.LevelWarn, fmt.Sprintf("%s: %s; next try in %v", at, reason(e), e.Wait)
+	case pipeline.StageEnded, pipeline.TaskEnded:
+		return ended(e, at)
+	}
+	return slog.LevelDebug, ""
+}
+
+// quiet lowers the level for what happens once a line of a foreach.
+func quiet(e pipeline.Event, l slog.Level) slog.Level {
+	if len(e.Lines) > 0 {
+		return slog.LevelDebug
+	}
+	return l
+}
+
+func ended(e pipeline.Event, at string) (slog.Level, string) {
+	if e.Result == nil {
+		return slog.LevelDebug, ""
+	}
+	r := e.Result
+	stage := e.Kind == pipeline.StageEnded
+	switch r.Outcome {
+	case pipeline.Success:
+		level := quiet(e, slog.LevelInfo)
+		if stage {
+			level = slog.LevelDebug
+		}
+		return level, fmt.Sprintf("%s: done in %v%s", at, short(r.Elapsed), lines(r))
+	case pipeline.Terminated:
+		return slog.LevelInfo, fmt.Sprintf("%s: stopped: %s", at, reason(e))
+	default:
+		if stage {
+			return slog.LevelWarn, at + ": " + reason(e)
+		}
+		return slog.LevelError, fmt.Sprintf("%s: %s after %v: %s", at, strings.ReplaceAll(string(r.Outcome), "_", " "), short(r.Elapsed), reason(e))
+	}
+}
+
+func lines(r *pipeline.Result) string {
+	if r.Lines == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (%d lines, %d failed)", r.Lines.Total, r.Lines.Failed)
+}
+
+func reason(e pipeline.Event) string {
+	if e.Result == nil {
+		return ""
+	}
+	if e.Result.Reason != "" {
+		return e.Result.Reason
+	}
+	return string(e.Result.Outcome)
+}
+
+// where names the place of an event: task/child[line]/stage.
+func where(e pipeline.Event) string {
+	at := strings.Join(e.Task, "/")
+	if n := len(e.Lines); n > 0 {
+		at += "[" + cut(e.Lines[n-1], 40) + "]"
+	}
+	if e.Stage != "" {
+		at += "/" + e.Stage
+	}
+	return at
+}
+
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}
+
+func short(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
+}

@@ -1,0 +1,81 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/template"
+	"github.com/handoff-run/handoff/internal/workspace"
+)
+
+// FilesResult names the rendered folder.
+type FilesResult struct {
+	Status string `json:"status"`
+	Files  string `json:"files"`
+}
+
+// FilesGetLocal renders the files of the project into the workspace.
+func (a *App) FilesGetLocal(ctx context.Context, t Target) (FilesResult, error) {
+	s, err := a.open(t)
+	if err != nil {
+		return FilesResult{}, err
+	}
+	if err := s.needWorkspace(); err != nil {
+		return FilesResult{}, err
+	}
+	lock, err := a.lock(s)
+	if err != nil {
+		return FilesResult{}, err
+	}
+	defer lock.Release()
+	if err := a.render(ctx, s); err != nil {
+		return FilesResult{}, err
+	}
+	return FilesResult{Status: "success", Files: s.ws.Files()}, nil
+}
+
+// render fills <workspace>/files. In strict mode an undefined variable is an error, else a warning.
+func (a *App) render(ctx context.Context, s *session) error {
+	vars := plan.Variables(s.input)
+	warnings, err := s.ws.Render(ctx, workspace.RenderOptions{
+		Raw:     s.project.Files.Raw,
+		Private: s.redactor.Contains,
+		Render: func(name, text string) (string, error) {
+			t, err := template.Parse(name, text)
+			if err != nil {
+				return "", err
+			}
+			out, undefined, err := t.RenderKeep(vars)
+			if err != nil {
+				return "", err
+			}
+			return out, a.undefined(s, name, undefined)
+		},
+	})
+	for _, w := range warnings {
+		a.Log.Warn(w.String())
+	}
+	return err
+}
+
+func (a *App) undefined(s *session, name string, undefined []template.Undefined) error {
+	var errs project.Errors
+	for _, u := range undefined {
+		d := project.Diagnostic{
+			Pos:     project.Pos{File: name, Line: u.Line, Column: 1},
+			Message: fmt.Sprintf("variable %q is not defined", u.Name),
+		}
+		if s.project.Strict {
+			errs = append(errs, d)
+			continue
+		}
+		d.Message += ": it becomes empty text"
+		a.Log.Warn(d.String())
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"strings"
+
+	"github.com/handoff-run/handoff/internal/workspace"
+)
+
+// InstallOptions says what to install, and who sees the output.
+type InstallOptions struct {
+	Target
+	Force  bool
+	Output func(line string) // masked; may be nil
+}
+
+// WorkspaceInit makes the workspace folders.
+func (a *App) WorkspaceInit(_ context.Context, t Target) (FilesResult, error) {
+	if t.WorkspaceDir == "" {
+		return FilesResult{}, (&session{}).needWorkspace()
+	}
+	ws, err := workspace.Open(t.ProjectDir, t.WorkspaceDir)
+	if err != nil {
+		return FilesResult{}, err
+	}
+	return FilesResult{Status: "success", Files: ws.Files()}, ws.Init()
+}
+
+// WorkspaceInstall runs the installs of the project. A failed install is an error that names it.
+func (a *App) WorkspaceInstall(ctx context.Context, o InstallOptions) (workspace.InstallResult, error) {
+	s, err := a.open(o.Target)
+	if err != nil {
+		return workspace.InstallResult{}, err
+	}
+	if err := s.needWorkspace(); err != nil {
+		return workspace.InstallResult{}, err
+	}
+	lock, err := a.lock(s)
+	if err != nil {
+		return workspace.InstallResult{}, err
+	}
+	defer lock.Release()
+	installs := make([]workspace.Install, 0, len(s.project.Installs))
+	for _, in := range s.project.Installs {
+		installs = append(installs, workspace.Install{Venv: in.Venv, Command: strings.TrimSpace(in.Command + " " + in.Args)})
+	}
+	return s.ws.Install(ctx, workspace.InstallOptions{
+		Installs: installs, Force: o.Force, Environ: a.Environ,
+		Output: func(line string) {
+			if o.Output != nil {
+				o.Output(s.redactor.String(line))
+			}
+		},
+	})
+}

@@ -1,0 +1,23 @@
+package app
+
+import (
+	"context"
+
+	"github.com/handoff-run/handoff/internal/quickstart"
+)
+
+// QuickStartResult names the tutorial projects that were written.
+type QuickStartResult struct {
+	Status   string   `json:"status"`
+	Folder   string   `json:"folder"`
+	Projects []string `json:"projects"`
+}
+
+// QuickStart writes the tutorial projects into dir. It never replaces a file.
+func (a *App) QuickStart(_ context.Context, dir string) (QuickStartResult, error) {
+	projects, err := quickstart.Write(dir)
+	if err != nil {
+		return QuickStartResult{}, err
+	}
+	return QuickStartResult{Status: "success", Folder: dir, Projects: projects}, nil
+}

@@ -1,0 +1,225 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/ledger"
+	"github.com/handoff-run/handoff/internal/pipeline"
+	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/process"
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/release"
+	"github.com/handoff-run/handoff/internal/workspace"
+)
+
+// RunOptions says what to run and who watches.
+type RunOptions struct {
+	Target
+	Stdin    *os.File             // of first stages; nil: /dev/null
+	Events   func(pipeline.Event) // may be nil; called serially
+	Progress time.Duration        // between progress events; 0: none
+	Started  func(killAll func()) // told how to kill every process of the run at once; may be nil
+}
+
+// RunResult is how a run ended.
+type RunResult struct {
+	Status    string       `json:"status"` // success, failed, timed_out, interrupted
+	RunID     string       `json:"run_id"`
+	Reason    string       `json:"reason,omitempty"`
+	Task      string       `json:"failed_task,omitempty"`
+	Stage     string       `json:"failed_stage,omitempty"`
+	Tail      []string     `json:"stderr_tail,omitempty"`
+	Seconds   float64      `json:"seconds"`
+	Tasks     []TaskResult `json:"tasks"`
+	Artifacts string       `json:"artifacts"`
+	Record    string       `json:"record"`
+	ExitCode  int          `json:"exit_code"`
+}
+
+// TaskResult is how a task at the top of the tree ended.
+type TaskResult struct {
+	Name       string  `json:"name"`
+	Status     string  `json:"status"`
+	Seconds    float64 `json:"seconds"`
+	Bottleneck string  `json:"bottleneck,omitempty"`
+}
+
+// Run runs the project in its workspace. The error is for a run that could not be started; a run that
+// failed is a result.
+func (a *App) Run(ctx context.Context, o RunOptions) (RunResult, error) {
+	s, err := a.open(o.Target)
+	if err != nil {
+		return RunResult{}, err
+	}
+	if err := s.needWorkspace(); err != nil {
+		return RunResult{}, err
+	}
+	p, warnings, err := plan.Build(s.input)
+	a.warn(warnings)
+	if err != nil {
+		return RunResult{}, err
+	}
+	if err := a.checkVenvs(s); err != nil {
+		return RunResult{}, err
+	}
+	lock, err := a.lock(s)
+	if err != nil {
+		return RunResult{}, err
+	}
+	defer lock.Release()
+	if err := a.render(ctx, s); err != nil {
+		return RunResult{}, err
+	}
+	return a.execute(ctx, o, s, p, lock)
+}
+
+// lock takes the workspace, and finishes the record of a run that died in it.
+func (a *App) lock(s *session) (*workspace.Lock, error) {
+	if err := s.ws.Init(); err != nil {
+		return nil, err
+	}
+	lock, err := s.ws.Lock(s.input.RunID)
+	if err != nil {
+		return nil, err
+	}
+	run, died, err := ledger.MarkDied(s.record(), a.Now())
+	switch {
+	case err != nil:
+		a.Log.Warn(fmt.Sprintf("the record of the run before this one cannot be read: %v", err))
+	case died:
+		a.Log.Warn(fmt.Sprintf("run %s died: %s", run.ID, run.Reason))
+	}
+	return lock, nil
+}
+
+func (s *session) record() string { return filepath.Join(s.ws.Artifacts(), ledger.FileName) }
+
+// checkVenvs fails before anything runs when a virtual environment is missing: better than in the last task.
+func (a *App) checkVenvs(s *session) error {
+	var missing project.Errors
+	seen := map[string]bool{}
+	walkCommands(s.project.Tasks, func(c *project.Command) {
+		if c.Venv == "" || seen[c.Venv] || exists(filepath.Join(s.ws.Venv(c.Venv), "bin")) {
+			return
+		}
+		seen[c.Venv] = true
+		missing = append(missing, project.Diagnostic{
+			Pos: c.Pos, Message: fmt.Sprintf("venv %q is not in the workspace %s", c.Venv, s.ws.Dir()),
+			Hint: "run `handoff workspace install` with the same -p and -w first",
+		})
+	})
+	if len(missing) > 0 {
+		return missing
+	}
+	return nil
+}
+
+func walkCommands(tasks []project.Task, visit func(*project.Command)) {
+	for _, t := range tasks {
+		if !t.Active {
+			continue
+		}
+		walkCommands(t.Tasks, visit)
+		for _, stages := range [][]project.Stage{t.Pipeline, t.Commands} {
+			for _, st := range stages {
+				if !st.Active {
+					continue
+				}
+				if st.Command != nil {
+					visit(st.Command)
+				}
+				walkCommands(st.Foreach, visit)
+				walkCommands(st.Fork, visit)
+			}
+		}
+	}
+}
+
+func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Plan, lock *workspace.Lock) (RunResult, error) {
+	rec, err := ledger.NewRecorder(s.record(), a.runRecord(s), s.redactor.String)
+	if err != nil {
+		return RunResult{}, err
+	}
+	log, closeLog, err := a.openRunLog(s)
+	if err != nil {
+		return RunResult{}, err
+	}
+	defer closeLog()
+	emit := func(e pipeline.Event) {
+		rec.Event(e)
+		logEvent(log, e, s.redactor.String)
+		if o.Events != nil {
+			o.Events(e)
+		}
+	}
+	engine := pipeline.New(pipeline.Options{
+		Artifacts: s.ws.Artifacts(), Emit: emit, Mask: s.redactor.String, Stdin: o.Stdin,
+		Environ: a.Environ, Progress: o.Progress,
+		Supervisor: process.Options{
+			Cookie: s.input.RunID, Guard: a.Guard, GuardArgs: []string{s.record()},
+			GuardFiles: []*os.File{lock.File()},
+		},
+	})
+	if o.Started != nil {
+		o.Started(engine.KillAll)
+	}
+	res, err := engine.Run(ctx, p)
+	if err != nil {
+		_, ferr := rec.Finish(string(pipeline.Failed), err.Error(), 1)
+		return RunResult{}, errors.Join(err, ferr)
+	}
+	code := exitCode(ctx, res)
+	run, err := rec.Finish(string(res.Outcome), res.Reason, code)
+	return s.result(run, res, code), err
+}
+
+func (a *App) runRecord(s *session) ledger.Run {
+	hash, err := release.Hash(s.project.Dir)
+	if err != nil {
+		a.Log.Warn(fmt.Sprintf("the release of this run is not known: %v", err))
+	}
+	return ledger.Run{
+		ID: s.input.RunID, Project: filepath.Base(s.project.Dir), ResourceGroup: s.project.Deploy.ResourceGroup,
+		Task: s.project.Deploy.Task, EnvStage: s.target.EnvStage, Trigger: "manual", Release: hash,
+		Version: a.Version, Host: a.Host, Pid: os.Getpid(), Start: s.input.Now.UTC(),
+	}
+}
+
+func (s *session) result(run ledger.Run, res pipeline.Result, code int) RunResult {
+	out := RunResult{
+		Status: run.Outcome, RunID: run.ID, Reason: run.Reason, Stage: res.Stage, Tail: res.Tail,
+		Seconds: run.End.Sub(run.Start).Seconds(), Artifacts: s.ws.Artifacts(), Record: s.record(),
+		ExitCode: code, Tasks: []TaskResult{},
+	}
+	if len(res.Task) > 0 {
+		out.Task = res.Task[len(res.Task)-1]
+	}
+	for _, t := range run.Tasks {
+		out.Tasks = append(out.Tasks, TaskResult{
+			Name: t.Name, Status: t.Outcome, Seconds: max(t.End.Sub(t.Start).Seconds(), 0), Bottleneck: t.Slowest,
+		})
+	}
+	return out
+}
+
+// exitCode is the exit code of handoff for a run (the table is in the help of the command line).
+func exitCode(ctx context.Context, res pipeline.Result) int {
+	switch res.Outcome {
+	case pipeline.Success, pipeline.Skipped:
+		return 0
+	case pipeline.TimedOut:
+		return 124
+	case pipeline.Interrupted:
+		if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); ok {
+			return 128 + int(in.Signal)
+		}
+		return 130
+	default:
+		return 1
+	}
+}

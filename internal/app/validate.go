@@ -1,0 +1,29 @@
+package app
+
+import (
+	"context"
+
+	"github.com/handoff-run/handoff/internal/plan"
+)
+
+// ValidateResult says that a project is valid.
+type ValidateResult struct {
+	Status  string `json:"status"`
+	Project string `json:"project"`
+	Tasks   int    `json:"tasks"`
+}
+
+// Validate reads the project and resolves every command; the error is project.Errors, all problems at once.
+func (a *App) Validate(_ context.Context, t Target) (ValidateResult, error) {
+	s, err := a.open(t)
+	if err != nil {
+		return ValidateResult{}, err
+	}
+	s.input.CheckOnly = true // where projects are checked, their secrets need not be
+	p, warnings, err := plan.Build(s.input)
+	a.warn(warnings)
+	if err != nil {
+		return ValidateResult{}, err
+	}
+	return ValidateResult{Status: "success", Project: s.project.File, Tasks: len(p.Tasks)}, nil
+}

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/project"
+)
+
+// flags are the flags that every command takes, as 0.4.x has them.
+type flags struct {
+	project, workspace, stage string
+	vars, envs                []string
+	yes, no, debug            bool
+	logLevel, logFormat       string
+	output                    string
+}
+
+func (c *cli) addFlags(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.StringVarP(&c.flags.project, "project-dir", "p", "", "project `folder` (the one with project.yml; default: this folder)")
+	f.StringVarP(&c.flags.workspace, "workspace-dir", "w", "", "workspace `folder`, outside of the project; made on demand")
+	f.StringVarP(&c.flags.stage, "stage", "s", "dev", "env stage: dev, prod, ...")
+	f.StringArrayVarP(&c.flags.vars, "vars", "v", nil, "template variables: -v `k=v` k2=v2 ..., or a file with one k=v per line")
+	f.StringArrayVarP(&c.flags.envs, "envs", "e", nil, "environment variables of the commands: -e `K=v` K2=v2 ...")
+	f.StringVarP(&c.flags.output, "output", "o", "yaml", "`format` of the result on stdout: yaml, json or text")
+	f.StringVarP(&c.flags.logLevel, "log-level", "l", "info", "`level` of the log on stderr: debug, info, warning, error or critical")
+	f.StringVar(&c.flags.logFormat, "log-format", "text", "`format` of the log on stderr: text or json")
+	f.BoolVarP(&c.flags.debug, "debug", "d", false, "same as --log-level debug")
+	f.BoolVarP(&c.flags.yes, "yes", "y", false, "answer every question with yes")
+	f.BoolVarP(&c.flags.no, "no", "n", false, "answer every question with no")
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		switch name {
+		case "project":
+			name = "project-dir"
+		case "workspace":
+			name = "workspace-dir"
+		}
+		return pflag.NormalizedName(name)
+	})
+}
+
+// splitLists rewrites `-v a=1 b=2` to `--vars=a=1 --vars=b=2`: a list ends at the next flag, or where the
+// command begins if it has not been given yet.
+func splitLists(args []string, root *cobra.Command) []string {
+	var out []string
+	command := false // seen
+	for i := 0; i < len(args); i++ {
+		name, value := listFlag(args[i])
+		if args[i] == "--" {
+			return append(out, args[i:]...)
+		}
+		if name == "" {
+			out = append(out, args[i])
+			if takesValue(args[i], root) && i+1 < len(args) {
+				i++
+				out = append(out, args[i])
+			} else if !strings.HasPrefix(args[i], "-") {
+				command = true
+			}
+			continue
+		}
+		empty := value == ""
+		if !empty {
+			out = append(out, name+"="+value)
+		}
+		for i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") && (command || empty || !isCommand(args[i+1], root)) {
+			i++
+			out = append(out, name+"="+args[i])
+			empty = false
+		}
+		if empty {
+			out = append(out, name) // cobra says that the value is missing
+		}
+	}
+	return out
+}
+
+// listFlag answers the long name of a list flag in arg, and a value that is written into the same word.
+func listFlag(arg string) (name, value string) {
+	for short, long := range map[string]string{"-v": "--vars", "-e": "--envs"} {
+		if arg == short || arg == long {
+			return long, ""
+		}
+		if v, ok := strings.CutPrefix(arg, long+"="); ok {
+			return long, v
+		}
+		if v, ok := strings.CutPrefix(arg, short); ok && !strings.HasPrefix(arg, "--") {
+			return long, strings.TrimPrefix(v, "=")
+		}
+	}
+	return "", ""
+}
+
+func takesValue(arg string, root *cobra.Command) bool {
+	var f *pflag.Flag
+	switch {
+	case strings.Contains(arg, "="):
+	case strings.HasPrefix(arg, "--"):
+		f = root.PersistentFlags().Lookup(arg[2:])
+	case strings.HasPrefix(arg, "-") && len(arg) == 2:
+		f = root.PersistentFlags().ShorthandLookup(arg[1:])
+	}
+	return f != nil && f.NoOptDefVal == ""
+}
+
+func isCommand(word string, root *cobra.Command) bool {
+	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool {
+		return c.Name() == word || slices.Contains(c.Aliases, word)
+	})
+}
+
+// check refuses values that no command takes, and contradictions.
+func (c *cli) check() error {
+	f := &c.flags
+	if f.yes && f.no {
+		return &app.UsageError{Message: "--yes and --no contradict each other", Hint: "give one of them"}
+	}
+	for _, choice := range []struct {
+		flag, value string
+		known       []string
+	}{
+		{"--output", f.output, []string{"yaml", "json", "text"}},
+		{"--log-format", f.logFormat, []string{"text", "json"}},
+		{"--log-level", strings.ToLower(f.logLevel), logLevels},
+	} {
+		if !slices.Contains(choice.known, choice.value) {
+			return &app.UsageError{
+				Message: fmt.Sprintf("%s does not know %q", choice.flag, choice.value),
+				Hint:    "it takes " + strings.Join(choice.known, ", "),
+			}
+		}
+	}
+	if strings.ContainsAny(f.stage, "/\\ \t\n\x00") || f.stage == "" || strings.HasPrefix(f.stage, ".") {
+		return &app.UsageError{Message: fmt.Sprintf("--stage %q is not a name", f.stage), Hint: "use letters, digits, - and _: -s prod"}
+	}
+	return nil
+}
+
+// target answers what the flags say of project, workspace and variables.
+func (c *cli) target() (app.Target, error) {
+	vars, err := parseList("-v", c.flags.vars)
+	if err != nil {
+		return app.Target{}, err
+	}
+	envs, err := parseList("-e", c.flags.envs)
+	if err != nil {
+		return app.Target{}, err
+	}
+	dir := c.flags.project
+	if dir == "" {
+		dir = "."
+		if _, err := os.Stat(filepath.Join(dir, "project.yml")); err != nil {
+			return app.Target{}, &app.UsageError{Message: "no project given, and there is no project.yml in this folder", Hint: "add -p FOLDER, or make a project with `handoff init FOLDER`"}
+		}
+	}
+	return app.Target{ProjectDir: dir, WorkspaceDir: c.flags.workspace, EnvStage: c.flags.stage, Vars: vars, Envs: envs}, nil
+}
+
+func parseList(flag string, words []string) ([]project.KeyValue, error) {
+	list, err := project.ParseVars(words, os.ReadFile)
+	if err != nil {
+		return nil, &app.UsageError{Message: flag + ": " + err.Error(), Hint: "write " + flag + " key=value key2='value with blanks'"}
+	}
+	return list, nil
+}

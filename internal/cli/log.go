@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/lmittmann/tint"
+)
+
+// logLevels are the names of 0.4.x; critical is error.
+var logLevels = []string{"debug", "info", "warning", "warn", "error", "critical"}
+
+func (c *cli) level() slog.Level {
+	if c.flags.debug {
+		return slog.LevelDebug
+	}
+	switch strings.ToLower(c.flags.logLevel) {
+	case "debug":
+		return slog.LevelDebug
+	case "warning", "warn":
+		return slog.LevelWarn
+	case "error", "critical":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
+
+// logger writes to w, which is stderr or what stands before it: lines for a person, or JSON.
+func (c *cli) logger(w io.Writer) *slog.Logger {
+	if c.flags.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.level()}))
+	}
+	return slog.New(tint.NewHandler(w, &tint.Options{
+		Level: c.level(), TimeFormat: "15:04:05", NoColor: !c.colors(c.Err),
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
+				return a
+			}
+			return slog.Attr{} // a person reads the message, which is whole
+		},
+	}))
+}

@@ -1,0 +1,136 @@
+// Package cli is the command line: flags, wiring, printing, exit codes. One file per group of commands.
+// It holds no logic of its own; the verbs are in package app.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/ledger"
+	"github.com/handoff-run/handoff/internal/pipeline"
+	"github.com/handoff-run/handoff/internal/process"
+)
+
+// Version is set by the linker.
+var Version = "dev"
+
+// Exit codes. The table stands in the help of every command that uses more than the first three.
+const (
+	exitOK     = 0
+	exitFailed = 1   // a task or an install failed
+	exitUsage  = 2   // wrong usage or invalid project
+	exitSignal = 128 // plus the number of the signal
+)
+
+// guardWord starts the guardian of a run instead of a command.
+const guardWord = "__guard"
+
+// Stdio is where the program reads and writes.
+type Stdio struct{ In, Out, Err *os.File }
+
+// Main runs one command and answers the exit code of the process.
+func Main(args []string, io Stdio) int {
+	if len(args) > 0 && args[0] == guardWord {
+		guard(args[1:])
+		return exitOK
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	c := &cli{Stdio: io, environ: os.Environ()}
+	unwatch := c.watchSignals(stop)
+	defer unwatch()
+	root := c.root()
+	root.SetArgs(splitLists(args, root))
+	root.SetIn(io.In)
+	root.SetOut(io.Out)
+	root.SetErr(io.Err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return c.code
+	}
+	return c.fail(ctx, err)
+}
+
+// guard is the life of the guardian process: when handoff vanished, its processes are ended and the record
+// of its run is finished.
+func guard(args []string) {
+	died, rest := process.RunGuard(args)
+	if died && len(rest) > 0 {
+		_, _, _ = ledger.MarkDied(rest[0], time.Now()) // the next run in the workspace tries again
+	}
+}
+
+// cli is the state of one invocation.
+type cli struct {
+	Stdio
+	environ []string
+	flags   flags
+	code    int // exit code of a command that ended without an error
+
+	mu      sync.Mutex
+	killAll func() // ends every process of the current run at once
+}
+
+// watchSignals cancels the command at the first SIGINT or SIGTERM; the second ends the process at once,
+// after a SIGKILL to all that was started.
+func (c *cli) watchSignals(cancel context.CancelCauseFunc) (stop func()) {
+	got := make(chan os.Signal, 2)
+	signal.Notify(got, syscall.SIGINT, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-done:
+				return
+			case s := <-got:
+				sig, _ := s.(syscall.Signal)
+				if n == 0 {
+					fmt.Fprintf(c.Err, "handoff: %v: stopping (again to stop at once)\n", sig)
+					cancel(pipeline.Interrupt{Signal: sig})
+					continue
+				}
+				c.mu.Lock()
+				kill := c.killAll
+				c.mu.Unlock()
+				if kill != nil {
+					kill()
+				}
+				os.Exit(exitSignal + int(sig))
+			}
+		}
+	}()
+	return func() { signal.Stop(got); close(done) }
+}
+
+func (c *cli) setKillAll(kill func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.killAll = kill
+}
+
+// fail prints err and answers its exit code.
+func (c *cli) fail(ctx context.Context, err error) int {
+	if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); ok {
+		fmt.Fprintln(c.Err, c.style(c.Err, red, "error:"), err)
+		return exitSignal + int(in.Signal)
+	}
+	c.printError(err)
+	if coded, ok := errors.AsType[*codedError](err); ok {
+		return coded.code
+	}
+	return exitUsage
+}
+
+// codedError gives an error its exit code.
+type codedError struct {
+	error
+	code int
+}
+
+func (e *codedError) Unwrap() error { return e.error }

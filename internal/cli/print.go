@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+	"golang.org/x/term"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/project"
+)
+
+// print writes the product of a command to stdout: v as YAML or JSON, or text where that is asked for.
+func (c *cli) print(v any, text string) error {
+	if c.flags.output == "text" {
+		_, err := fmt.Fprintln(c.Out, strings.TrimRight(text, "\n"))
+		return err
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("encode result: %w", err)
+	}
+	out := buf.Bytes()
+	if c.flags.output == "yaml" {
+		var err error
+		if out, err = jsonToYAML(out); err != nil {
+			return err
+		}
+	}
+	_, err := c.Out.Write(out)
+	return err
+}
+
+// jsonToYAML keeps the order of keys: JSON is YAML, only its style differs.
+func jsonToYAML(text []byte) ([]byte, error) {
+	var node yaml.Node
+	if err := yaml.Unmarshal(text, &node); err != nil {
+		return nil, fmt.Errorf("encode result: %w", err)
+	}
+	block(&node)
+	var buf bytes.Buffer
+	enc := yaml.NewEncoder(&buf)
+	enc.SetIndent(2)
+	if err := enc.Encode(&node); err != nil {
+		return nil, fmt.Errorf("encode result: %w", err)
+	}
+	return buf.Bytes(), enc.Close()
+}
+
+func block(n *yaml.Node) {
+	if len(n.Content) > 0 {
+		n.Style &^= yaml.FlowStyle
+	}
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		n.Style = 0 // the encoder quotes what would be read as something else
+		if strings.Contains(n.Value, "\n") {
+			n.Style = yaml.LiteralStyle
+		}
+	}
+	for _, child := range n.Content {
+		block(child)
+	}
+}
+
+type color string
+
+const (
+	red    color = "\x1b[31m"
+	yellow color = "\x1b[33m"
+	green  color = "\x1b[32m"
+	bold   color = "\x1b[1m"
+	dim    color = "\x1b[2m"
+)
+
+// style colours text where f is a terminal and nobody asked for plain text.
+func (c *cli) style(f *os.File, col color, text string) string {
+	if !c.colors(f) {
+		return text
+	}
+	return string(col) + text + "\x1b[0m"
+}
+
+func (c *cli) colors(f *os.File) bool {
+	return isTerminal(f) && c.getenv("NO_COLOR") == "" && c.getenv("TERM") != "dumb"
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+func (c *cli) getenv(key string) string {
+	for _, kv := range c.environ {
+		if v, ok := strings.CutPrefix(kv, key+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// printError says on stderr what is wrong, where, and the way out.
+func (c *cli) printError(err error) {
+	if list, ok := errors.AsType[project.Errors](err); ok {
+		fmt.Fprintln(c.Err, list.Error())
+		fmt.Fprintln(c.Err, c.style(c.Err, red, "error:"), count(len(list), "problem"), "found; nothing ran")
+		return
+	}
+	fmt.Fprintln(c.Err, c.style(c.Err, red, "error:"), err)
+	if usage, ok := errors.AsType[*app.UsageError](err); ok && usage.Hint != "" {
+		fmt.Fprintln(c.Err, c.style(c.Err, bold, "hint:"), usage.Hint)
+	}
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/project"
+)
+
+const exitCodes = `Exit codes:
+  0    success
+  1    a task or an install failed
+  2    wrong usage or an invalid project; nothing ran
+  3    a cloud, store or container call failed
+  124  the run took longer than its timeout
+  130  interrupted by SIGINT (Ctrl-C); 143 by SIGTERM`
+
+// root is the whole tree of commands.
+func (c *cli) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "handoff",
+		Short: "Run data pipelines of Unix commands, described in one project.yml",
+		Long: `handoff runs pipelines of Unix commands that are described in one project.yml:
+taps and targets, dbt, scripts. It tells the truth about how they ended.
+
+` + exitCodes,
+		Example: `  handoff init my_project                 make a new project
+  handoff quick_start make tutorial       write the tutorial projects
+  handoff plan -p my_project              see what would run
+  handoff workspace install -p my_project -w ws
+  handoff run local -p my_project -w ws -v start_date=2026-01-01`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return c.check()
+		},
+	}
+	c.addFlags(root.PersistentFlags())
+	root.SetFlagErrorFunc(flagError)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddCommand(
+		c.runCommand(), c.planCommand(), c.configCommand(), c.filesCommand(), c.workspaceCommand(),
+		c.initCommand(), c.quickStartCommand(), c.versionCommand(),
+	)
+	asGroup(root)
+	for _, cmd := range root.Commands() {
+		if cmd.HasSubCommands() {
+			asGroup(cmd)
+		}
+	}
+	return root
+}
+
+// asGroup makes a command that only holds others refuse a mistyped child; cobra would print help and exit 0.
+func asGroup(cmd *cobra.Command) {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		var known []string
+		for _, child := range cmd.Commands() {
+			if child.IsAvailableCommand() {
+				known = append(known, child.Name())
+			}
+		}
+		return &app.UsageError{
+			Message: fmt.Sprintf("there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "handoff ")),
+			Hint:    suggestion(args[0], known),
+		}
+	}
+}
+
+// flagError adds the nearest known flag to cobra's words.
+func flagError(cmd *cobra.Command, err error) error {
+	hint := fmt.Sprintf("see %s --help", cmd.CommandPath())
+	word := err.Error()
+	if i := strings.LastIndex(word, "--"); i >= 0 && strings.HasPrefix(word, "unknown flag") {
+		var known []string
+		collect := func(f *pflag.Flag) { known = append(known, f.Name) }
+		cmd.Flags().VisitAll(collect)
+		cmd.InheritedFlags().VisitAll(collect)
+		if near := project.Suggest(word[i+2:], known); near != "" {
+			hint = fmt.Sprintf("did you mean --%s?", near)
+		}
+	}
+	return &app.UsageError{Message: word, Hint: hint}
+}
+
+func suggestion(word string, known []string) string {
+	if near := project.Suggest(word, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	slices.Sort(known)
+	return "there are: " + strings.Join(known, ", ")
+}
+
+// noArgs refuses words that a command does not take.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &app.UsageError{
+			Message: fmt.Sprintf("%s does not take %q", cmd.CommandPath(), args[0]),
+			Hint:    fmt.Sprintf("see %s --help", cmd.CommandPath()),
+		}
+	}
+	return nil
+}
+
+// app answers the verbs, wired to this process.
+func (c *cli) app() *app.App {
+	host, _ := os.Hostname()
+	return &app.App{
+		Version: Version, Environ: c.environ, Now: time.Now, Host: host, Guard: guardCommand(), Log: c.logger(c.Err),
+	}
+}
+
+func guardCommand() []string {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return []string{exe, guardWord}
+}
+
+func (c *cli) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  handoff version -o json",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return c.print(struct {
+				Version string `json:"handoff_version"`
+			}{Version}, Version)
+		},
+	}
+}

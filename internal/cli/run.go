@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/plan"
+)
+
+func (c *cli) runCommand() *cobra.Command {
+	run := &cobra.Command{
+		Use:     "run",
+		Short:   "Run a project",
+		Example: "  handoff run local -p my_project -w ws",
+	}
+	run.AddCommand(c.runLocalCommand())
+	return run
+}
+
+func (c *cli) runLocalCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "local",
+		Short: "Run a project on this machine",
+		Long: `Run every task of the project on this machine, in the workspace. It needs no
+credentials and makes no network call of its own.
+
+The log goes to stderr, the result to stdout. In <workspace>/artifacts there are
+  <task>_stdout.log   output of the last stage of the task, byte for byte
+  <task>_stderr.log   errors of all its stages
+  run.json            the record of the run, kept up to date while it goes on
+  run.log             the log
+
+` + exitCodes,
+		Example: `  handoff run local -p my_project -w ws
+  handoff run local -p my_project -w ws -s prod -v start_date=2026-01-01 end_date=2026-01-02
+  handoff run local -p my_project -w ws -o json --log-format json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.target()
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				return c.plan(cmd, t)
+			}
+			return c.runLocal(cmd, t)
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would run, as `handoff plan`, and run nothing")
+	return cmd
+}
+
+func (c *cli) runLocal(cmd *cobra.Command, t app.Target) error {
+	verbs := c.app()
+	o := app.RunOptions{Target: t, Stdin: c.stdin(), Started: c.setKillAll}
+	if c.showsProgress() {
+		p := newProgress(c.Err, c.colors(c.Err))
+		defer p.close()
+		verbs.Log = c.logger(p)
+		o.Events, o.Progress = p.event, 500*time.Millisecond
+	}
+	res, err := verbs.Run(cmd.Context(), o)
+	if err != nil && res.RunID == "" {
+		return err
+	}
+	c.code = res.ExitCode
+	if err := c.print(res, c.runText(res)); err != nil {
+		return err
+	}
+	return err
+}
+
+// showsProgress says that a person is watching lines of text.
+func (c *cli) showsProgress() bool {
+	return isTerminal(c.Err) && c.flags.logFormat == "text" && c.getenv("TERM") != "dumb" && c.getenv("NO_COLOR") == ""
+}
+
+// stdin is what first stages read. A terminal is left out: a process group in the background that reads it
+// would be stopped by the kernel.
+func (c *cli) stdin() *os.File {
+	if isTerminal(c.In) {
+		return nil
+	}
+	return c.In
+}
+
+func (c *cli) runText(r app.RunResult) string {
+	var b strings.Builder
+	for _, t := range r.Tasks {
+		fmt.Fprintf(&b, "%-11s %s (%.1fs)\n", t.Status, t.Name, t.Seconds)
+	}
+	fmt.Fprintf(&b, "run %s: %s after %.1fs", r.RunID, strings.ReplaceAll(r.Status, "_", " "), r.Seconds)
+	if r.Reason != "" {
+		fmt.Fprintf(&b, ": %s", r.Reason)
+	}
+	for _, l := range r.Tail {
+		fmt.Fprintf(&b, "\n  | %s", l)
+	}
+	fmt.Fprintf(&b, "\nartifacts: %s", r.Artifacts)
+	return b.String()
+}
+
+func (c *cli) planCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "plan",
+		Short: "Print what would run, with every command resolved",
+		Long: `Print what "run local" would run: every command with its variables filled in, the
+values of secrets masked. In the body of a foreach the parts that need the line
+stay as they are written. Nothing is changed.`,
+		Example: `  handoff plan -p my_project
+  handoff plan -p my_project -s prod -v start_date=2026-01-01 -o json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.target()
+			if err != nil {
+				return err
+			}
+			return c.plan(cmd, t)
+		},
+	}
+}
+
+func (c *cli) plan(cmd *cobra.Command, t app.Target) error {
+	p, err := c.app().Plan(cmd.Context(), app.PlanOptions{Target: t})
+	if err != nil {
+		return err
+	}
+	return c.print(p, planText(p))
+}
+
+// planText shows the tree with one line for each command.
+func planText(p *plan.Plan) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (env stage %s)\n", p.Project, p.EnvStage)
+	planTasks(&b, p.Tasks, "  ")
+	return b.String()
+}
+
+func planTasks(b *strings.Builder, tasks []plan.Task, indent string) {
+	for _, t := range tasks {
+		note := ""
+		if t.Skip {
+			note = " (not active)"
+		}
+		fmt.Fprintf(b, "%s%s%s\n", indent, t.Name, note)
+		planStages(b, t.Pipeline, indent+"  ", "| ")
+		planStages(b, t.Commands, indent+"  ", "; ")
+		planTasks(b, t.Tasks, indent+"  ")
+	}
+}
+
+func planStages(b *strings.Builder, stages []plan.Stage, indent, sign string) {
+	for i, s := range stages {
+		lead := indent + sign
+		if i == 0 {
+			lead = indent + "  "
+		}
+		switch {
+		case s.Command != nil:
+			script := strings.TrimSpace(s.Command.Script)
+			fmt.Fprintf(b, "%s%s\n", lead, strings.ReplaceAll(script, "\n", "\n"+indent+"    "))
+		case s.Foreach != nil:
+			fmt.Fprintf(b, "%sforeach line, %d at a time\n", lead, s.Foreach.Concurrency)
+			planTasks(b, s.Foreach.Tasks, indent+"    ")
+		case s.Fork != nil:
+			fmt.Fprintf(b, "%sfork\n", lead)
+			planTasks(b, s.Fork, indent+"    ")
+		case s.Null:
+			fmt.Fprintf(b, "%snulldev\n", lead)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+)
+
+func (c *cli) quickStartCommand() *cobra.Command {
+	qs := &cobra.Command{
+		Use:     "quick_start",
+		Aliases: []string{"quick-start"},
+		Short:   "Write the tutorial projects",
+		Example: "  handoff quick_start make",
+	}
+	qs.AddCommand(&cobra.Command{
+		Use:   "make [FOLDER]",
+		Short: "Write the tutorial projects into a folder",
+		Long: `Write seven small projects that can be run: word count, commands and variables,
+secrets, install, foreach, fork, failures. No file that is there is replaced.
+The default folder is projects.`,
+		Example: `  handoff quick_start make tutorial
+  handoff run local -p tutorial/01_word_count -w ws`,
+		Args: atMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "projects"
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			res, err := c.app().QuickStart(cmd.Context(), dir)
+			if err != nil {
+				return err
+			}
+			return c.print(res, strings.Join(res.Projects, "\n"))
+		},
+	})
+	return qs
+}
+
+func atMostOne(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return noArgs(cmd, args[1:])
+	}
+	return nil
+}
+
+func (c *cli) initCommand() *cobra.Command {
+	var o app.InitOptions
+	cmd := &cobra.Command{
+		Use:   "init FOLDER",
+		Short: "Make a new project",
+		Long: `Make a new project folder with a project.yml, files/ and a .gitignore. On a terminal
+it asks for what the flags do not say; elsewhere, and with -y, it takes the defaults.`,
+		Example: `  handoff init my_project
+  handoff init my_project --command 'tap: tap-rest-api --config files/tap.json' --command 'target: target-csv' \
+    --install 'tap: pip install tap-rest-api' --install 'target: pip install target-csv'`,
+		Args: atMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				o.Dir = args[0]
+			}
+			if err := c.askProject(&o); err != nil {
+				return err
+			}
+			res, err := c.app().Init(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.Err, "next: handoff run local -p %s -w %s_workspace\n", o.Dir, strings.TrimRight(o.Dir, "/"))
+			return c.print(res, strings.Join(res.Files, "\n"))
+		},
+	}
+	cmd.Flags().StringVar(&o.Description, "description", "", "what the project does")
+	cmd.Flags().StringArrayVar(&o.Stages, "command", nil, "a stage of the pipeline, `[venv: ]command`; repeat it for the next stage")
+	cmd.Flags().StringArrayVar(&o.Installs, "install", nil, "what `workspace install` runs, `[venv: ]command`; may be repeated")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "name the files that would be made, and make none")
+	return cmd
+}
+
+// askProject fills what the flags left open: by asking, or by defaults where nobody can answer.
+func (c *cli) askProject(o *app.InitOptions) error {
+	ask := isTerminal(c.In) && isTerminal(c.Err) && !c.flags.yes && !c.flags.no
+	in := bufio.NewReader(c.In)
+	question := func(text, def string) string {
+		if !ask {
+			return def
+		}
+		fmt.Fprintf(c.Err, "%s [%s]: ", text, def)
+		answer, err := in.ReadString('\n')
+		if answer = strings.TrimSpace(answer); answer == "" || err != nil {
+			return def
+		}
+		return answer
+	}
+	if o.Dir == "" {
+		if o.Dir = question("Folder of the project", ""); o.Dir == "" {
+			return &app.UsageError{Message: "no folder given", Hint: "write handoff init FOLDER"}
+		}
+	}
+	if o.Description == "" {
+		o.Description = question("What does it do", "A new pipeline")
+	}
+	for ask && len(o.Stages) < 20 {
+		stage := question(fmt.Sprintf("Command of stage %d (empty: no more)", len(o.Stages)+1), "")
+		if stage == "" {
+			break
+		}
+		o.Stages = append(o.Stages, stage)
+	}
+	if len(o.Stages) == 0 {
+		o.Stages = []string{"printf 'hello\\nworld\\n'", "wc -l"}
+	}
+	return nil
+}

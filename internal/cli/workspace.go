@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/workspace"
+)
+
+func (c *cli) workspaceCommand() *cobra.Command {
+	ws := &cobra.Command{
+		Use:     "workspace",
+		Short:   "Make a workspace, install what the commands need",
+		Example: "  handoff workspace install -p my_project -w ws",
+	}
+	ws.AddCommand(c.workspaceInitCommand(), c.workspaceInstallCommand())
+	return ws
+}
+
+func (c *cli) workspaceInitCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "init",
+		Short:   "Make the folders of a workspace",
+		Example: "  handoff workspace init -w ws",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			res, err := c.app().WorkspaceInit(cmd.Context(), app.Target{ProjectDir: c.flags.project, WorkspaceDir: c.flags.workspace})
+			if err != nil {
+				return err
+			}
+			return c.print(res, "workspace: "+c.flags.workspace)
+		},
+	}
+}
+
+func (c *cli) workspaceInstallCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "install",
+		Short: "Run the installs of the project into the workspace",
+		Long: `Run the "installs" of project.yml in order, each in its virtual environment, which
+is made on demand (by uv when it is on the PATH, else by python3 -m venv). What has
+not changed since it was installed is not repeated. The first failed install ends the
+command with exit 1.`,
+		Example: `  handoff workspace install -p my_project -w ws
+  handoff workspace install -p my_project -w ws --force`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.target()
+			if err != nil {
+				return err
+			}
+			verbs := c.app()
+			res, err := verbs.WorkspaceInstall(cmd.Context(), app.InstallOptions{
+				Target: t, Force: force, Output: func(line string) { verbs.Log.Info(line) },
+			})
+			if err != nil {
+				if _, ok := errors.AsType[*workspace.InstallError](err); ok {
+					return &codedError{error: err, code: exitFailed}
+				}
+				return err
+			}
+			return c.print(res, installText(res))
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "install again what has not changed")
+	return cmd
+}
+
+func installText(r workspace.InstallResult) string {
+	var b strings.Builder
+	for _, in := range r.Steps {
+		fmt.Fprintf(&b, "%-9s %s: %s\n", in.Status, in.Venv, in.Command)
+	}
+	return b.String()
+}
+
+func (c *cli) filesCommand() *cobra.Command {
+	files := &cobra.Command{
+		Use:     "files",
+		Short:   "Render the files of a project",
+		Example: "  handoff files get local -p my_project -w ws",
+	}
+	get := &cobra.Command{
+		Use:     "get",
+		Short:   "Render the files of a project into the workspace",
+		Example: "  handoff files get local -p my_project -w ws",
+	}
+	local := &cobra.Command{
+		Use:     "local",
+		Short:   "Render files/ of the project folder into <workspace>/files",
+		Example: "  handoff files get local -p my_project -w ws -v name=value",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.target()
+			if err != nil {
+				return err
+			}
+			res, err := c.app().FilesGetLocal(cmd.Context(), t)
+			if err != nil {
+				return err
+			}
+			return c.print(res, "files: "+res.Files)
+		},
+	}
+	get.AddCommand(local)
+	asGroup(get)
+	files.AddCommand(get)
+	return files
+}

@@ -1,0 +1,213 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/secret"
+	"github.com/handoff-run/handoff/internal/template"
+)
+
+// defaultKillAfter is the grace between SIGTERM and SIGKILL when the project names none.
+const defaultKillAfter = 10 * time.Second
+
+// Input is everything that decides what will run.
+type Input struct {
+	Project   *project.Project
+	EnvStage  string
+	RunID     string
+	Workspace string // absolute folder in which every command runs
+	Now       time.Time
+	Vars      []project.KeyValue         // from the command line; they win
+	Envs      []project.KeyValue         // from the command line; they win
+	Secrets   []secret.Entry             //
+	Activate  func(venv string) []string // environment that switches a venv on: "K=V"; nil: venvs are refused
+	Inherited func(key string) bool      // is the variable in the environment of handoff; nil: no
+	CheckOnly bool                       // nothing will run: a secret without a value is a warning
+}
+
+// Build answers the plan for in, with warnings. The error is project.Errors: every problem at once.
+func Build(in Input) (*Plan, []project.Diagnostic, error) {
+	b := &builder{in: in, vars: Variables(in), redactor: secret.NewRedactor(secretValues(in.Secrets)...)}
+	b.checkSecrets()
+	b.env, b.shown = b.environment()
+	p := in.Project
+	defaults := inherited{
+		killAfter:      defaultKillAfter,
+		killDownstream: valueOr(p.KillDownstreamOnFail, true),
+		killLoop:       valueOr(p.KillLoopOnFail, true),
+	}
+	out := &Plan{
+		Project:     path.Base(p.Dir),
+		Description: p.Description,
+		EnvStage:    in.EnvStage,
+		RunID:       in.RunID,
+		Dir:         in.Workspace,
+		Timeout:     Duration(p.Timeout),
+		Env:         b.shown,
+		Tasks:       b.tasks("tasks", p.Tasks, defaults, 0),
+	}
+	if len(b.errors) > 0 {
+		return nil, b.warnings, b.errors
+	}
+	return out, b.warnings, nil
+}
+
+// Variables answers what templates see: secrets, then envs, then vars, then the command line, the later
+// winning, over the reserved names.
+func Variables(in Input) template.Vars {
+	vars := template.Reserved(in.EnvStage, in.Now, in.RunID, in.Workspace)
+	for _, s := range in.Secrets {
+		vars[s.Key] = s.Value.Reveal()
+	}
+	for _, e := range in.Project.Envs {
+		if e.Value != nil {
+			vars[e.Key] = *e.Value
+		}
+	}
+	for _, v := range in.Project.Vars {
+		vars[v.Key] = v.Value
+	}
+	for _, v := range in.Vars {
+		vars[v.Key] = v.Value
+	}
+	return vars
+}
+
+type builder struct {
+	in       Input
+	vars     template.Vars
+	env      []string
+	shown    []string // env with the values of secrets masked
+	redactor *secret.Redactor
+	warnings []project.Diagnostic
+	errors   project.Errors
+}
+
+// inherited is what a task takes from the one above it.
+type inherited struct {
+	killAfter                time.Duration
+	killDownstream, killLoop bool
+}
+
+func (b *builder) fail(pos project.Pos, path, format string, args ...any) {
+	b.errors = append(b.errors, project.Diagnostic{Pos: pos, Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (b *builder) tasks(at string, tasks []project.Task, up inherited, depth int) []Task {
+	out := make([]Task, 0, len(tasks))
+	for i, t := range tasks {
+		out = append(out, b.task(at+"["+strconv.Itoa(i)+"]", t, up, depth))
+	}
+	return out
+}
+
+func (b *builder) task(at string, t project.Task, up inherited, depth int) Task {
+	if t.KillAfter > 0 {
+		up.killAfter = t.KillAfter
+	}
+	up.killDownstream = valueOr(t.KillDownstreamOnFail, up.killDownstream)
+	up.killLoop = valueOr(t.KillLoopOnFail, up.killLoop)
+	out := Task{
+		Name:                 t.Name,
+		Description:          t.Description,
+		Skip:                 !t.Active,
+		Timeout:              Duration(t.Timeout),
+		Retries:              Retries{Max: t.Retries.Max, Delay: Duration(t.Retries.Delay), Backoff: max(t.Retries.Backoff, 1)},
+		KillAfter:            Duration(up.killAfter),
+		Drain:                t.OnUpstreamFailure == "drain",
+		AllowFailure:         t.AllowFailure,
+		KillDownstreamOnFail: up.killDownstream,
+		KillLoopOnFail:       up.killLoop,
+		StdoutToFile:         t.StdoutToFile,
+		StderrToFile:         t.StderrToFile,
+	}
+	if t.Retries.Max == 0 {
+		out.Retries = Retries{}
+	}
+	if out.Skip {
+		return out // what does not run need not be resolvable
+	}
+	switch {
+	case t.Tasks != nil:
+		out.Tasks = b.tasks(at+".tasks", t.Tasks, up, depth)
+	case t.Commands != nil:
+		out.Commands = b.stages(at+".commands", t.Commands, up, depth)
+	default:
+		out.Pipeline = b.stages(at+".pipeline", t.Pipeline, up, depth)
+	}
+	return out
+}
+
+func (b *builder) stages(at string, stages []project.Stage, up inherited, depth int) []Stage {
+	out := make([]Stage, 0, len(stages))
+	names := map[string]int{}
+	for i, s := range stages {
+		if !s.Active {
+			continue
+		}
+		stage := b.stage(at+"["+strconv.Itoa(i)+"]", s, up, depth)
+		names[stage.Name]++
+		if n := names[stage.Name]; n > 1 {
+			stage.Name += "-" + strconv.Itoa(n)
+		}
+		out = append(out, stage)
+	}
+	return out
+}
+
+func (b *builder) stage(at string, s project.Stage, up inherited, depth int) Stage {
+	out := Stage{Name: s.Name, Null: s.Null}
+	kind := "nulldev"
+	switch {
+	case s.Foreach != nil:
+		kind = "foreach"
+		out.Foreach = &Foreach{Concurrency: max(s.Concurrency, 1), Tasks: b.tasks(at+".foreach", s.Foreach, up, depth+1)}
+	case s.Fork != nil:
+		kind = "fork"
+		out.Fork = b.tasks(at+".fork", s.Fork, up, depth)
+	case s.Command != nil:
+		out.Command = b.command(at, s.Command, depth)
+		kind = stageName(out.Command.Script)
+	}
+	if out.Name == "" {
+		out.Name = kind
+	}
+	return out
+}
+
+// stageName is the base name of the program that a script starts with.
+func stageName(script string) string {
+	for word := range strings.FieldsSeq(script) {
+		if strings.Contains(word, "{{") {
+			break
+		}
+		if name, _, ok := strings.Cut(word, "="); ok && !strings.ContainsAny(name, "/.-") {
+			continue // an assignment before the command
+		}
+		name := strings.Trim(path.Base(word), `"'(){};`)
+		if name != "" && name != "." {
+			return name
+		}
+	}
+	return "command"
+}
+
+func valueOr[T any](p *T, def T) T {
+	if p == nil {
+		return def
+	}
+	return *p
+}
+
+func secretValues(entries []secret.Entry) []secret.Value {
+	values := make([]secret.Value, len(entries))
+	for i, e := range entries {
+		values[i] = e.Value
+	}
+	return values
+}

@@ -1,0 +1,199 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/secret"
+	"github.com/handoff-run/handoff/internal/template"
+)
+
+// sampleLine stands for the line when the templates of a foreach body are tried out.
+const sampleLine = "line"
+
+func (b *builder) command(at string, c *project.Command, depth int) *Command {
+	out := &Command{Shell: c.Shell, Venv: c.Venv, Env: b.env, Timeout: Duration(c.Timeout), Private: b.redactor.Contains}
+	if out.Shell == "" {
+		out.Shell = "/bin/sh"
+	}
+	if c.Venv != "" {
+		if b.in.Activate == nil {
+			b.fail(c.Pos, at, "venv %q needs a workspace", c.Venv)
+			return out
+		}
+		out.Env = append(b.in.Activate(c.Venv), b.env...)
+	}
+	t, err := template.Parse(c.Pos.File, c.Text)
+	if err != nil {
+		b.templateError(c, at, err)
+		return out
+	}
+	if depth > 0 && usesLine(t) {
+		b.deferred(at, c, t, out, depth)
+		return out
+	}
+	text, undefined, err := t.RenderShell(b.vars, out.Shell)
+	b.undefined(c, at, undefined)
+	if err != nil {
+		b.templateError(c, at, err)
+		return out
+	}
+	out.Script = text
+	out.Text = func([]string) (string, error) { return text, nil }
+	return out
+}
+
+func usesLine(t *template.Template) bool {
+	return t.Uses("_line") || t.Uses("_line_safe") || t.Uses("_lines")
+}
+
+// deferred resolves a command of a foreach body: all but the line is known now.
+func (b *builder) deferred(at string, c *project.Command, t *template.Template, out *Command, depth int) {
+	vars, shell := b.vars, out.Shell
+	out.Script = t.Preview(vars, "_line", "_line_safe", "_lines")
+	out.Text = func(lines []string) (string, error) {
+		text, _, err := t.RenderShell(withLines(vars, lines), shell)
+		if err != nil {
+			return "", project.Errors{diagnose(c, at, err)}
+		}
+		return text, nil
+	}
+	sample := make([]string, depth)
+	for i := range sample {
+		sample[i] = sampleLine
+	}
+	// A failing sample proves nothing (the template may split a real line into parts); undefined names do.
+	_, undefined, _ := t.RenderShell(withLines(vars, sample), shell)
+	b.undefined(c, at, undefined)
+}
+
+// withLines adds what a foreach body sees of its lines: the innermost, its name for files, and all of them.
+func withLines(vars template.Vars, lines []string) template.Vars {
+	out := make(template.Vars, len(vars)+3)
+	maps.Copy(out, vars)
+	if len(lines) == 0 {
+		return out
+	}
+	all := make([]any, len(lines))
+	for i, l := range lines {
+		all[i] = template.Data(l)
+	}
+	last := lines[len(lines)-1]
+	out["_line"] = template.Data(last)
+	out["_line_safe"] = template.LineSafe(last)
+	out["_lines"] = all
+	return out
+}
+
+func (b *builder) undefined(c *project.Command, at string, names []template.Undefined) {
+	for _, u := range names {
+		d := project.Diagnostic{Pos: linePos(c, u.Line), Path: at, Message: "variable \"" + u.Name + "\" is not defined"}
+		if known := project.Suggest(u.Name, b.names()); known != "" {
+			d.Hint = "did you mean \"" + known + "\"?"
+		}
+		if b.in.Project.Strict {
+			b.errors = append(b.errors, d)
+			continue
+		}
+		d.Message += ": it becomes empty text"
+		b.warnings = append(b.warnings, d)
+	}
+}
+
+func (b *builder) names() []string {
+	names := make([]string, 0, len(b.vars))
+	for name := range b.vars {
+		names = append(names, name)
+	}
+	return names
+}
+
+func (b *builder) templateError(c *project.Command, at string, err error) {
+	b.errors = append(b.errors, diagnose(c, at, err))
+}
+
+// diagnose gives an error of a template its place in the project file.
+func diagnose(c *project.Command, at string, err error) project.Diagnostic {
+	if te, ok := errors.AsType[*template.Error](err); ok {
+		return project.Diagnostic{Pos: linePos(c, te.Line), Path: at, Message: te.Message, Hint: te.Hint}
+	}
+	return project.Diagnostic{Pos: c.Pos, Path: at, Message: err.Error()}
+}
+
+// linePos is the place in the file of a line (from 1) of the command's text.
+func linePos(c *project.Command, line int) project.Pos {
+	pos := c.Pos
+	if line > 1 {
+		pos.Line += line - 1
+		pos.Column = 1
+	}
+	return pos
+}
+
+// checkSecrets fails for what the project declares and nobody gave: better now than in the middle of a load.
+func (b *builder) checkSecrets() {
+	have := map[string]bool{}
+	for _, s := range b.in.Secrets {
+		have[s.Key] = true
+	}
+	for _, s := range b.in.Project.Secrets {
+		if !have[s.Key] {
+			b.lacks(s.Pos, "secrets", fmt.Sprintf("secret %q has no value", s.Key), "add it to .secrets/secrets.yml")
+		}
+	}
+	for _, e := range b.in.Project.Envs {
+		if e.Value == nil && !have[e.Key] && !b.given(e.Key) {
+			b.lacks(e.Pos, "envs", fmt.Sprintf("%q has no value and there is no secret of that name", e.Key),
+				fmt.Sprintf("add one to .secrets/secrets.yml, or give -e %s=...", e.Key))
+		}
+	}
+}
+
+func (b *builder) lacks(pos project.Pos, path, message, hint string) {
+	d := project.Diagnostic{Pos: pos, Path: path, Message: message, Hint: hint}
+	if b.in.CheckOnly {
+		b.warnings = append(b.warnings, d)
+		return
+	}
+	b.errors = append(b.errors, d)
+}
+
+func (b *builder) given(key string) bool {
+	for _, e := range b.in.Envs {
+		if strings.EqualFold(e.Key, key) {
+			return true
+		}
+	}
+	return b.in.Inherited != nil && b.in.Inherited(key)
+}
+
+// environment is what every command gets on top of handoff's own environment, and the same for show.
+func (b *builder) environment() (env, shown []string) {
+	secrets := map[string]secret.Value{}
+	for _, s := range b.in.Secrets {
+		secrets[s.Key] = s.Value
+	}
+	set := func(key, value string) {
+		env, shown = append(env, key+"="+value), append(shown, key+"="+b.redactor.String(value))
+	}
+	for _, e := range b.in.Project.Envs {
+		if e.Value != nil {
+			set(e.Key, *e.Value)
+		} else if v, ok := secrets[e.Key]; ok {
+			env, shown = append(env, e.Key+"="+v.Reveal()), append(shown, e.Key+"="+v.String())
+		}
+	}
+	for _, e := range b.in.Envs {
+		// 0.4.x turns the name to upper case; the name as typed is there too.
+		if up := strings.ToUpper(e.Key); up != e.Key {
+			set(up, e.Value)
+		}
+		set(e.Key, e.Value)
+	}
+	set("HANDOFF_RUN_ID", b.in.RunID)
+	set("HANDOFF_STAGE", b.in.EnvStage)
+	return env, shown
+}

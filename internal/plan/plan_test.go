@@ -1,0 +1,190 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/secret"
+)
+
+func decode(t *testing.T, text string) *project.Project {
+	t.Helper()
+	p, _, err := project.Decode("project.yml", "/home/me/prj", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func build(t *testing.T, text string, change func(*Input)) (*Plan, []project.Diagnostic, error) {
+	t.Helper()
+	in := Input{
+		Project: decode(t, text), EnvStage: "dev", RunID: "r1", Workspace: "/ws",
+		Now:      time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		Activate: func(venv string) []string { return []string{"VIRTUAL_ENV=/ws/" + venv} },
+	}
+	if change != nil {
+		change(&in)
+	}
+	return Build(in)
+}
+
+func mustBuild(t *testing.T, text string, change func(*Input)) *Plan {
+	t.Helper()
+	p, _, err := build(t, text, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, command, want string }{
+		{"command and args", "command: echo\n    args: a b", "echo a b"},
+		{"vars of the project", "command: echo {{ city }}", "echo Paris"},
+		{"the command line wins", "command: echo {{ over }}", "echo cli"},
+		{"typed values print as Python does", "command: echo {{ flag }} {{ nothing }}", "echo True None"},
+		{"text stays text", "command: echo {{ zip }}", "echo 00123"},
+		{"envs are variables", "command: echo {{ REGION }}", "echo eu"},
+		{"reserved names", "command: echo {{ _stage }} {{ _stage_ }} {{ __stage_ }} {{ _today }} {{ _yesterday }} {{ _run_id }} {{ work_dir }}", "echo dev dev_ _dev_ 2026-03-01 2026-02-28 r1 /ws"},
+		{"shell code is left alone", `command: echo "$HOME" $(date) | grep x`, `echo "$HOME" $(date) | grep x`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			text := "version: 0.4\nvars:\n- {key: city, value: Paris}\n- {key: over, value: file}\n- {key: flag, value: yes}\n- {key: nothing, value: null}\n- {key: zip, value: 00123}\nenvs:\n- {key: REGION, value: eu}\ntasks:\n- name: a\n  commands:\n  - " + tt.command + "\n"
+			p := mustBuild(t, text, func(in *Input) { in.Vars = []project.KeyValue{{Key: "over", Value: "cli"}} })
+			got, err := p.Tasks[0].Commands[0].Command.Text(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.TrimSpace(got) != tt.want {
+				t.Errorf("script %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestLineIsData(t *testing.T) {
+	t.Parallel()
+	p := mustBuild(t, "version: 1\ntasks:\n- name: a\n  pipeline:\n  - command: cat x\n  - foreach:\n    - name: b\n      commands:\n      - command: echo {{ _line }} \"{{ _line }}\" '{{ _line }}' {{ _line | raw }} {{ _line_safe }}\n      - command: echo same\n", nil)
+	body := p.Tasks[0].Pipeline[1].Foreach.Tasks[0].Commands
+	got, err := body[0].Command.Text([]string{"a; touch x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `echo 'a; touch x' "a; touch x" 'a; touch x' a; touch x a_touch_x`; got != want {
+		t.Errorf("script\n%s\nwant\n%s", got, want)
+	}
+	if !strings.Contains(body[0].Command.Script, "{{ _line }}") || body[1].Command.Script != "echo same" {
+		t.Errorf("for show: %q, %q", body[0].Command.Script, body[1].Command.Script)
+	}
+}
+
+func TestNestedLines(t *testing.T) {
+	t.Parallel()
+	p := mustBuild(t, "version: 1\ntasks:\n- name: a\n  pipeline:\n  - command: cat x\n  - foreach:\n    - name: b\n      pipeline:\n      - command: echo {{ _line }}\n      - foreach:\n        - name: c\n          commands:\n          - command: echo {{ _lines[0] }} {{ _line }}\n", nil)
+	c := p.Tasks[0].Pipeline[1].Foreach.Tasks[0].Pipeline[1].Foreach.Tasks[0].Commands[0].Command
+	got, err := c.Text([]string{"outer x", "inner"})
+	if err != nil || got != "echo 'outer x' inner" {
+		t.Errorf("script %q, %v", got, err)
+	}
+}
+
+func TestInheritedSettings(t *testing.T) {
+	t.Parallel()
+	p := mustBuild(t, "version: 0.4\nkill_downstream_on_fail: false\ntasks:\n- name: a\n  kill_after: 3\n  kill_loop_on_fail: false\n  tasks:\n  - name: b\n    kill_downstream_on_fail: true\n    commands:\n    - command: echo\n  - name: c\n    active: false\n    commands:\n    - command: echo {{ unknown }}\n", nil)
+	a := p.Tasks[0]
+	b, c := a.Tasks[0], a.Tasks[1]
+	if a.KillDownstreamOnFail || !b.KillDownstreamOnFail || a.KillLoopOnFail || b.KillLoopOnFail || time.Duration(b.KillAfter) != 3*time.Second || !c.Skip {
+		t.Errorf("a %+v\nb %+v\nc %+v", a, b, c)
+	}
+}
+
+func TestStageNames(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ script, want string }{
+		{"tap-x --config a", "tap-x"},
+		{"/usr/bin/python3 run.py", "python3"},
+		{"A=1 B=2 make all", "make"},
+		{`"my tool" x`, "my"},
+		{"(cd x; y)", "cd"},
+		{"", "command"},
+		{"{{ _line }} x", "command"},
+	} {
+		if got := stageName(tt.script); got != tt.want {
+			t.Errorf("stageName(%q) = %q, want %q", tt.script, got, tt.want)
+		}
+	}
+	p := mustBuild(t, "version: 1\ntasks:\n- name: a\n  pipeline:\n  - command: cat x\n  - command: nope\n    active: false\n  - command: cat\n  - command: cat\n    name: last\n", nil)
+	var names []string
+	for _, s := range p.Tasks[0].Pipeline {
+		names = append(names, s.Name)
+	}
+	if diff := cmp.Diff([]string{"cat", "cat-2", "last"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestProblemsAreReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, _, err := build(t, "version: 1\nsecrets:\n- key: token\nenvs:\n- key: PASSWORD\ntasks:\n- name: a\n  commands:\n  - command: echo {{ nope }}\n  - command: echo {{ broken\n", nil)
+	list, ok := errors.AsType[project.Errors](err)
+	if !ok || len(list) != 4 {
+		t.Fatalf("error %v", err)
+	}
+	for _, want := range []string{`secret "token" has no value`, `"PASSWORD" has no value`, `"nope" is not defined`, "project.yml:9:", "project.yml:10:"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in\n%v", want, err)
+		}
+	}
+}
+
+func TestUndefinedIsAWarningInLenientMode(t *testing.T) {
+	t.Parallel()
+	_, warnings, err := build(t, "version: 0.4\nvars: [{key: name, value: x}]\ntasks:\n- name: a\n  pipeline:\n  - command: |\n      echo one\n      echo {{ nam }}\n  - foreach:\n    - name: b\n      commands:\n      - command: echo {{ _line }} {{ nme }}\n", nil)
+	if err != nil || len(warnings) != 2 {
+		t.Fatalf("warnings %v, error %v", warnings, err)
+	}
+	if w := warnings[0]; w.Pos.Line != 8 || w.Hint != `did you mean "name"?` {
+		t.Errorf("warning %+v", w)
+	}
+}
+
+func TestSecretsInThePlan(t *testing.T) {
+	t.Parallel()
+	p := mustBuild(t, "version: 1\nsecrets: [{key: token}]\nenvs:\n- key: token\n- key: url\n  value: https://x?t=s3cr3t-value\ntasks:\n- name: a\n  commands:\n  - command: curl {{ token }}\n  - command: echo no\n    venv: py\n", func(in *Input) {
+		in.Secrets = []secret.Entry{{Key: "token", Value: secret.NewValue("s3cr3t-value")}}
+	})
+	curl := p.Tasks[0].Commands[0].Command
+	if script, _ := curl.Text(nil); script != "curl s3cr3t-value" || !curl.Private(script) || curl.Private("echo no") {
+		t.Errorf("script %q", script)
+	}
+	if !strings.Contains(strings.Join(curl.Env, "\n"), "token=s3cr3t-value") {
+		t.Errorf("environment %q", curl.Env)
+	}
+	if got := p.Tasks[0].Commands[1].Command.Env[0]; got != "VIRTUAL_ENV=/ws/py" {
+		t.Errorf("venv: %q", got)
+	}
+	shown, err := json.Marshal(p.Env)
+	if err != nil || strings.Contains(string(shown), "s3cr3t") {
+		t.Errorf("for show: %s", shown)
+	}
+}
+
+func TestEnvironmentFromTheCommandLineWins(t *testing.T) {
+	t.Parallel()
+	p := mustBuild(t, "version: 0.4\nenvs: [{key: A, value: file}]\ntasks:\n- name: a\n  commands:\n  - command: env\n", func(in *Input) {
+		in.Envs = []project.KeyValue{{Key: "A", Value: "cli"}, {Key: "lower", Value: "x"}}
+	})
+	want := []string{"A=file", "A=cli", "LOWER=x", "lower=x", "HANDOFF_RUN_ID=r1", "HANDOFF_STAGE=dev"}
+	if diff := cmp.Diff(want, p.Tasks[0].Commands[0].Command.Env); diff != "" {
+		t.Error(diff)
+	}
+}
