@@ -44,23 +44,26 @@ func superviseUntilKilled(args []string) int {
 
 func TestGuardianEndsTheRunOfAKilledHandoff(t *testing.T) {
 	t.Parallel()
+	scripts := []string{
+		"sleep 60 & echo $!; wait",
+		"trap '' TERM INT HUP; (trap '' TERM; while :; do sleep 1; done) & echo $!; wait",
+	}
+	if daemon != "" {
+		scripts = append(scripts, daemon)
+	}
+	killSupervisor(t, 0, scripts...)
+}
+
+// killSupervisor kills a supervising process some time after its scripts have printed a process id each, and waits
+// until these processes have ended.
+func killSupervisor(t *testing.T, after time.Duration, scripts ...string) {
+	t.Helper()
 	dir := t.TempDir()
-	record, lockFile := filepath.Join(dir, "record"), filepath.Join(dir, "lock")
-	lock, err := os.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	record, lock := filepath.Join(dir, "record"), filepath.Join(dir, "lock")
+	if err := os.WriteFile(lock, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Close()
-	scripts := []string{
-		"echo $$; sleep 60 & echo $!; wait",
-		"trap '' TERM INT HUP; (trap '' TERM; echo $$; while :; do sleep 1; done) & echo $!; wait",
-	}
-	wantPids := 4
-	if daemons != "" {
-		scripts = append(scripts, daemons)
-		wantPids++
-	}
-	argv := self(t, append([]string{"supervise", t.Name() + strconv.Itoa(os.Getpid()), lockFile, record}, scripts...)...)
+	argv := self(t, append([]string{"supervise", t.Name() + strconv.Itoa(os.Getpid()), lock, record}, scripts...)...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -70,21 +73,19 @@ func TestGuardianEndsTheRunOfAKilledHandoff(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pids []int
-	for range wantPids {
+	for range scripts {
 		pids = append(pids, pidOf(t, out))
 	}
+	time.Sleep(after)
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, out); err != nil {
-		t.Error(err)
-	}
-	_ = cmd.Wait()
 	eventually(t, "all processes have ended", func() bool { return !slices.ContainsFunc(pids, running) })
 	eventually(t, "the guardian has told its caller", func() bool {
 		b, _ := os.ReadFile(record)
 		return string(b) == "died"
 	})
+	_ = cmd.Wait()
 }
 
 func TestGuardianEndsWithClose(t *testing.T) {

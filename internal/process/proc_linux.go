@@ -2,8 +2,10 @@ package process
 
 import (
 	"bytes"
+	"iter"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -169,24 +171,36 @@ func finalIO(pid int) Usage {
 // liveUsage returns what a process and its descendants have used so far.
 func liveUsage(pid int) Usage {
 	u := Usage{Read: -1, Written: -1}
-	todo := []int{pid}
-	for visited := 0; len(todo) > 0 && visited < maxVisited; visited++ {
-		pid, todo = todo[0], todo[1:]
-		if p, ok := readStat(pid); ok {
-			u.CPU += p.cpu
-		}
-		u.PeakMemory = max(u.PeakMemory, peakMemory(pid))
-		if r, w := readIO(pid); r >= 0 {
+	for p := range descendants(pid) {
+		u.CPU += p.cpu
+		u.PeakMemory = max(u.PeakMemory, peakMemory(p.pid))
+		if r, w := readIO(p.pid); r >= 0 {
 			u.Read, u.Written = max(u.Read, 0)+r, max(u.Written, 0)+w
 		}
-		kids, _ := allChildren(pid)
-		todo = append(todo, kids...)
 	}
 	return u
 }
 
-// maxVisited bounds what one look at a process may cost.
+// maxVisited bounds what one look at the descendants of a process may cost.
 const maxVisited = 1000
+
+// descendants visits the given processes and all that descend from them.
+func descendants(pids ...int) iter.Seq[stat] {
+	return func(yield func(stat) bool) {
+		todo := slices.Clone(pids)
+		for visited := 0; visited < len(todo) && visited < maxVisited; visited++ {
+			p, ok := readStat(todo[visited])
+			if !ok {
+				continue
+			}
+			if !yield(p) {
+				return
+			}
+			kids, _ := allChildren(p.pid)
+			todo = append(todo, kids...)
+		}
+	}
+}
 
 func readIO(pid int) (read, written int64) {
 	read, written = -1, -1

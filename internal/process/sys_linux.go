@@ -92,31 +92,34 @@ func (s *Supervisor) tick() {
 		for _, p := range s.processes() {
 			p.groupGone()
 		}
-		now := adoptedNow()
+		now := s.outside()
 		s.reapOrphans(now.ended, ended)
 		s.tellStrays(now.groups, strays)
 		ended, strays = now.ended, now.groups
 	}
 }
 
-// adopted are the orphans that left the group of handoff, as all descendants of a Process have.
-type adopted struct {
-	ended  map[int]bool // by process id: to be reaped
+// outsiders are descendants that are in no group of a Process.
+type outsiders struct {
+	ended  map[int]bool // adopted ones, by process id: to be reaped
 	groups map[int]bool // groups of the live ones
 }
 
-func adoptedNow() adopted {
-	now := adopted{map[int]bool{}, map[int]bool{}}
-	pids, _ := orphans()
+func (s *Supervisor) outside() outsiders {
+	now := outsiders{map[int]bool{}, map[int]bool{}}
 	own := syscall.Getpgrp()
-	for _, pid := range pids {
-		p, ok := readStat(pid)
-		switch {
-		case !ok || p.pgrp == own:
-		case p.alive():
-			now.groups[p.pgrp] = true
-		default:
+	roots, _ := orphans()
+	for _, pid := range roots {
+		if p, ok := readStat(pid); ok && !p.alive() && p.pgrp != own {
 			now.ended[pid] = true
+		}
+	}
+	for _, p := range s.processes() {
+		roots = append(roots, p.pid)
+	}
+	for p := range descendants(roots...) {
+		if p.alive() && p.pgrp != own {
+			now.groups[p.pgrp] = true
 		}
 	}
 	return now

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// daemons prints the id of a process that has left session, group and parent, has closed its files, and ignores SIGTERM.
-const daemons = `
+// daemon prints the id of a process that has left session, group and parent, has closed its files, and ignores SIGTERM.
+const daemon = `
 setsid sh -c 'setsid sh -c "trap \"\" TERM HUP; echo \$\$; exec >&- 2>&- <&-; while :; do sleep 1; done" & exit 0' &
 wait`
 
@@ -29,7 +29,7 @@ func TestDaemonIsFoundAndKilled(t *testing.T) {
 		name string
 		argv []string
 	}{
-		{"double fork, own session, files closed", []string{"/bin/sh", "-c", daemons}},
+		{"double fork, own session, files closed", []string{"/bin/sh", "-c", daemon}},
 		{"in the group", []string{"/bin/sh", "-c", "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1; done' & exit 0"}},
 		{"in a group of its own", self(t, "leave-group")},
 	}
@@ -83,6 +83,47 @@ func TestDaemonWithEmptyEnvironment(t *testing.T) {
 				t.Error("the daemon is still there")
 			}
 		})
+	}
+}
+
+// Not parallel, as above. The guardian learns of such a daemon within a second.
+func TestGuardianEndsDaemonWithEmptyEnvironment(t *testing.T) {
+	const script = `setsid env -i sh -c 'echo $$; exec sleep 60' & `
+	killSupervisor(t, 1500*time.Millisecond, script+"exit 0", script+"wait")
+}
+
+// Not parallel: it looks at the files of all processes that this one started.
+func TestGuardianHoldsItsFilesOnly(t *testing.T) {
+	lock, err := os.CreateTemp(t.TempDir(), "lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	s := NewSupervisor(Options{Cookie: t.Name(), Guard: self(t, "guard"), GuardFiles: []*os.File{lock}})
+	p, out := sh(t, s, "echo ready; exec sleep 60")
+	line(t, out)
+	var guard int
+	eventually(t, "the guardian has started", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		guard = s.guard.pid
+		return guard > 0
+	})
+	var got []string
+	for fd := range 5 {
+		name, err := os.Readlink("/proc/" + strconv.Itoa(guard) + "/fd/" + strconv.Itoa(fd))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, strings.TrimRight(name, "[]0123456789"))
+	}
+	want := []string{"/dev/null", "/dev/null", "/dev/null", "pipe:", strings.TrimRight(lock.Name(), "0123456789")}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	p.Stop(time.Minute)
+	if err := s.Close(0); err != nil {
+		t.Error(err)
 	}
 }
 
