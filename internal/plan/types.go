@@ -4,6 +4,7 @@ package plan
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -82,4 +83,14 @@ type Duration time.Duration
 // MarshalJSON implements json.Marshaler.
 func (d Duration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Duration(d).Seconds())
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *Duration) UnmarshalJSON(text []byte) error {
+	var seconds float64
+	if err := json.Unmarshal(text, &seconds); err != nil {
+		return err
+	}
+	*d = Duration(math.Round(seconds * float64(time.Second)))
+	return nil
 }
