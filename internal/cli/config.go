@@ -20,9 +20,9 @@ func (c *cli) configCommand() *cobra.Command {
 	local := &cobra.Command{
 		Use:   "local",
 		Short: "Check the project.yml of a folder",
-		Long: `Check project.yml: its keys and values, every template in its commands, and that
-each declared secret has a value. All problems are shown at once, each with file,
-line and column. Exit 2 if there is one.`,
+		Long: `Check project.yml: its keys and values, and every template in its commands. All
+problems are shown at once, each with file, line and column. Exit 2 if there is one.
+A declared secret without a value is a warning here, an error in "plan" and "run local".`,
 		Example: `  handoff config validate local -p my_project
   handoff config validate local -p my_project -s prod -o json`,
 		Args: noArgs,

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -96,13 +97,16 @@ func (c *cli) runText(r app.RunResult) string {
 		fmt.Fprintf(&b, "%-11s %s (%.1fs)\n", t.Status, t.Name, t.Seconds)
 	}
 	fmt.Fprintf(&b, "run %s: %s after %.1fs", r.RunID, strings.ReplaceAll(r.Status, "_", " "), r.Seconds)
+	if r.Task != "" {
+		fmt.Fprintf(&b, ": %s", r.Task)
+	}
 	if r.Reason != "" {
 		fmt.Fprintf(&b, ": %s", r.Reason)
 	}
 	for _, l := range r.Tail {
 		fmt.Fprintf(&b, "\n  | %s", l)
 	}
-	fmt.Fprintf(&b, "\nartifacts: %s", r.Artifacts)
+	fmt.Fprintf(&b, "\nartifacts: %s", filepath.Join(c.flags.workspace, "artifacts")) // as it was typed
 	return b.String()
 }
 
