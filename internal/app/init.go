@@ -63,7 +63,8 @@ func (a *App) Init(_ context.Context, o InitOptions) (InitResult, error) {
 	return out, nil
 }
 
-const filesText = `Files in this folder are copied to the workspace before each run; {{ "{{ variables }}" }} in them are filled in.
+const filesText = `Files in this folder are copied to the workspace before each run. Text files are templates: names in double braces are
+filled in, as in the commands of project.yml.
 `
 
 func projectText(o InitOptions) string {
