@@ -172,3 +172,19 @@ func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
+
+// maskedError is an error whose text shows no secret.
+type maskedError struct {
+	error
+	mask func(string) string
+}
+
+func (e *maskedError) Error() string { return e.mask(e.error.Error()) }
+func (e *maskedError) Unwrap() error { return e.error }
+
+// hideSecrets masks the text of *err: what a tool printed, or a part of a script, may be in it.
+func (s *session) hideSecrets(err *error) {
+	if *err != nil {
+		*err = &maskedError{*err, s.redactor.String}
+	}
+}

@@ -17,11 +17,12 @@ type FilesResult struct {
 }
 
 // FilesGetLocal renders the files of the project into the workspace.
-func (a *App) FilesGetLocal(ctx context.Context, t Target) (FilesResult, error) {
+func (a *App) FilesGetLocal(ctx context.Context, t Target) (res FilesResult, err error) {
 	s, err := a.open(t)
 	if err != nil {
 		return FilesResult{}, err
 	}
+	defer s.hideSecrets(&err)
 	if err := s.needWorkspace(); err != nil {
 		return FilesResult{}, err
 	}

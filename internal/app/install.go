@@ -27,11 +27,12 @@ func (a *App) WorkspaceInit(_ context.Context, t Target) (FilesResult, error) {
 }
 
 // WorkspaceInstall runs the installs of the project. A failed install is an error that names it.
-func (a *App) WorkspaceInstall(ctx context.Context, o InstallOptions) (workspace.InstallResult, error) {
+func (a *App) WorkspaceInstall(ctx context.Context, o InstallOptions) (res workspace.InstallResult, err error) {
 	s, err := a.open(o.Target)
 	if err != nil {
 		return workspace.InstallResult{}, err
 	}
+	defer s.hideSecrets(&err)
 	if err := s.needWorkspace(); err != nil {
 		return workspace.InstallResult{}, err
 	}

@@ -12,11 +12,12 @@ import (
 type PlanOptions struct{ Target }
 
 // Plan answers what `run local` would run, with the values of secrets masked. Nothing is changed.
-func (a *App) Plan(_ context.Context, o PlanOptions) (*plan.Plan, error) {
+func (a *App) Plan(_ context.Context, o PlanOptions) (res *plan.Plan, err error) {
 	s, err := a.open(o.Target)
 	if err != nil {
 		return nil, err
 	}
+	defer s.hideSecrets(&err)
 	p, warnings, err := plan.Build(s.input)
 	a.warn(warnings)
 	if err != nil {

@@ -51,11 +51,12 @@ type TaskResult struct {
 
 // Run runs the project in its workspace. The error is for a run that could not be started; a run that
 // failed is a result.
-func (a *App) Run(ctx context.Context, o RunOptions) (RunResult, error) {
+func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) {
 	s, err := a.open(o.Target)
 	if err != nil {
 		return RunResult{}, err
 	}
+	defer s.hideSecrets(&err)
 	if err := s.needWorkspace(); err != nil {
 		return RunResult{}, err
 	}

@@ -14,11 +14,12 @@ type ValidateResult struct {
 }
 
 // Validate reads the project and resolves every command; the error is project.Errors, all problems at once.
-func (a *App) Validate(_ context.Context, t Target) (ValidateResult, error) {
+func (a *App) Validate(_ context.Context, t Target) (res ValidateResult, err error) {
 	s, err := a.open(t)
 	if err != nil {
 		return ValidateResult{}, err
 	}
+	defer s.hideSecrets(&err)
 	s.input.CheckOnly = true // where projects are checked, their secrets need not be
 	p, warnings, err := plan.Build(s.input)
 	a.warn(warnings)

@@ -106,7 +106,7 @@ func (c *cli) getenv(key string) string {
 // printError says on stderr what is wrong, where, and the way out.
 func (c *cli) printError(err error) {
 	if list, ok := errors.AsType[project.Errors](err); ok {
-		fmt.Fprintln(c.Err, list.Error())
+		fmt.Fprintln(c.Err, err)
 		fmt.Fprintln(c.Err, c.style(c.Err, red, "error:"), count(len(list), "problem"), "found; nothing ran")
 		return
 	}

@@ -94,9 +94,9 @@ func (c *cli) stdin() *os.File {
 func (c *cli) runText(r app.RunResult) string {
 	var b strings.Builder
 	for _, t := range r.Tasks {
-		fmt.Fprintf(&b, "%-11s %s (%.1fs)\n", t.Status, t.Name, t.Seconds)
+		fmt.Fprintf(&b, "%s %s (%.1fs)\n", c.outcome(fmt.Sprintf("%-11s", words(t.Status))), t.Name, t.Seconds)
 	}
-	fmt.Fprintf(&b, "run %s: %s after %.1fs", r.RunID, strings.ReplaceAll(r.Status, "_", " "), r.Seconds)
+	fmt.Fprintf(&b, "run %s: %s after %.1fs", r.RunID, c.outcome(words(r.Status)), r.Seconds)
 	if r.Task != "" {
 		fmt.Fprintf(&b, ": %s", r.Task)
 	}
@@ -108,6 +108,19 @@ func (c *cli) runText(r app.RunResult) string {
 	}
 	fmt.Fprintf(&b, "\nartifacts: %s", filepath.Join(c.flags.workspace, "artifacts")) // as it was typed
 	return b.String()
+}
+
+func words(outcome string) string { return strings.ReplaceAll(outcome, "_", " ") }
+
+// outcome colours the word for how something ended.
+func (c *cli) outcome(word string) string {
+	switch strings.TrimSpace(word) {
+	case "success":
+		return c.style(c.Out, green, word)
+	case "skipped", "terminated":
+		return c.style(c.Out, yellow, word)
+	}
+	return c.style(c.Out, red, word)
 }
 
 func (c *cli) planCommand() *cobra.Command {
