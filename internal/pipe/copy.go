@@ -9,36 +9,47 @@ import (
 	"syscall"
 )
 
-// copyFile copies where at least one of the two is no pipe. The standard library uses splice and copy_file_range
-// between the descriptors that allow it; ctx is looked at between two portions.
+// copyFile copies where at least one of the two is no pipe.
 func copyFile(ctx context.Context, out, in *os.File) (n int64, err error) {
-	src, dst := in, out
-	for _, f := range []**os.File{&src, &dst} {
-		if !isPipe(*f) {
-			continue
-		}
-		e, err := open(*f)
-		if err != nil {
-			return 0, fmt.Errorf("copy: %w", err)
-		}
-		defer e.close()
-		stop := context.AfterFunc(ctx, e.interrupt)
-		defer stop()
-		*f = e.f
+	src, closeSrc, err := interruptible(ctx, in)
+	if err != nil {
+		return 0, fmt.Errorf("copy: %w", err)
 	}
-	for ctx.Err() == nil {
-		m, err := io.CopyN(dst, src, portion)
-		n += m
-		switch {
+	defer closeSrc()
+	dst, closeDst, err := interruptible(ctx, out)
+	if err != nil {
+		return 0, fmt.Errorf("copy: %w", err)
+	}
+	defer closeDst()
+	buf := make([]byte, bufferSize)
+	for {
+		if ctx.Err() != nil {
+			return n, context.Cause(ctx)
+		}
+		m, rerr := src.Read(buf)
+		n += int64(m)
+		_, werr := dst.Write(buf[:m])
+		switch err := errors.Join(werr, rerr); {
+		case err == nil:
 		case ctx.Err() != nil:
-		case errors.Is(err, syscall.EPIPE) || err == io.EOF:
+			return n, context.Cause(ctx)
+		case errors.Is(werr, syscall.EPIPE), werr == nil && rerr == io.EOF:
 			return n, nil
-		case err != nil:
+		default:
 			return n, fmt.Errorf("copy: %w", err)
 		}
 	}
-	return n, context.Cause(ctx)
 }
 
-// portion is how much is copied between two looks at ctx.
-const portion = 4 << 20
+// interruptible returns a second file for a pipe end, whose reads and writes end with ctx, and other files as they are.
+func interruptible(ctx context.Context, f *os.File) (*os.File, func(), error) {
+	if !isPipe(f) {
+		return f, func() {}, nil
+	}
+	e, err := open(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, e.interrupt)
+	return e.f, func() { stop(); _ = e.close() }, nil
+}

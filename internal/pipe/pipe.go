@@ -4,6 +4,7 @@ package pipe
 
 import (
 	"context"
+	"io/fs"
 	"os"
 )
 
@@ -66,8 +67,11 @@ func isPipe(f *os.File) bool {
 // control calls fn with the descriptor of f, kept open meanwhile and in the mode that it has.
 func control(f *os.File, fn func(fd int)) error {
 	rc, err := f.SyscallConn()
-	if err != nil {
-		return err
+	if err == nil {
+		err = rc.Control(func(fd uintptr) { fn(int(fd)) })
 	}
-	return rc.Control(func(fd uintptr) { fn(int(fd)) })
+	if err != nil { // its only cause
+		return &fs.PathError{Op: "use", Path: f.Name(), Err: fs.ErrClosed}
+	}
+	return nil
 }

@@ -5,11 +5,23 @@ package pipe
 import (
 	"context"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-func newPipe() (r, w *os.File, err error) { return os.Pipe() }
+// newPipe does not use os.Pipe, whose ends are in non-blocking mode.
+func newPipe() (r, w *os.File, err error) {
+	var p [2]int
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := syscall.Pipe(p[:]); err != nil {
+		return nil, nil, os.NewSyscallError("pipe", err)
+	}
+	syscall.CloseOnExec(p[0])
+	syscall.CloseOnExec(p[1])
+	return os.NewFile(uintptr(p[0]), "|0"), os.NewFile(uintptr(p[1]), "|1"), nil
+}
 
 // fionread is FIONREAD of the BSDs, which x/sys does not name.
 const fionread = 0x4004667f

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // newTestPipe returns a pipe that is closed at the end of the test.
@@ -82,4 +83,15 @@ func TestTeeToTwo(t *testing.T) {
 			t.Error(d)
 		}
 	}
+}
+
+// isNonblock reports whether a file is in non-blocking mode.
+func isNonblock(t *testing.T, f *os.File) bool {
+	t.Helper()
+	var flags int
+	var err error
+	if cerr := control(f, func(fd int) { flags, err = unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0) }); cerr != nil || err != nil {
+		t.Fatal(cerr, err)
+	}
+	return flags&unix.O_NONBLOCK != 0
 }

@@ -30,25 +30,29 @@ func teeKernel(ctx context.Context, in *os.File, branches []*os.File) (n int64, 
 	if err != nil {
 		return 0, fmt.Errorf("tee: %w", err)
 	}
-	t := &kernelTee{ends: es, private: map[*end]*private{}}
-	var watchers sync.WaitGroup
-	defer watchers.Wait()
 	defer closeEnds()
+	t := &kernelTee{ends: es, private: map[*end]*private{}}
 	defer t.closePrivate()
 	if err := t.openPrivate(); err != nil {
 		return 0, fmt.Errorf("tee: %w", err)
 	}
-	for _, e := range es.out {
-		watchers.Go(func() { es.watch(e) })
+	n, err = t.run()
+	return n, es.outcome(ctx, err)
+}
+
+// run copies until end-of-file, an error or the loss of all branches.
+func (t *kernelTee) run() (n int64, err error) {
+	for _, e := range t.out {
+		go t.watch(e) // until e is closed
 	}
-	for len(es.live()) > 0 {
+	for len(t.live()) > 0 {
 		m, err := t.round()
 		n += m
 		if err != nil || m == 0 {
-			return n, es.outcome(ctx, err)
+			return n, err
 		}
 	}
-	return n, es.outcome(ctx, nil)
+	return n, nil
 }
 
 // watch drops e as soon as its reader has gone. A write end never becomes readable, so that waiting for that ends

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package pipe
+
+var implementations = map[string]teeFunc{"buffer": teeBuffer}
