@@ -47,7 +47,7 @@ SESSION = [
     "handoff run local -p nightly -w ws -o text",
     "handoff run local -p nightly -w ws -o text -v crash=now",
     "echo $?",
-    "# In a shell the load would have taken the half for the whole. Here the table is that of the good run:",
+    "# A shell would have loaded the half of it. Here the table is still that of the good run:",
     "wc -l ws/artifacts/table",
 ]
 
