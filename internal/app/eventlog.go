@@ -157,3 +157,13 @@ func short(d time.Duration) time.Duration {
 	}
 	return d.Round(100 * time.Millisecond)
 }
+
+// logEnd closes the log of a run with its outcome.
+func logEnd(log *slog.Logger, r RunResult) {
+	level, text := slog.LevelInfo, fmt.Sprintf("run %s: %s after %.1fs", r.RunID, strings.ReplaceAll(r.Status, "_", " "), r.Seconds)
+	if r.ExitCode != 0 {
+		level = slog.LevelError
+		text += ": " + r.Reason
+	}
+	log.Log(context.Background(), level, text)
+}

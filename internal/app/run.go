@@ -169,6 +169,7 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	if o.Started != nil {
 		o.Started(engine.KillAll)
 	}
+	log.Info(fmt.Sprintf("run %s of %s (env stage %s)", s.input.RunID, p.Project, p.EnvStage))
 	res, err := engine.Run(ctx, p)
 	if err != nil {
 		_, ferr := rec.Finish(string(pipeline.Failed), err.Error(), 1)
@@ -176,7 +177,9 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	}
 	code := exitCode(ctx, res)
 	run, err := rec.Finish(string(res.Outcome), res.Reason, code)
-	return s.result(run, res, code), err
+	out := s.result(run, res, code)
+	logEnd(log, out)
+	return out, err
 }
 
 func (a *App) runRecord(s *session) ledger.Run {
@@ -194,7 +197,7 @@ func (a *App) runRecord(s *session) ledger.Run {
 func (s *session) result(run ledger.Run, res pipeline.Result, code int) RunResult {
 	out := RunResult{
 		Status: run.Outcome, RunID: run.ID, Reason: run.Reason, Stage: res.Stage, Tail: res.Tail,
-		Seconds: run.End.Sub(run.Start).Seconds(), Artifacts: s.ws.Artifacts(), Record: s.record(),
+		Seconds: seconds(run.End.Sub(run.Start)), Artifacts: s.ws.Artifacts(), Record: s.record(),
 		ExitCode: code, Tasks: []TaskResult{},
 	}
 	if len(res.Task) > 0 {
@@ -202,7 +205,7 @@ func (s *session) result(run ledger.Run, res pipeline.Result, code int) RunResul
 	}
 	for _, t := range run.Tasks {
 		out.Tasks = append(out.Tasks, TaskResult{
-			Name: t.Name, Status: t.Outcome, Seconds: max(t.End.Sub(t.Start).Seconds(), 0), Bottleneck: t.Slowest,
+			Name: t.Name, Status: t.Outcome, Seconds: seconds(t.End.Sub(t.Start)), Bottleneck: t.Slowest,
 		})
 	}
 	return out
@@ -224,3 +227,6 @@ func exitCode(ctx context.Context, res pipeline.Result) int {
 		return 1
 	}
 }
+
+// seconds rounds to milliseconds; what has not ended took none.
+func seconds(d time.Duration) float64 { return max(d.Round(time.Millisecond).Seconds(), 0) }

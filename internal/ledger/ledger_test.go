@@ -26,7 +26,8 @@ func TestRecorderFollowsARun(t *testing.T) {
 		t.Fatalf("at start: %+v, %v", run, err)
 	}
 	at := []string{"load", "inner"}
-	for _, e := range []pipeline.Event{
+	start := time.Now()
+	for i, e := range []pipeline.Event{
 		{Kind: pipeline.TaskStarted, Task: []string{"load"}, Try: 1},
 		{Kind: pipeline.TaskStarted, Task: at, Try: 1},
 		{Kind: pipeline.StageStarted, Task: at, Stage: "tap", Pid: 7},
@@ -39,7 +40,7 @@ func TestRecorderFollowsARun(t *testing.T) {
 		{Kind: pipeline.TaskEnded, Task: at, Result: &pipeline.Result{Outcome: pipeline.Failed, Stage: "tap", Reason: "r", Tail: []string{"boom"}}},
 		{Kind: pipeline.TaskEnded, Task: []string{"load"}, Result: &pipeline.Result{Outcome: pipeline.Failed}},
 	} {
-		e.Time = time.Now()
+		e.Time = start.Add(time.Duration(i) * time.Second)
 		rec.Event(e)
 	}
 	if _, err := rec.Finish("failed", "why", 1); err != nil {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"strings"
 
 	"github.com/handoff-run/handoff/internal/pipeline"
@@ -103,9 +104,12 @@ func (r *Recorder) stage(e pipeline.Event) {
 func (s *Stage) take(st *pipeline.Stats) {
 	s.BytesIn, s.BytesOut, s.RecordsOut = known(st.BytesIn), known(st.BytesOut), known(st.RecordsOut)
 	s.BytesExact = st.Exact
-	s.CPUSeconds, s.PeakMemory = st.CPU.Seconds(), st.PeakMemory
-	s.BlockedIn, s.BlockedOut = st.BlockedIn, st.BlockedOut
+	s.CPUSeconds, s.PeakMemory = milli(st.CPU.Seconds()), st.PeakMemory
+	s.BlockedIn, s.BlockedOut = milli(st.BlockedIn), milli(st.BlockedOut)
 }
+
+// milli rounds to three digits: more is noise.
+func milli(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 func known(n int64) *int64 {
 	if n < 0 {
@@ -125,22 +129,21 @@ func find(t *Task, e pipeline.Event) *Stage {
 	return s
 }
 
-// bottleneck names the stage of a pipeline that waited least for its neighbours; none when no one waited.
+// bottleneck names the stage that worked longest while its neighbours waited; none when no one waited.
 func bottleneck(stages []*Stage) string {
-	if len(stages) < 2 {
-		return ""
-	}
-	best, waited := stages[0], 0.0
+	var name string
+	var most, waited float64
 	for _, s := range stages {
-		waited = max(waited, s.BlockedIn+s.BlockedOut)
-		if s.BlockedIn+s.BlockedOut < best.BlockedIn+best.BlockedOut {
-			best = s
+		wait := min(s.BlockedIn+s.BlockedOut, 1)
+		waited = max(waited, wait)
+		if busy := s.End.Sub(s.Start).Seconds() * (1 - wait); busy > most {
+			name, most = s.Name, busy
 		}
 	}
-	if waited < 0.1 {
+	if len(stages) < 2 || waited < 0.1 {
 		return ""
 	}
-	return best.Name
+	return name
 }
 
 func (r *Recorder) maskAll(lines []string) []string {
