@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +42,7 @@ type Engine struct {
 	meter   meter
 
 	emitting sync.Mutex
+	over     bool // RunEnded was told: nothing comes after it
 
 	mu   sync.Mutex
 	held []*os.File // write ends of pipes that something escaped may still read: it must not see end-of-file
@@ -73,8 +75,8 @@ func (e *Engine) Run(ctx context.Context, p *plan.Plan) (Result, error) {
 	e.meter.start(e, e.o.Progress)
 	end := e.runTasks(ctx, p.Tasks, scope{in: &input{f: e.o.Stdin}})
 	e.meter.stop()
-	e.close(grace(p.Tasks))
 	res := e.runResult(ctx, end)
+	e.close(leftoverGrace(ctx, p.Tasks))
 	res.Elapsed = time.Since(start)
 	e.emit(Event{Kind: RunEnded, Result: &res})
 	return res, nil
@@ -99,8 +101,8 @@ func (e *Engine) open() error {
 
 // close ends what the tasks left behind. Held write ends go last: whoever read from them is gone by then.
 func (e *Engine) close(grace time.Duration) {
-	for _, l := range e.sup.Leftovers() {
-		e.warn(scope{}, fmt.Sprintf("process %d (%s) was left behind by the run and is stopped", l.Pid, l.Command))
+	if left := e.sup.Leftovers(); len(left) > 0 {
+		e.warn(scope{}, "processes that the run left behind are stopped: "+listed(left))
 	}
 	if err := e.sup.Close(grace); err != nil {
 		e.warn(scope{}, err.Error())
@@ -131,9 +133,10 @@ func (e *Engine) emitIf(cond func() bool, ev Event) {
 	}
 	e.emitting.Lock()
 	defer e.emitting.Unlock()
-	if cond != nil && !cond() {
+	if e.over || cond != nil && !cond() {
 		return
 	}
+	e.over = ev.Kind == RunEnded
 	ev.Time = time.Now()
 	e.o.Emit(ev)
 }
@@ -165,11 +168,20 @@ func (e *Engine) runResult(ctx context.Context, end ending) Result {
 	return res
 }
 
-// grace is the longest that a task gives its processes to end.
-func grace(tasks []plan.Task) time.Duration {
+// leftoverGrace is the time that what tasks left behind is given to end. A run that was told to stop has given its
+// processes their time already.
+func leftoverGrace(ctx context.Context, tasks []plan.Task) time.Duration {
+	g := longestGrace(tasks)
+	if ctx.Err() != nil {
+		return min(g, time.Second)
+	}
+	return g
+}
+
+func longestGrace(tasks []plan.Task) time.Duration {
 	var longest time.Duration
 	for i := range tasks {
-		longest = max(longest, graceOf(&tasks[i]), grace(tasks[i].Tasks))
+		longest = max(longest, graceOf(&tasks[i]), longestGrace(tasks[i].Tasks))
 	}
 	return longest
 }
@@ -179,4 +191,17 @@ func graceOf(t *plan.Task) time.Duration {
 		return time.Duration(t.KillAfter)
 	}
 	return defaultGrace
+}
+
+// listed names the first of many processes.
+func listed(left []process.Leftover) string {
+	const most = 5
+	var names []string
+	for _, l := range left[:min(len(left), most)] {
+		names = append(names, fmt.Sprintf("%d (%s)", l.Pid, l.Command))
+	}
+	if more := len(left) - most; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
 }

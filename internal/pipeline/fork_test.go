@@ -18,17 +18,17 @@ func TestFork(t *testing.T) {
 	t.Parallel()
 	off := branchTask("off", "cat")
 	off.Skip = true
-	w := newWorld(t, pipelineTask("t", sh("emit", "$STAGE emit 200000"), forkStage("fork",
+	w := newWorld(t, pipelineTask("t", sh("emit", "$STAGE emit 100000"), forkStage("fork",
 		branchTask("a", "$STAGE commit $DIR/a"), branchTask("b", "cat", "wc -l"), off,
 		pipelineTask("c", sh("head", "head -n 2"), foreachStage("each", 2, bodyTask("body", "echo {line}"))),
 		pipelineTask("d", foreachStage("each", 1, bodyTask("never", "exit 1"))), // reads the branch itself: see below
 	)))
 	w.plan.Tasks[0].Pipeline[1].Fork[4].Pipeline = shells("tail -n 1")
 	w.want(w.run(), Success)
-	if got := w.file("a"); got != "COMMITTED 200000" {
+	if got := w.file("a"); got != "COMMITTED 100000" {
 		t.Error(got)
 	}
-	for name, want := range map[string]string{"b": "200000\n", "d": "200000\n", "body_1": "1\n", "body_2": "2\n", "t": "", "off": "<none>"} {
+	for name, want := range map[string]string{"b": "100000\n", "d": "100000\n", "body_1": "1\n", "body_2": "2\n", "t": "", "off": "<none>"} {
 		w.wantArtifact(name+"_stdout.log", want)
 	}
 	if diff := cmp.Diff([]string{"t/off"}, w.paths(TaskSkipped)); diff != "" {
@@ -58,11 +58,11 @@ func TestForkInForeach(t *testing.T) {
 // A branch that has enough does not harm the others.
 func TestForkBranchEndsEarly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, pipelineTask("t", sh("emit", "$STAGE emit 200000"), forkStage("fork",
+	w := newWorld(t, pipelineTask("t", sh("emit", "$STAGE emit 100000"), forkStage("fork",
 		branchTask("early", "head -n 1"), branchTask("full", "$STAGE commit $DIR/full"), branchTask("none", "true"))))
 	w.want(w.run(), Success)
 	w.wantArtifact("early_stdout.log", "1\n")
-	if got := w.file("full"); got != "COMMITTED 200000" {
+	if got := w.file("full"); got != "COMMITTED 100000" {
 		t.Error(got)
 	}
 }

@@ -44,7 +44,7 @@ func newWorld(t *testing.T, tasks ...plan.Task) *world {
 	w.plan = plan.Plan{Project: "test", Dir: w.dir, Tasks: tasks}
 	w.opts = Options{
 		Artifacts:  w.arts,
-		Environ:    append(os.Environ(), "STAGE="+exe+" "+helperArg, "DIR="+w.dir),
+		Environ:    append(os.Environ(), "GORACE=atexit_sleep_ms=0", "STAGE="+exe+" "+helperArg, "DIR="+w.dir),
 		Supervisor: process.Options{Cookie: "test-" + strconv.FormatInt(time.Now().UnixNano(), 36)},
 		Emit: func(e Event) {
 			w.mu.Lock()

@@ -86,7 +86,10 @@ func (p *linear) start(ctx context.Context) {
 }
 
 func (p *linear) newStage(ctx context.Context, i int, in *input) *stage {
-	st := &stage{work: p.work, spec: &p.specs[i], index: p.base + i, in: in, to: p.out, news: p.news, began: time.Now()}
+	st := &stage{
+		work: p.work, spec: &p.specs[i], index: p.base + i, in: in, to: p.out,
+		news: p.news, began: time.Now(), stats: unknown(),
+	}
 	st.ctx, st.cancel = context.WithCancelCause(ctx)
 	if i > 0 {
 		st.prev = p.links[i-1]

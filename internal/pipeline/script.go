@@ -18,12 +18,12 @@ const maxArgument = 100 << 10
 // arguments is the command line that runs text. A script that contains a secret, or is too long for an argument,
 // is handed over as file 3. It closes that file itself: its commands must neither see nor trip over it.
 func arguments(c *plan.Command, text string) ([]string, *os.File, error) {
+	if strings.ContainsRune(text, 0) {
+		return nil, nil, errors.New("the command contains a NUL byte")
+	}
 	private := c.Private != nil && c.Private(text)
 	if !private && len(text) <= maxArgument {
 		return []string{c.Shell, "-c", text}, nil, nil
-	}
-	if strings.ContainsRune(text, 0) {
-		return nil, nil, errors.New("the script contains a NUL byte")
 	}
 	f, err := anonymousFile()
 	if err != nil {

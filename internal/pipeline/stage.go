@@ -43,7 +43,6 @@ type stage struct {
 
 // start starts the stage; the function that it returns waits for its end.
 func (st *stage) start() (func() ending, error) {
-	st.stats = unknown()
 	switch {
 	case st.spec.Command != nil:
 		return st.startCommand()
@@ -60,6 +59,9 @@ func (st *stage) start() (func() ending, error) {
 // refused is the end of a stage that could not be started.
 func (st *stage) refused(err error) ending {
 	st.event(Event{Kind: StageStarted})
+	if cause := st.stopped(); cause != nil {
+		return ending{Result: byCause(cause)}
+	}
 	end := failure("could not start: %v", err)
 	end.Code = 126
 	if errors.Is(err, fs.ErrNotExist) {

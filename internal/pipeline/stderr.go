@@ -231,11 +231,12 @@ func (s *readers) close() {
 		live = append(live, l)
 	}
 	s.mu.Unlock()
+	limit := time.Now().Add(lateOutput)
 	for _, l := range live {
-		if !l.ended(lateOutput) {
-			_ = l.r.SetReadDeadline(time.Unix(1, 0))
-			<-l.done
-		}
+		_ = l.r.SetReadDeadline(limit)
+	}
+	for _, l := range live {
+		<-l.done
 	}
 }
 
