@@ -108,6 +108,9 @@ func ended(e pipeline.Event, at string) (slog.Level, string) {
 	case pipeline.Terminated:
 		return slog.LevelInfo, fmt.Sprintf("%s: stopped: %s", at, reason(e))
 	default:
+		if r.Outcome == pipeline.TimedOut && !stage { // the reason says after how long
+			return slog.LevelError, at + ": " + reason(e)
+		}
 		if stage {
 			return slog.LevelWarn, at + ": " + reason(e)
 		}
