@@ -60,7 +60,11 @@ fuzz: ## Fuzz every target for FUZZTIME (5s) each
 	test/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: ## Benchmarks, six times each; compare two outputs with `go tool -modfile=tools/go.mod benchstat`
+bench: build ## Measure handoff beside bash, xargs and 0.4.4; writes docs/benchmarks.md
+	test/bench.sh
+
+.PHONY: microbench
+microbench: ## Go benchmarks, six times each; compare two outputs with `go tool -modfile=tools/go.mod benchstat`
 	go test -run '^$$' -bench . -benchmem -count 6 ./internal/...
 
 .PHONY: cover
