@@ -39,7 +39,6 @@ A declared secret without a value is a warning here, an error in "plan" and "run
 		},
 	}
 	validate.AddCommand(local)
-	asGroup(validate)
 	config.AddCommand(validate, c.schemaCommand())
 	return config
 }

@@ -27,7 +27,7 @@ func (c *cli) addFlags(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringVarP(&c.flags.project, "project-dir", "p", "", "project `folder` (the one with project.yml; default: this folder)")
 	f.StringVarP(&c.flags.workspace, "workspace-dir", "w", "", "workspace `folder`, outside of the project; made on demand")
-	f.StringVarP(&c.flags.stage, "stage", "s", "dev", "env stage: dev, prod, ...")
+	f.StringVarP(&c.flags.stage, "stage", "s", "dev", "env `stage`: dev, prod, ...")
 	f.StringArrayVarP(&c.flags.vars, "vars", "v", nil, "template variables: -v `k=v` k2=v2 ..., or a file with one k=v per line")
 	f.StringArrayVarP(&c.flags.envs, "envs", "e", nil, "environment variables of the commands: -e `K=v` K2=v2 ...")
 	f.StringVarP(&c.flags.output, "output", "o", "yaml", "`format` of the result on stdout: yaml, json or text")
@@ -45,6 +45,24 @@ func (c *cli) addFlags(f *pflag.FlagSet) {
 		}
 		return pflag.NormalizedName(name)
 	})
+}
+
+// What the flags with a choice take.
+var (
+	outputs    = []string{"yaml", "json", "text"}
+	logFormats = []string{"text", "json"}
+	logLevels  = []string{"debug", "info", "warning", "error", "critical"} // those of 0.4.x
+)
+
+// completeFlags lets a shell complete the values of flags that take a choice or a folder.
+func completeFlags(root *cobra.Command) {
+	for flag, choice := range map[string][]string{
+		"output": outputs, "log-format": logFormats, "log-level": logLevels, "stage": {"dev", "prod"},
+	} {
+		_ = root.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(choice, cobra.ShellCompDirectiveNoFileComp))
+	}
+	_ = root.MarkPersistentFlagDirname("project-dir")
+	_ = root.MarkPersistentFlagDirname("workspace-dir")
 }
 
 // splitLists rewrites `-v a=1 b=2` to `--vars=a=1 --vars=b=2`: a list ends at the next flag, or where the
@@ -127,9 +145,9 @@ func (c *cli) check() error {
 		flag, value string
 		known       []string
 	}{
-		{"--output", f.output, []string{"yaml", "json", "text"}},
-		{"--log-format", f.logFormat, []string{"text", "json"}},
-		{"--log-level", strings.ToLower(f.logLevel), logLevels},
+		{"--output", f.output, outputs},
+		{"--log-format", f.logFormat, logFormats},
+		{"--log-level", strings.ToLower(f.logLevel), append(slices.Clone(logLevels), "warn")},
 	} {
 		if !slices.Contains(choice.known, choice.value) {
 			return &app.UsageError{

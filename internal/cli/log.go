@@ -8,9 +8,6 @@ import (
 	"github.com/lmittmann/tint"
 )
 
-// logLevels are the names of 0.4.x; critical is error.
-var logLevels = []string{"debug", "info", "warning", "warn", "error", "critical"}
-
 func (c *cli) level() slog.Level {
 	if c.flags.debug {
 		return slog.LevelDebug

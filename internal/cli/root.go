@@ -43,39 +43,65 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 		},
 	}
 	c.addFlags(root.PersistentFlags())
+	completeFlags(root)
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		c.runCommand(), c.planCommand(), c.configCommand(), c.filesCommand(), c.workspaceCommand(),
 		c.initCommand(), c.quickStartCommand(), c.versionCommand(),
 	)
-	asGroup(root)
-	for _, cmd := range root.Commands() {
-		if cmd.HasSubCommands() {
-			asGroup(cmd)
-		}
-	}
-	return root
-}
-
-// asGroup makes a command that only holds others refuse a mistyped child; cobra would print help and exit 0.
-func asGroup(cmd *cobra.Command) {
-	cmd.Args = cobra.ArbitraryArgs
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	root.Args = cobra.ArbitraryArgs
+	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
 		}
-		var known []string
-		for _, child := range cmd.Commands() {
-			if child.IsAvailableCommand() {
-				known = append(known, child.Name())
-			}
-		}
-		return &app.UsageError{
-			Message: fmt.Sprintf("there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "handoff ")),
-			Hint:    suggestion(args[0], known),
+		return unknownCommand(cmd, args)
+	}
+	tidy(root)
+	return root
+}
+
+// tidy makes every command below cmd that only holds others an error on its own, and keeps the order of flags.
+func tidy(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	for _, child := range cmd.Commands() {
+		tidy(child)
+		if child.HasSubCommands() {
+			asGroup(child)
 		}
 	}
+}
+
+// asGroup makes a command that only holds others refuse to run: cobra would print help and exit 0, and a script
+// that says `handoff run` would believe that something ran.
+func asGroup(cmd *cobra.Command) {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(cmd, args)
+		}
+		return &app.UsageError{
+			Message: fmt.Sprintf("%q is not complete", cmd.CommandPath()),
+			Hint:    suggestion("", children(cmd)),
+		}
+	}
+}
+
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	return &app.UsageError{
+		Message: fmt.Sprintf("there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "handoff ")),
+		Hint:    suggestion(args[0], children(cmd)),
+	}
+}
+
+func children(cmd *cobra.Command) []string {
+	var names []string
+	for _, child := range cmd.Commands() {
+		if child.IsAvailableCommand() {
+			names = append(names, child.Name())
+		}
+	}
+	return names
 }
 
 // flagError adds the nearest known flag to cobra's words.

@@ -53,7 +53,7 @@ The log goes to stderr, the result to stdout. In <workspace>/artifacts there are
 			return c.runLocal(cmd, t)
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would run, as `handoff plan`, and run nothing")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would run, as \"handoff plan\" does, and run nothing")
 	return cmd
 }
 

@@ -76,7 +76,7 @@ it asks for what the flags do not say; elsewhere, and with -y, it takes the defa
 	}
 	cmd.Flags().StringVar(&o.Description, "description", "", "what the project does")
 	cmd.Flags().StringArrayVar(&o.Stages, "command", nil, "a stage of the pipeline, `[venv: ]command`; repeat it for the next stage")
-	cmd.Flags().StringArrayVar(&o.Installs, "install", nil, "what `workspace install` runs, `[venv: ]command`; may be repeated")
+	cmd.Flags().StringArrayVar(&o.Installs, "install", nil, "what \"workspace install\" runs, `[venv: ]command`; may be repeated")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "name the files that would be made, and make none")
 	return cmd
 }

@@ -108,7 +108,6 @@ func (c *cli) filesCommand() *cobra.Command {
 		},
 	}
 	get.AddCommand(local)
-	asGroup(get)
 	files.AddCommand(get)
 	return files
 }
