@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // FileName is the name of the project file in the folder of a project.
@@ -25,19 +27,27 @@ func Load(dir string) (*Project, []Diagnostic, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil, missing(full, err)
+	case errors.Is(err, unix.ENOTDIR):
+		return nil, nil, notFolder(dir)
 	case err != nil:
 		return nil, nil, fmt.Errorf("read the project: %w", err)
 	}
 	return Decode(name, full, text)
 }
 
-// readLimited reads no more than it takes to see that a file is too large.
+// readLimited reads no more than it takes to see that a file is too large. It does not wait for somebody to write to
+// a named pipe.
 func readLimited(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
 	return io.ReadAll(io.LimitReader(f, maxSize+1))
 }
 
@@ -50,6 +60,14 @@ func missing(dir string, err error) error {
 		return fmt.Errorf("no %s in %q, but a project.yaml: rename it: %w", FileName, dir, err)
 	}
 	return fmt.Errorf("no %s in %q: name another folder with -p, or make a project with `handoff init`: %w", FileName, dir, err)
+}
+
+// notFolder says what to name instead of a file.
+func notFolder(name string) error {
+	if filepath.Base(name) == FileName {
+		return fmt.Errorf("%q is a file, the project is its folder: -p %s", name, filepath.Dir(name))
+	}
+	return fmt.Errorf("%q is not a folder: name the one that has %s", name, FileName)
 }
 
 // Decode reads the text of a project.yml. file is its name in messages, dir the folder of the project.

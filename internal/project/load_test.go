@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func write(t *testing.T, name, text string) {
@@ -52,6 +54,10 @@ func TestLoadNothing(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(folder, FileName), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	fifo := t.TempDir()
+	if err := unix.Mkfifo(filepath.Join(fifo, FileName), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	large := t.TempDir()
 	write(t, filepath.Join(large, FileName), strings.Repeat("#", maxSize+10))
 	tests := []struct {
@@ -62,6 +68,8 @@ func TestLoadNothing(t *testing.T) {
 		{"no folder", filepath.Join(empty, "x"), `no project folder "`, true},
 		{"another name", misnamed, "but a project.yaml: rename it", true},
 		{"a folder", folder, "read the project: ", false},
+		{"a pipe", fifo, "is not a regular file", false},
+		{"the file itself", filepath.Join(large, FileName), `is a file, the project is its folder: -p ` + large, false},
 		{"too large", large, "the file has more than the 4194304 bytes that are read", false},
 	}
 	for _, tt := range tests {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	maxDepth    = 100     // maps and lists inside one another, aliases followed
+	maxDepth    = 250     // maps and lists inside one another, aliases followed
 	maxExpanded = 100_000 // values that aliases add to those written
 )
 
