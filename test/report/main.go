@@ -68,6 +68,9 @@ func (s *summary) add(e event, w io.Writer) {
 	key := e.Package + " " + e.Test
 	switch e.Action {
 	case "output":
+		if strings.HasPrefix(e.Output, "=== ") { // RUN, PAUSE, CONT: of no use without -v
+			return
+		}
 		s.output[key] = append(s.output[key], e.Output)
 	case "build-output":
 		fmt.Fprint(w, e.Output)

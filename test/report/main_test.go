@@ -23,7 +23,8 @@ func TestSummary(t *testing.T) {
 		},
 		{
 			"a failure shows its output",
-			`{"Action":"output","Package":"p","Test":"A","Output":"why\n"}
+			`{"Action":"output","Package":"p","Test":"A","Output":"=== RUN   A\n"}
+{"Action":"output","Package":"p","Test":"A","Output":"why\n"}
 {"Action":"fail","Package":"p","Test":"A"}
 {"Action":"fail","Package":"p"}`,
 			0, 1, "FAIL p A\nwhy\nFAIL p (0.0s)\n",
