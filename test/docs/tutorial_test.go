@@ -1,0 +1,180 @@
+//go:build e2e
+
+package docs
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/handoff-run/handoff/test/binary"
+)
+
+// programs is what TestMain has built: bin holds handoff.
+var programs struct{ root, bin string }
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "handoff-docs")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		programs.bin = dir
+		_, err = binary.Build(dir, "cmd/handoff")
+	}
+	if err == nil {
+		programs.root, err = binary.Root()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// TestSessions types what the pages tell people to type, in one folder for each page, and compares what they show.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"docs/tutorial.md", "docs/guide.md"} {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			s := &session{home: t.TempDir()}
+			for _, b := range blocks(readPage(t, name)) {
+				if file, ok := b.project(); ok && len(b.args) > 1 {
+					s.write(t, file, b.text)
+				}
+				if b.lang == "console" {
+					s.play(t, name, b)
+				}
+			}
+			if s.count == 0 {
+				t.Error("the page has no session")
+			}
+		})
+	}
+}
+
+func readPage(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(programs.root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// session is a terminal in the folder home.
+type session struct {
+	home  string
+	code  int // of the last command, for $?
+	count int
+}
+
+func (s *session) write(t *testing.T, name string, lines []string) {
+	t.Helper()
+	file := filepath.Join(s.home, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *session) play(t *testing.T, name string, b block) {
+	t.Helper()
+	list, err := b.steps()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, st := range list {
+		s.count++
+		got := s.shell(t, st.command)
+		if !st.pattern().MatchString(got) {
+			want := strings.Join(append(st.output, ""), "\n")
+			t.Errorf("%s:%d: $ %s\n(- the page, + the program) %s", name, st.line, st.command, cmp.Diff(want, got))
+		}
+	}
+}
+
+// shell runs one command and answers all that it prints, as a terminal would show it.
+func (s *session) shell(t *testing.T, command string) string {
+	t.Helper()
+	script := fmt.Sprintf("exec 2>&1; (exit %d)\n%s", s.code, command)
+	cmd := binary.Command(t.Context(), s.home, "bash", "-c", script)
+	cmd.Env = append(cmd.Env, "PATH="+programs.bin+string(os.PathListSeparator)+os.Getenv("PATH"), "LC_ALL=C.UTF-8")
+	stop := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Kill() })
+	defer stop.Stop()
+	result, err := binary.Run(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.code = result.Code
+	if result.Stdout != "" && !strings.HasSuffix(result.Stdout, "\n") {
+		result.Stdout += "\n"
+	}
+	return result.Stdout
+}
+
+// TestProjects checks every project that a page shows.
+func TestProjects(t *testing.T) {
+	t.Parallel()
+	for _, name := range pages(t) {
+		for _, b := range blocks(readPage(t, name)) {
+			if _, ok := b.project(); !ok {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s:%d", name, b.line), func(t *testing.T) {
+				t.Parallel()
+				s := &session{home: t.TempDir()}
+				s.write(t, "shown/project.yml", b.text)
+				got := s.shell(t, "handoff config validate local -p shown -l warning -o text")
+				if want := "shown/project.yml is valid\n"; s.code != 0 || !strings.HasSuffix(got, want) || strings.Count(got, "\n") > 1 {
+					t.Errorf("exit code %d\n%s", s.code, got)
+				}
+			})
+		}
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
+
+// TestLinks follows the links of every page to files of the checkout.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	for _, name := range pages(t) {
+		for _, found := range link.FindAllStringSubmatch(readPage(t, name), -1) {
+			if strings.Contains(found[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(programs.root, filepath.Dir(name), found[1])); err != nil {
+				t.Errorf("%s: the link %s leads nowhere", name, found[1])
+			}
+		}
+	}
+}
+
+// pages answers the Markdown pages that git knows of.
+func pages(t *testing.T) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md")
+	cmd.Dir = programs.root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.Fields(string(out))
+	if len(names) < 3 {
+		t.Fatalf("only %q", names)
+	}
+	return names
+}
