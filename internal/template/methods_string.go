@@ -192,6 +192,9 @@ func expandTabs(s *state, t string, a []any) any {
 			if size > 0 {
 				b.WriteString(s.repeat(" ", size-column%size))
 				column = 0
+				if b.Len() > maxOutput {
+					s.alloc(b.Len())
+				}
 			}
 			continue
 		case "\n", "\r":

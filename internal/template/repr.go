@@ -121,6 +121,7 @@ func (w *reprWriter) rangeValue(r *rangeValue) {
 func (w *reprWriter) container(v any) {
 	w.s.enter()
 	defer w.s.leave()
+	w.s.step(1 + len(w.stack))
 	for _, outer := range w.stack {
 		if outer == v {
 			_, isDict := v.(*Dict)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 const rawHint = "write {{ ... | raw }} to put the text in as it is, or pass it to the script through an environment variable"
@@ -22,8 +23,9 @@ func (t *Template) RenderShell(v Vars, shell string) (script string, missing []U
 	return s.quotePieces(shell), s.missing, nil
 }
 
-// Quote writes text as one word of a POSIX shell: as it is when it is plain, else in single quotes.
-func Quote(text, shell string) string {
+// Quote writes text as one word for any of the shells that RenderShell knows: as it is when it is plain, else in
+// single quotes.
+func Quote(text string) string {
 	if isPlain(text) {
 		return text
 	}
@@ -103,20 +105,25 @@ func (s *state) checkHeredocs(plan *shellPlan, script string, starts []int, span
 			return pos - starts[i-1] - plan.wordLen + spans[i-1][1]
 		}
 		body := script[move(doc.start):move(doc.end)]
-		if doc.ends != countLines(body, doc.delimiter, doc.tabs) {
+		if doc.ends != doc.unfit(body) {
 			s.failHint("use another word than "+doc.delimiter+" to end the here-document",
-				"a line of the data would end the here-document %q", doc.delimiter)
+				"a line of the data would end the here-document %q, or lose a character in dash", doc.delimiter)
 		}
 	}
 }
 
-// countLines counts the lines that would end a here-document.
-func countLines(body, delimiter string, tabs bool) (n int) {
+// unfit counts the lines of a body that end the here-document or that dash damages: it loses a byte beyond ASCII
+// after the beginning of the delimiter.
+func (d *heredoc) unfit(body string) (n int) {
 	for line := range strings.SplitSeq(body, "\n") {
-		if tabs {
+		if d.tabs {
 			line = strings.TrimLeft(line, "\t")
 		}
-		if line == delimiter {
+		same := 0
+		for same < min(len(line), len(d.delimiter)) && line[same] == d.delimiter[same] {
+			same++
+		}
+		if line == d.delimiter || same > 0 && same < len(line) && line[same] >= utf8.RuneSelf {
 			n++
 		}
 	}
@@ -136,7 +143,7 @@ type heredoc struct {
 	start, end int
 	delimiter  string
 	tabs       bool // <<-
-	ends       int  // how many lines of the body are the delimiter: the parser counts it in at the end of a file
+	ends       int  // unfit lines without the data: the parser counts the delimiter in at the end of a file
 }
 
 // planCache keeps the plans of the scripts that a template makes, most often one.

@@ -117,8 +117,11 @@ func (c *classifier) quoted(a surroundings, kind placeKind) place {
 	if p, ok := c.operand(a); ok {
 		return p
 	}
-	if _, ok := a.owner.(*syntax.Redirect); ok {
+	switch a.owner.(type) {
+	case *syntax.Redirect:
 		return c.redirect(a, kind)
+	case *syntax.ArrayElem:
+		return place{kind: kind, array: true}
 	}
 	return place{kind: kind}
 }
@@ -151,7 +154,7 @@ func isDefault(p *syntax.ParamExp) bool {
 func (c *classifier) parameter(a surroundings) place {
 	switch {
 	case !isDefault(a.param):
-		return place{refused, "data cannot be quoted inside ${ }", `put it in a variable first: v={{ ... }}; echo "${x#"$v"}"`}
+		return place{kind: refused, message: "data cannot be quoted inside ${ }", hint: `put it in a variable first: v={{ ... }}; echo "${x#"$v"}"`}
 	case a.outer && a.document == nil:
 		if c.doubleDepth() == 1 {
 			return place{kind: doubleParam}
@@ -162,7 +165,7 @@ func (c *classifier) parameter(a surroundings) place {
 		}
 		return place{kind: double}
 	}
-	return place{refused, "data cannot be quoted in this place inside ${ }", `put it in a variable first: v={{ ... }}; echo "${x:-$v}"`}
+	return place{kind: refused, message: "data cannot be quoted in this place inside ${ }", hint: `put it in a variable first: v={{ ... }}; echo "${x:-$v}"`}
 }
 
 // doubleDepth is how many "..." are around the current node in its command.
@@ -179,10 +182,11 @@ func (c *classifier) doubleDepth() (n int) {
 }
 
 func (c *classifier) document(r *syntax.Redirect) place {
+	p := place{kind: document, tabs: r.Op == syntax.DashHdoc}
 	if isQuoted(r.Word) {
-		return place{kind: verbatim}
+		p.kind = verbatim
 	}
-	return place{kind: document}
+	return p
 }
 
 // isQuoted reports whether any part of the word that ends a here-document is quoted.
@@ -210,7 +214,9 @@ func (c *classifier) bare(a surroundings) place {
 		return place{kind: c.argumentKind(a.word)}
 	case *syntax.Assign:
 		return place{kind: c.argumentKind(a.word)}
-	case *syntax.WordIter, *syntax.CaseClause, *syntax.CaseItem, *syntax.ArrayElem,
+	case *syntax.ArrayElem:
+		return place{kind: word, array: true}
+	case *syntax.WordIter, *syntax.CaseClause, *syntax.CaseItem,
 		*syntax.BinaryTest, *syntax.UnaryTest, *syntax.TestClause, *syntax.ParenTest:
 		return place{kind: word}
 	}
@@ -276,6 +282,6 @@ func (c *classifier) heredoc(r *syntax.Redirect) {
 		start: int(r.Hdoc.Pos().Offset()), end: int(r.Hdoc.End().Offset()),
 		delimiter: static(r.Word), tabs: r.Op == syntax.DashHdoc,
 	}
-	d.ends = countLines(c.text[d.start:d.end], d.delimiter, d.tabs)
+	d.ends = d.unfit(c.text[d.start:d.end])
 	c.heredocs = append(c.heredocs, d)
 }

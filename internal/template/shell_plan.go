@@ -69,6 +69,8 @@ func parseMessage(err error) string {
 func (p *shellPlan) merge(other *shellPlan) {
 	for i, o := range other.places {
 		mine := &p.places[i]
+		o.tabs, o.nested, o.array = o.tabs || mine.tabs, o.nested || mine.nested, o.array || mine.array
+		mine.tabs, mine.nested, mine.array = o.tabs, o.nested, o.array
 		switch {
 		case mine.kind == o.kind || mine.kind == refused:
 		case o.kind == refused:
@@ -76,7 +78,7 @@ func (p *shellPlan) merge(other *shellPlan) {
 		case mine.kind+o.kind == argument+word:
 			mine.kind = word
 		default:
-			*mine = place{refused, "the data stands in a place that shells understand differently", rawHint}
+			*mine = place{kind: refused, message: "the data stands in a place that shells understand differently", hint: rawHint}
 		}
 	}
 	p.heredocs = append(p.heredocs, other.heredocs...)
@@ -111,7 +113,7 @@ func placeholderLen(skeleton string, start int) int {
 	return n
 }
 
-func refuse(message string) place { return place{refused, message, rawHint} }
+func refuse(message string) place { return place{kind: refused, message: message, hint: rawHint} }
 
 // classifier walks the tree of a script and finds the place of each word at starts.
 type classifier struct {
@@ -171,12 +173,13 @@ func (c *classifier) mark(n syntax.Node, find func() place) {
 	for i := lo; i < hi; i++ {
 		if c.places[i].kind == unknown {
 			c.places[i] = find()
+			c.places[i].nested = c.places[i].kind != document && c.inDocument()
 		}
 	}
 }
 
 func (c *classifier) refuseAll(n syntax.Node, message, hint string) {
-	c.mark(n, func() place { return place{refused, message, hint} })
+	c.mark(n, func() place { return place{kind: refused, message: message, hint: hint} })
 }
 
 // checkBefore refuses data after a backslash or dollar that would change how it is read.
@@ -201,6 +204,16 @@ func (c *classifier) inBackquotes() bool {
 		s, ok := n.(*syntax.CmdSubst)
 		return ok && s.Backquotes
 	})
+}
+
+// inDocument reports whether a here-document is around the current node, directly or around its command.
+func (c *classifier) inDocument() bool {
+	for i, n := range c.stack[1:] {
+		if r, ok := c.stack[i].(*syntax.Redirect); ok && r.Hdoc != nil && n == syntax.Node(r.Hdoc) {
+			return !isQuoted(r.Word)
+		}
+	}
+	return false
 }
 
 // parent answers the node n levels above the current one.

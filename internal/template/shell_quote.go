@@ -7,6 +7,9 @@ import (
 // place is where a piece of data stands in a script.
 type place struct {
 	kind          placeKind
+	tabs          bool   // in a here-document that strips tabs
+	nested        bool   // in a command within a here-document
+	array         bool   // an element of an array
 	message, hint string // of refused
 }
 
@@ -34,15 +37,26 @@ func (s *state) quotePiece(p place, data string) string {
 	if strings.IndexByte(data, 0) >= 0 {
 		s.fail("the data has a NUL byte, which no command can take")
 	}
+	if p.tabs && (strings.HasPrefix(data, "\t") || strings.Contains(data, "\n\t")) {
+		s.failHint("write << instead of <<-", "the here-document would strip a tab from the data")
+	}
+	if p.nested && strings.Contains(data, "\\\n") { // shells join these lines before they look at quotes
+		s.failHint("put it in a variable before the here-document", "data with a backslash at the end of a line stands in a command inside of a here-document")
+	}
+	if p.array && strings.ContainsAny(data, "\x01\x7f") {
+		s.fail("the data has a control character, which bash would double in an array")
+	}
 	switch p.kind {
 	case argument:
-		return Quote(data, "sh")
+		return Quote(data)
 	case word:
 		return singleQuote(data)
 	case double:
 		return escapeWith(data, "\\\"$`")
 	case doubleParam:
-		return escapeWith(data, "\\\"$`}")
+		// Inside "${x:-...}" a single quote is text to dash and opens a quoted text for bash: no way of writing it
+		// means the same to both but this.
+		return strings.ReplaceAll(escapeWith(data, "\\\"$`}"), "'", `$(printf '\047')`)
 	case single:
 		return strings.ReplaceAll(data, "'", `'\''`)
 	case document:

@@ -129,6 +129,7 @@ func TestRenderShellRefuses(t *testing.T) {
 		{"here-document ends", "cat <<EOF\n{{ _line }}\nEOF\n", "sh", "a\nEOF\ntouch x", "would end the here-document"},
 		{"here-document line", "cat <<'EOF'\n{{ _line }}\nEOF\n", "sh", "EOF", "would end the here-document"},
 		{"here-document with tabs", "cat <<-EOF\n\t{{ _line }}\n\tEOF\n", "sh", "EOF", "would end the here-document"},
+		{"here-document strips", "cat <<-EOF\n{{ _line }}\n\tEOF\n", "sh", "\tx", "would strip a tab"},
 		{"here-document word", "cat <<{{ _line }}\nx\nEOF\n", "sh", "EOF", "cmd:1: the script is not valid"},
 		{"NUL", `echo {{ _line }}`, "sh", "a\x00b", "NUL byte"},
 		{"shell", `echo {{ _line }}`, "/usr/bin/fish", "x", `cannot quote data for the shell "fish"`},
