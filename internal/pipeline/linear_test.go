@@ -141,7 +141,7 @@ func TestCompleteLoad(t *testing.T) {
 func TestSuccessOnTermIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, pipelineTask("t", shells("$STAGE emit 10; sleep 0.5; exit 1",
-		"$STAGE commit-on-term $DIR/first", "$STAGE commit $DIR/second")...))
+		"exec $STAGE commit-on-term $DIR/first", "$STAGE commit $DIR/second")...))
 	res := w.run()
 	w.want(res, Failed)
 	if o := w.stage("s1").Result.Outcome; o != Terminated {
@@ -187,6 +187,18 @@ func TestDrain(t *testing.T) {
 	}
 	if got := w.file("committed"); got != "COMMITTED 10" {
 		t.Errorf("drained: %s", got)
+	}
+}
+
+func TestDrainAfterTimeout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, pipelineTask("t", shells("$STAGE emit 10; sleep 60", "$STAGE commit $DIR/committed")...))
+	w.plan.Tasks[0].Drain = true
+	w.plan.Tasks[0].Pipeline[0].Command.Timeout = seconds(0.5)
+	res := w.run()
+	w.want(res, Failed)
+	if got := w.file("committed"); got != "COMMITTED 10" || res.Stage != "s0" {
+		t.Errorf("drained: %s; %+v", got, res)
 	}
 }
 
