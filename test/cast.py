@@ -44,7 +44,7 @@ SESSION = [
     "cat ws/artifacts/count_stdout.log",
     "# A load that commits at the end of its input, behind a source that can crash.",
     "cat nightly/project.yml",
-    "handoff run local -p nightly -w ws -o text",
+    "handoff run local -p nightly -w ws -o text -l warning",
     "handoff run local -p nightly -w ws -o text -v crash=now",
     "echo $?",
     "# A shell would have loaded the half of it. Here the table is still that of the good run:",

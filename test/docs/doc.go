@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // block is one fenced block of a page.
@@ -82,6 +83,28 @@ func (s step) pattern() *regexp.Regexp {
 		b.WriteString(strings.Join(pieces, `.*`) + ` *\n`)
 	}
 	return regexp.MustCompile(b.String() + `\z`)
+}
+
+// anchors answers what links to the headings of a page end with.
+func anchors(page string) []string {
+	var found []string
+	for _, line := range strings.Split(page, "\n") {
+		if title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
+			found = append(found, "#"+strings.Map(anchorRune, title))
+		}
+	}
+	return found
+}
+
+// anchorRune is how hosts of Markdown spell a heading in a link.
+func anchorRune(r rune) rune {
+	switch {
+	case r == ' ':
+		return '-'
+	case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+		return unicode.ToLower(r)
+	}
+	return -1
 }
 
 // project answers the file name that a block ```yaml project [FILE] gives to a project, and whether it is one.

@@ -34,6 +34,14 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
+func TestAnchors(t *testing.T) {
+	t.Parallel()
+	got := anchors("# Moving from 0.4.x\ntext # no\n## A `line` is data\n")
+	if diff := cmp.Diff([]string{"#moving-from-04x", "#a-line-is-data"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestPattern(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

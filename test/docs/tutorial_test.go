@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,18 +147,25 @@ func TestProjects(t *testing.T) {
 	}
 }
 
-var link = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
+var link = regexp.MustCompile(`\]\(([^)#\s]*)(#[^)\s]*)?\)`)
 
-// TestLinks follows the links of every page to files of the checkout.
+// TestLinks follows the links of every page to files of the checkout, and to headings in them.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	for _, name := range pages(t) {
 		for _, found := range link.FindAllStringSubmatch(readPage(t, name), -1) {
-			if strings.Contains(found[1], "://") {
+			file, heading := found[1], found[2]
+			if strings.Contains(file, "://") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(programs.root, filepath.Dir(name), found[1])); err != nil {
-				t.Errorf("%s: the link %s leads nowhere", name, found[1])
+			target := name
+			if file != "" {
+				target = filepath.Join(filepath.Dir(name), file)
+			}
+			if _, err := os.Stat(filepath.Join(programs.root, target)); err != nil {
+				t.Errorf("%s: the link %s leads nowhere", name, file)
+			} else if heading != "" && !slices.Contains(anchors(readPage(t, target)), heading) {
+				t.Errorf("%s: there is no heading %s in %s", name, heading, target)
 			}
 		}
 	}
