@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -16,7 +17,8 @@ import (
 // log, so that lines of the log scroll above them.
 type progress struct {
 	mu    sync.Mutex
-	out   *os.File
+	out   io.Writer
+	term  *os.File // where out ends
 	color bool
 	rows  []*row
 	drawn int // lines on the screen that are ours
@@ -24,21 +26,20 @@ type progress struct {
 
 // row is a running stage.
 type row struct {
-	key    string
-	label  string
-	start  time.Time
-	bytes  int64
-	at     time.Time
-	rate   float64 // bytes/s
-	waits  string
-	tasks  int64 // lines of a foreach done
-	ending bool
+	key   string
+	label string
+	start time.Time
+	bytes int64
+	at    time.Time
+	rate  float64 // bytes/s
+	waits string
+	tasks int64 // lines of a foreach done
 }
 
 const maxRows = 12 // more would push the log off the screen
 
-func newProgress(out *os.File, color bool) *progress {
-	return &progress{out: out, color: color}
+func newProgress(out io.Writer, term *os.File, color bool) *progress {
+	return &progress{out: out, term: term, color: color}
 }
 
 // Write prints log lines above the live ones.
@@ -119,7 +120,7 @@ func (p *progress) erase() {
 }
 
 func (p *progress) draw() {
-	width, _, err := term.GetSize(int(p.out.Fd()))
+	width, _, err := term.GetSize(int(p.term.Fd()))
 	if err != nil || width < 20 {
 		width = 80
 	}
@@ -140,7 +141,7 @@ func (p *progress) draw() {
 		b.WriteString(text + "\n")
 		p.drawn++
 	}
-	_, _ = p.out.WriteString(b.String())
+	_, _ = io.WriteString(p.out, b.String())
 }
 
 func short(d time.Duration) string { return d.Round(time.Second).String() }
