@@ -25,10 +25,11 @@ func superviseUntilKilled(args []string) int {
 	if err != nil {
 		return 95
 	}
-	s := NewSupervisor(Options{
-		Cookie: args[0], Guard: []string{exe, helperArg, "guard"},
-		GuardArgs: args[2:3], GuardFiles: []*os.File{lock},
-	})
+	o := Options{Cookie: args[0], GuardArgs: args[2:3], GuardFiles: []*os.File{lock}}
+	if args[2] != "" {
+		o.Guard = []string{exe, helperArg, "guard"}
+	}
+	s := NewSupervisor(o)
 	for _, script := range args[3:] {
 		_, err := s.Start(Spec{
 			Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: os.Environ(),

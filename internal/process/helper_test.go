@@ -38,6 +38,17 @@ func helper(mode string, args []string) int {
 			return 96
 		}
 		fmt.Println(cmd.Process.Pid)
+	case "keep-zombie":
+		cmd := exec.Command("/bin/true")
+		if err := cmd.Start(); err != nil {
+			return 96
+		}
+		_ = syscall.Setpgid(0, 0)
+		fmt.Println(cmd.Process.Pid)
+		time.Sleep(time.Minute)
+	case "start-ignoring":
+		signal.Ignore(syscall.SIGPIPE)
+		return startAndExit(args)
 	case "start":
 		return startAndExit(args)
 	case "supervise":

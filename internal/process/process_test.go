@@ -132,6 +132,9 @@ func TestEnds(t *testing.T) {
 				eventually(t, "the child has ended", func() bool { return !running(pid) })
 			}
 			p.Stop(0)
+			if err := syscall.Kill(-p.Pid(), 0); err != syscall.ESRCH {
+				t.Errorf("signal to the group: %v; want %v", err, syscall.ESRCH)
+			}
 			p.Signal(syscall.SIGKILL) // to nobody
 		})
 	}
@@ -241,6 +244,27 @@ func TestKillAll(t *testing.T) {
 	eventually(t, "the child has ended", func() bool { return !running(pid) })
 }
 
+// A process that KillAll could not know of, because it was just being started, is killed all the same.
+func TestStartDuringKillAll(t *testing.T) {
+	t.Parallel()
+	s := newTestSupervisor(t)
+	if err := s.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	s.KillAll()
+	started := make(chan *Process)
+	s.parent <- func() {
+		p, err := s.start(Spec{Path: "/bin/sleep", Args: []string{"sleep", "60"}})
+		if err != nil {
+			t.Error(err)
+		}
+		started <- p
+	}
+	if e := (<-started).Wait(); e.Signal != syscall.SIGKILL {
+		t.Errorf("exit = %+v; want SIGKILL", e)
+	}
+}
+
 func TestStartAndCloseConcurrently(t *testing.T) {
 	t.Parallel()
 	for range 5 {
@@ -273,18 +297,19 @@ func TestStartAndCloseConcurrently(t *testing.T) {
 func TestInheritedIgnoredSignals(t *testing.T) {
 	t.Parallel()
 	// A shell that ignores signals, as nohup and background jobs of a script do, starts handoff.
-	tests := []struct{ name, ignored, sent, want string }{
-		{"SIGINT ends a stage of a background job", "INT QUIT", "INT", "died\n"},
-		{"SIGPIPE ends a stage under a service manager", "PIPE", "PIPE", "died\n"},
-		{"SIGTERM ends a stage", "TERM", "TERM", "died\n"},
-		{"SIGHUP does not end a stage under nohup", "HUP", "HUP", "lives\ndied\n"},
+	tests := []struct{ name, ignored, mode, sent, want string }{
+		{"SIGINT ends a stage of a background job", "INT QUIT", "start", "INT", "died\n"},
+		{"SIGPIPE ends a stage under a service manager", "PIPE", "start", "PIPE", "died\n"},
+		{"SIGPIPE ends a stage when handoff ignores it", "USR1", "start-ignoring", "PIPE", "died\n"},
+		{"SIGTERM ends a stage", "TERM", "start", "TERM", "died\n"},
+		{"SIGHUP does not end a stage under nohup", "HUP", "start", "HUP", "lives\ndied\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			stage := "sh -c 'kill -" + tt.sent + " $$; echo lives'; echo died"
 			script := "trap '' " + tt.ignored + `; exec "$@"`
-			argv := append([]string{"-c", script, "sh"}, self(t, "start", "/bin/sh", "-c", stage)...)
+			argv := append([]string{"-c", script, "sh"}, self(t, tt.mode, "/bin/sh", "-c", stage)...)
 			out, err := exec.CommandContext(t.Context(), "/bin/sh", argv...).Output()
 			if err != nil {
 				t.Fatal(err)

@@ -2,6 +2,7 @@ package process
 
 import (
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,8 +24,8 @@ func running(pid int) bool {
 	return ok && p.alive()
 }
 
+// Not parallel: the tick of another Supervisor could reap what Close has to.
 func TestDaemonIsFoundAndKilled(t *testing.T) {
-	t.Parallel()
 	tests := []struct {
 		name string
 		argv []string
@@ -35,7 +36,6 @@ func TestDaemonIsFoundAndKilled(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			s := newTestSupervisor(t)
 			p, out := spawn(t, s, tt.argv...)
 			pid := pidOf(t, out)
@@ -48,8 +48,8 @@ func TestDaemonIsFoundAndKilled(t *testing.T) {
 			if err := s.Close(20 * time.Millisecond); err != nil {
 				t.Error(err)
 			}
-			if running(pid) {
-				t.Error("the daemon is still there")
+			if d, ok := readStat(pid); ok {
+				t.Errorf("the daemon is still there: %+v", d)
 			}
 		})
 	}
@@ -64,6 +64,24 @@ func leftOver(s *Supervisor, pid int) bool {
 	return false
 }
 
+// A zombie that its parent, outside of the group, does not reap is no live member.
+func TestStopWithForeignZombie(t *testing.T) {
+	t.Parallel()
+	s := newTestSupervisor(t)
+	p, out := spawn(t, s, append([]string{"/bin/sh", "-c", `"$@" & exit 0`, "sh"}, self(t, "keep-zombie")...)...)
+	zombie := pidOf(t, out)
+	p.Wait()
+	eventually(t, "the zombie is one", func() bool {
+		z, ok := readStat(zombie)
+		return ok && !z.alive() && z.pgrp == p.Pid()
+	})
+	begin := time.Now()
+	p.Stop(time.Minute)
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("Stop took %v", took)
+	}
+}
+
 // Not parallel: another Supervisor of this process could take the daemon for its own.
 func TestDaemonWithEmptyEnvironment(t *testing.T) {
 	for name, end := range map[string]func(*Supervisor){
@@ -72,9 +90,9 @@ func TestDaemonWithEmptyEnvironment(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTestSupervisor(t)
-			p, out := sh(t, s, `setsid env -i sh -c 'echo $$; exec sleep 60' & wait $!; exit 0`)
-			_ = p
+			p, out := sh(t, s, `setsid env -i sh -c 'echo $$; exec sleep 60' & exit 0`)
 			pid := pidOf(t, out)
+			p.Wait()
 			end(s)
 			if err := s.Close(10 * time.Second); err != nil {
 				t.Error(err)
@@ -121,9 +139,74 @@ func TestGuardianHoldsItsFilesOnly(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
+	if g, ok := readStat(guard); !ok || g.session != guard || g.pgrp != guard {
+		t.Errorf("guardian = %+v; want a session of its own", g)
+	}
 	p.Stop(time.Minute)
 	if err := s.Close(0); err != nil {
 		t.Error(err)
+	}
+}
+
+// Without a guardian at least the commands themselves die with handoff.
+func TestParentDeathSignal(t *testing.T) {
+	t.Parallel()
+	argv := self(t, "supervise", t.Name(), os.DevNull, "", "trap '' TERM HUP; echo $$; while :; do sleep 0.1; done")
+	cmd := exec.Command(argv[0], argv[1:]...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := pidOf(t, out)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the command has ended", func() bool { return !running(pid) })
+	_ = cmd.Wait()
+}
+
+// Not parallel: it changes what another Supervisor would change by its Close.
+func TestDaemonThatWasNotAdopted(t *testing.T) {
+	for name, again := range map[string]bool{"to the end": false, "until the next start": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSupervisor(t)
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			out, outW, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer out.Close()
+			p, err := s.Start(Spec{Path: "/bin/sh", Args: []string{"sh", "-c", "read x;" + daemon}, Stdin: r, Stdout: outW, Env: os.Environ()})
+			_ = outW.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+			_ = w.Close()
+			pid := pidOf(t, out)
+			p.Wait()
+			eventually(t, "the daemon has another parent", func() bool {
+				d, ok := readStat(pid)
+				return ok && d.ppid != os.Getpid() && d.ppid != p.Pid()
+			})
+			if again {
+				next, _ := sh(t, s, "exit 0")
+				next.Wait()
+			}
+			if err := s.Close(0); err != nil {
+				t.Error(err)
+			}
+			if running(pid) {
+				t.Error("the daemon is still there")
+			}
+		})
 	}
 }
 
