@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/ledger"
@@ -88,11 +89,11 @@ func (a *App) lock(s *session) (*workspace.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, died, err := ledger.MarkDied(s.record(), a.Now())
+	run, _, err := ledger.MarkDied(s.record(), a.Now())
 	switch {
 	case err != nil:
 		a.Log.Warn(fmt.Sprintf("the record of the run before this one cannot be read: %v", err))
-	case died:
+	case run.Outcome == ledger.Died: // whether found so now, or by its guardian
 		a.Log.Warn(fmt.Sprintf("run %s died: %s", run.ID, run.Reason))
 	}
 	return lock, nil
@@ -178,8 +179,19 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	code := exitCode(ctx, res)
 	run, err := rec.Finish(string(res.Outcome), res.Reason, code)
 	out := s.result(run, res, code)
+	if err != nil {
+		out.lacksRecord(err)
+	}
 	logEnd(log, out)
-	return out, err
+	return out, nil
+}
+
+// lacksRecord makes a failure of a run that cannot be looked up.
+func (r *RunResult) lacksRecord(err error) {
+	if r.ExitCode == 0 {
+		r.Status, r.ExitCode = string(pipeline.Failed), 1
+	}
+	r.Reason = strings.TrimPrefix(r.Reason+"; the tasks ended, but "+err.Error(), "; ")
 }
 
 func (a *App) runRecord(s *session) ledger.Run {

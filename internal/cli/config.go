@@ -53,8 +53,7 @@ for completion and checks when the first line of project.yml is
 		Example: "  handoff config schema > project.schema.json",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := c.Out.Write(project.Schema())
-			return err
+			return c.deliver(project.Schema())
 		},
 	}
 }

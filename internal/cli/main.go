@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/ledger"
@@ -42,14 +40,15 @@ func Main(args []string, io Stdio) int {
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
-	c := &cli{Stdio: io, environ: os.Environ()}
+	c := &cli{Stdio: io, con: newConsole(io.Err), environ: os.Environ()}
+	defer c.con.close()
 	unwatch := c.watchSignals(stop)
 	defer unwatch()
 	root := c.root()
 	root.SetArgs(splitLists(args, root))
 	root.SetIn(io.In)
 	root.SetOut(io.Out)
-	root.SetErr(io.Err)
+	root.SetErr(c.con)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return c.code
@@ -69,6 +68,7 @@ func guard(args []string) {
 // cli is the state of one invocation.
 type cli struct {
 	Stdio
+	con     *console // writes to Err
 	environ []string
 	flags   flags
 	code    int // exit code of a command that ended without an error
@@ -77,50 +77,16 @@ type cli struct {
 	killAll func() // ends every process of the current run at once
 }
 
-// watchSignals cancels the command at the first SIGINT or SIGTERM; the second ends the process at once,
-// after a SIGKILL to all that was started.
-func (c *cli) watchSignals(cancel context.CancelCauseFunc) (stop func()) {
-	got := make(chan os.Signal, 2)
-	signal.Notify(got, syscall.SIGINT, syscall.SIGTERM)
-	done := make(chan struct{})
-	go func() {
-		for n := 0; ; n++ {
-			select {
-			case <-done:
-				return
-			case s := <-got:
-				sig, _ := s.(syscall.Signal)
-				if n == 0 {
-					fmt.Fprintf(c.Err, "handoff: %v: stopping (again to stop at once)\n", sig)
-					cancel(pipeline.Interrupt{Signal: sig})
-					continue
-				}
-				c.mu.Lock()
-				kill := c.killAll
-				c.mu.Unlock()
-				if kill != nil {
-					kill()
-				}
-				os.Exit(exitSignal + int(sig))
-			}
-		}
-	}()
-	return func() { signal.Stop(got); close(done) }
-}
-
-func (c *cli) setKillAll(kill func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.killAll = kill
-}
-
 // fail prints err and answers its exit code.
 func (c *cli) fail(ctx context.Context, err error) int {
 	if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); ok {
-		fmt.Fprintln(c.Err, c.style(c.Err, red, "error:"), err)
+		fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), err)
 		return exitSignal + int(in.Signal)
 	}
 	c.printError(err)
+	if c.code != exitOK { // what was run tells more than what could not be said about it
+		return c.code
+	}
 	if coded, ok := errors.AsType[*codedError](err); ok {
 		return coded.code
 	}

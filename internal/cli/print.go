@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 
 	"go.yaml.in/yaml/v4"
 	"golang.org/x/term"
@@ -18,8 +19,7 @@ import (
 // print writes the product of a command to stdout: v as YAML or JSON, or text where that is asked for.
 func (c *cli) print(v any, text string) error {
 	if c.flags.output == "text" {
-		_, err := fmt.Fprintln(c.Out, strings.TrimRight(text, "\n"))
-		return err
+		return c.deliver([]byte(strings.TrimRight(text, "\n") + "\n"))
 	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -35,8 +35,16 @@ func (c *cli) print(v any, text string) error {
 			return err
 		}
 	}
-	_, err := c.Out.Write(out)
-	return err
+	return c.deliver(out)
+}
+
+// deliver writes the product. A disk that is full is no mistake of the caller.
+func (c *cli) deliver(text []byte) error {
+	_, err := c.Out.Write(text)
+	if err != nil && !errors.Is(err, syscall.EPIPE) { // else its reader has all that it wanted
+		return &codedError{error: fmt.Errorf("write result: %w", err), code: exitFailed}
+	}
+	return nil
 }
 
 // jsonToYAML keeps the order of keys: JSON is YAML, only its style differs.
@@ -106,13 +114,13 @@ func (c *cli) getenv(key string) string {
 // printError says on stderr what is wrong, where, and the way out.
 func (c *cli) printError(err error) {
 	if list, ok := errors.AsType[project.Errors](err); ok {
-		fmt.Fprintln(c.Err, err)
-		fmt.Fprintln(c.Err, c.style(c.Err, red, "error:"), count(len(list), "problem"), "found; nothing ran")
+		fmt.Fprintln(c.con, err)
+		fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), count(len(list), "problem"), "found; nothing ran")
 		return
 	}
-	fmt.Fprintln(c.Err, c.style(c.Err, red, "error:"), err)
+	fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), err)
 	if usage, ok := errors.AsType[*app.UsageError](err); ok && usage.Hint != "" {
-		fmt.Fprintln(c.Err, c.style(c.Err, bold, "hint:"), usage.Hint)
+		fmt.Fprintln(c.con, c.style(c.Err, bold, "hint:"), usage.Hint)
 	}
 }
 

@@ -20,7 +20,7 @@ const exitCodes = `Exit codes:
   2    wrong usage or an invalid project; nothing ran
   3    a cloud, store or container call failed
   124  the run took longer than its timeout
-  130  interrupted by SIGINT (Ctrl-C); 143 by SIGTERM`
+  130  interrupted by SIGINT (Ctrl-C); 143 by SIGTERM, 129 by SIGHUP`
 
 // root is the whole tree of commands.
 func (c *cli) root() *cobra.Command {
@@ -143,7 +143,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func (c *cli) app() *app.App {
 	host, _ := os.Hostname()
 	return &app.App{
-		Version: Version, Environ: c.environ, Now: time.Now, Host: host, Guard: guardCommand(), Log: c.logger(c.Err),
+		Version: Version, Environ: c.environ, Now: time.Now, Host: host, Guard: guardCommand(), Log: c.logger(c.con),
 	}
 }
 

@@ -61,7 +61,7 @@ func (c *cli) runLocal(cmd *cobra.Command, t app.Target) error {
 	verbs := c.app()
 	o := app.RunOptions{Target: t, Stdin: c.stdin(), Started: c.setKillAll}
 	if c.showsProgress() {
-		p := newProgress(c.Err, c.colors(c.Err))
+		p := newProgress(c.con, c.Err, c.colors(c.Err))
 		defer p.close()
 		verbs.Log = c.logger(p)
 		o.Events, o.Progress = p.event, 500*time.Millisecond

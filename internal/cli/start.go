@@ -70,7 +70,7 @@ it asks for what the flags do not say; elsewhere, and with -y, it takes the defa
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.Err, "next: handoff run local -p %s -w %s_workspace\n", o.Dir, strings.TrimRight(o.Dir, "/"))
+			fmt.Fprintf(c.con, "next: handoff run local -p %s -w %s_workspace\n", o.Dir, strings.TrimRight(o.Dir, "/"))
 			return c.print(res, strings.Join(res.Files, "\n"))
 		},
 	}
@@ -89,7 +89,7 @@ func (c *cli) askProject(o *app.InitOptions) error {
 		if !ask {
 			return def
 		}
-		fmt.Fprintf(c.Err, "%s [%s]: ", text, def)
+		fmt.Fprintf(c.con, "%s [%s]: ", text, def)
 		answer, err := in.ReadString('\n')
 		if answer = strings.TrimSpace(answer); answer == "" || err != nil {
 			return def

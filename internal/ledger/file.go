@@ -20,10 +20,12 @@ func write(path string, run *Run) error {
 		return fmt.Errorf("encode run record: %w", err)
 	}
 	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
-	if err := os.WriteFile(tmp, append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write run record: %w", err)
+	err = os.WriteFile(tmp, append(text, '\n'), 0o644)
+	if err == nil {
+		err = os.Rename(tmp, path)
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err != nil {
+		_ = os.Remove(tmp) // a part of a record would only take room
 		return fmt.Errorf("write run record: %w", err)
 	}
 	return nil

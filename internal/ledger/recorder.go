@@ -20,7 +20,6 @@ type Recorder struct {
 	run   Run
 	tasks map[string]*Task
 	wrote time.Time
-	err   error
 	stop  chan struct{}
 	done  chan struct{}
 }
@@ -43,7 +42,7 @@ func NewRecorder(path string, run Run, mask func(string) string) (*Recorder, err
 	return r, nil
 }
 
-// Finish writes the last version. It answers the first error that any write met.
+// Finish writes the last version, which is the one that counts: an error of an earlier write is forgotten.
 func (r *Recorder) Finish(outcome, reason string, exitCode int) (Run, error) {
 	close(r.stop)
 	<-r.done
@@ -51,10 +50,7 @@ func (r *Recorder) Finish(outcome, reason string, exitCode int) (Run, error) {
 	defer r.mu.Unlock()
 	now := time.Now().UTC()
 	r.run.End, r.run.Outcome, r.run.Reason, r.run.ExitCode = now, outcome, r.mask(reason), exitCode
-	if err := r.write(now); err != nil {
-		return r.run, err
-	}
-	return r.run, r.err
+	return r.run, r.write(now)
 }
 
 // Warn adds a warning to the record.
@@ -81,9 +77,7 @@ func (r *Recorder) refresh() {
 			return
 		case now := <-tick.C:
 			r.mu.Lock()
-			if err := r.write(now); err != nil && r.err == nil {
-				r.err = err
-			}
+			_ = r.write(now) // the next one may succeed; Finish tells
 			r.mu.Unlock()
 		}
 	}

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/pipeline"
+)
+
+// lastWords is how long a run that was killed at once may take to write its record.
+const lastWords = 2 * time.Second
+
+// watchSignals cancels the command at the first signal. The second kills all that was started and ends the process as
+// soon as the record is written; the third does not wait for that either.
+func (c *cli) watchSignals(cancel context.CancelCauseFunc) (stop func()) {
+	got := make(chan os.Signal, 3)
+	signal.Notify(got, stopSignals()...)
+	// Else a reader of stdout or stderr that goes away would kill handoff in the middle of a run.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	go func() {
+		for n := 0; ; n++ {
+			sig, _ := (<-got).(syscall.Signal)
+			switch n {
+			case 0:
+				cancel(pipeline.Interrupt{Signal: sig})
+				fmt.Fprintf(c.con, "handoff: %v: stopping (again to stop at once)\n", sig)
+			case 1:
+				c.killNow()
+				time.AfterFunc(lastWords, func() { os.Exit(exitSignal + int(sig)) })
+			default:
+				os.Exit(exitSignal + int(sig))
+			}
+		}
+	}()
+	return func() { signal.Stop(got) }
+}
+
+// stopSignals are those that end a run. One that handoff was started to ignore (nohup, a job in the background of a
+// script) stays ignored.
+func stopSignals() []os.Signal {
+	signals := []os.Signal{syscall.SIGTERM}
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
+		if !signal.Ignored(sig) {
+			signals = append(signals, sig)
+		}
+	}
+	return signals
+}
+
+// setKillAll says how to end every process of the current run at once.
+func (c *cli) setKillAll(kill func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.killAll = kill
+}
+
+func (c *cli) killNow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.killAll != nil {
+		c.killAll()
+	}
+}
