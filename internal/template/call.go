@@ -44,6 +44,9 @@ func (l *argList) eval(s *state) args {
 			s.fail("argument after ** must be a mapping")
 		}
 		for i, k := range d.keys {
+			if isA[Data](k) {
+				s.fail("data cannot be the name of an argument")
+			}
 			a.kw = append(a.kw, kwarg{s.soft(k), d.values[i]})
 		}
 	}

@@ -239,19 +239,14 @@ func (s *state) item(x, key any) (any, bool) {
 }
 
 func (s *state) itemAt(x any, i int64) (any, bool) {
-	var items []any
-	switch x := x.(type) {
-	case *list:
-		items = x.items
-	case *tuple:
-		items = x.items
-	case *rangeValue:
-		items = x.items()
-	default:
+	items, ok := sequence(x)
+	if !ok {
 		if _, ok := text(x); !ok {
 			return nil, false
 		}
 		items = s.iterate(x)
+	} else if isA[*view](x) {
+		return nil, false
 	}
 	if i < 0 {
 		i += int64(len(items))

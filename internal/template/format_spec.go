@@ -21,12 +21,8 @@ type formatSpec struct {
 }
 
 func (s *state) parseSpec(t string) formatSpec {
-	p := formatSpec{fill: " ", precision: -1}
-	if _, n := utf8.DecodeRuneInString(t); n > 0 && len(t) > n && isAlign(t[n]) {
-		p.fill, p.align, t = t[:n], t[n], t[n+1:]
-	} else if t != "" && isAlign(t[0]) {
-		p.align, t = t[0], t[1:]
-	}
+	p := formatSpec{precision: -1}
+	t = p.readAlign(t)
 	if t != "" && strings.IndexByte("+- ", t[0]) >= 0 {
 		p.sign, t = t[0], t[1:]
 	}
@@ -40,8 +36,7 @@ func (s *state) parseSpec(t string) formatSpec {
 		p.group, t = t[:1], t[1:]
 	}
 	if strings.HasPrefix(t, ".") {
-		p.precision, t = s.specNumber(t[1:], -1)
-		if p.precision < 0 {
+		if p.precision, t = s.specNumber(t[1:], -1); p.precision < 0 {
 			s.fail("Format specifier missing precision")
 		}
 	}
@@ -52,6 +47,20 @@ func (s *state) parseSpec(t string) formatSpec {
 		p.verb = t[0]
 	}
 	return p
+}
+
+// readAlign reads [[fill]align] and answers the rest.
+func (p *formatSpec) readAlign(t string) string {
+	p.fill = " "
+	if _, n := utf8.DecodeRuneInString(t); n > 0 && len(t) > n && isAlign(t[n]) {
+		p.fill, p.align = t[:n], t[n]
+		return t[n+1:]
+	}
+	if t != "" && isAlign(t[0]) {
+		p.align = t[0]
+		return t[1:]
+	}
+	return t
 }
 
 func isAlign(c byte) bool { return strings.IndexByte("<>=^", c) >= 0 }

@@ -250,8 +250,7 @@ func parseFloat(t string) (float64, bool) {
 
 // parseInt is Python's int(text, base).
 func parseInt(t string, base int) (*big.Int, bool) {
-	t = strings.TrimFunc(t, isSpace)
-	digits, ok := dropUnderscores(t)
+	digits, ok := dropUnderscores(strings.TrimFunc(t, isSpace))
 	if !ok || base != 0 && (base < 2 || base > 36) {
 		return nil, false
 	}
@@ -259,21 +258,27 @@ func parseInt(t string, base int) (*big.Int, bool) {
 	if digits != "" && (digits[0] == '-' || digits[0] == '+') {
 		sign, digits = digits[:1], digits[1:]
 	}
-	if len(digits) > 2 && digits[0] == '0' {
-		if b := prefixBase(digits[1]); b != 0 && (base == 0 || base == b) {
-			digits, base = digits[2:], b
-		}
+	if digits, base, ok = cutPrefix(digits, base); !ok {
+		return nil, false
 	}
-	if base == 0 {
-		if len(digits) > 1 && digits[0] == '0' && strings.Trim(digits, "0") != "" {
-			return nil, false
-		}
-		base = 10
-	}
-	if digits == "" || digits[0] == '-' || digits[0] == '+' || len(digits) > 4300 {
+	if digits == "" || !isAlnum(digits[0]) || len(digits) > 4300 {
 		return nil, false
 	}
 	return new(big.Int).SetString(sign+digits, base)
+}
+
+// cutPrefix takes 0x, 0o or 0b off, where the base allows it.
+func cutPrefix(digits string, base int) (rest string, newBase int, ok bool) {
+	if len(digits) > 2 && digits[0] == '0' {
+		if b := prefixBase(digits[1]); b != 0 && (base == 0 || base == b) {
+			return digits[2:], b, true
+		}
+	}
+	if base != 0 {
+		return digits, base, true
+	}
+	zeros := strings.TrimLeft(digits, "0")
+	return digits, 10, zeros == "" || zeros == digits // 007 is not a number of Python
 }
 
 func prefixBase(c byte) int {

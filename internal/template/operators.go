@@ -172,35 +172,35 @@ func (s *state) equal(x, y any) bool {
 		b, ok := text(y)
 		return ok && a == b
 	}
+	if a, ok := sequence(x); ok {
+		b, ok := sequence(y)
+		return ok && typeName(x) == typeName(y) && s.equalItems(a, b)
+	}
 	switch x := x.(type) {
-	case nil:
-		return y == nil
-	case *list:
-		y, ok := y.(*list)
-		return ok && s.equalItems(x.items, y.items)
-	case *tuple:
-		y, ok := y.(*tuple)
-		return ok && s.equalItems(x.items, y.items)
-	case *view:
-		y, ok := y.(*view)
-		return ok && s.equalItems(x.items, y.items)
 	case *Dict:
 		y, ok := y.(*Dict)
 		return ok && s.equalDicts(x, y)
-	case *rangeValue:
-		y, ok := y.(*rangeValue)
-		return ok && s.equalItems(x.items(), y.items())
 	case *undefined:
-		_, ok := y.(*undefined)
-		return ok
-	case function, selfValue:
-		return false
-	}
-	switch y.(type) {
+		return isA[*undefined](y)
 	case function:
 		return false
 	}
-	return x == y
+	return !isA[function](y) && x == y
+}
+
+// sequence answers the items of a list and its like, not of text.
+func sequence(v any) ([]any, bool) {
+	switch v := v.(type) {
+	case *list:
+		return v.items, true
+	case *tuple:
+		return v.items, true
+	case *view:
+		return v.items, true
+	case *rangeValue:
+		return v.items(), true
+	}
+	return nil, false
 }
 
 func (s *state) equalItems(a, b []any) bool {

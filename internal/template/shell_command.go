@@ -2,6 +2,7 @@ package template
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -95,7 +96,7 @@ func isShell(name string) bool {
 func (c *classifier) innerShells(args []*syntax.Word) {
 	for i, w := range args {
 		if name := static(w); name != "" && isShell(name) {
-			if script := innerScript(args[i+1:]); script != nil {
+			if script := innerScript(path.Base(name), args[i+1:]); script != nil {
 				c.refuseAll(script, "data in the script of "+path.Base(name)+" -c would be code", argumentHint)
 			}
 		}
@@ -103,44 +104,74 @@ func (c *classifier) innerShells(args []*syntax.Word) {
 }
 
 // innerScript answers the script among the arguments of a shell, nil if there is none.
-func innerScript(args []*syntax.Word) *syntax.Word {
+func innerScript(shell string, args []*syntax.Word) *syntax.Word {
 	command := false
 	for i := 0; i < len(args); i++ {
 		t := static(args[i])
 		switch {
-		case t == "--" && command && i+1 < len(args):
-			return args[i+1]
-		case t == "--command" || t == "--session-command":
-			command = true
-		case t == "-o" || t == "+o" || t == "-O" || t == "+O":
-			i++
-		case len(t) > 1 && (t[0] == '-' || t[0] == '+') && !strings.HasPrefix(t, "--"):
-			command = command || strings.Contains(t, "c")
-			if strings.HasSuffix(t, "o") {
+		case isOption(t):
+			command = command || hasFlag(t, 'c') || t == "--command" || t == "--session-command"
+			if takesValue(t) {
 				i++
 			}
-		case strings.HasPrefix(t, "--"):
 		case command:
 			return args[i]
-		case t != "" && !isShell(t) && i > 0:
+		case t != "" && shell != "su": // a file: what follows are its arguments
 			return nil
 		}
 	}
 	return nil
 }
 
+func isOption(t string) bool { return len(t) > 1 && (t[0] == '-' || t[0] == '+') }
+
+// hasFlag reports whether a group of one-letter options has the flag.
+func hasFlag(t string, flag byte) bool {
+	return isOption(t) && !strings.HasPrefix(t, "--") && strings.IndexByte(t, flag) > 0
+}
+
+func takesValue(t string) bool {
+	if strings.HasPrefix(t, "--") {
+		return t == "--rcfile" || t == "--init-file"
+	}
+	return strings.HasSuffix(t, "o") || strings.HasSuffix(t, "O")
+}
+
+// readsInput reports whether a shell with these arguments reads its script from standard input.
+func readsInput(args []*syntax.Word) bool {
+	for i := 0; i < len(args); i++ {
+		t := static(args[i])
+		switch {
+		case hasFlag(t, 's') || t == "/dev/stdin":
+			return true
+		case hasFlag(t, 'c') || !isOption(t) && t != "-":
+			return false
+		case takesValue(t):
+			i++
+		}
+	}
+	return true
+}
+
+// isScriptReader reports whether the command is a shell, or the command source, that runs what it reads.
+func isScriptReader(call *syntax.CallExpr) bool {
+	if len(call.Args) == 0 {
+		return false
+	}
+	if name := static(call.Args[0]); name == "." || name == "source" {
+		return len(call.Args) > 1 && static(call.Args[1]) == "/dev/stdin"
+	}
+	at := slices.IndexFunc(call.Args, func(w *syntax.Word) bool { return isShell(static(w)) })
+	return at >= 0 && readsInput(call.Args[at+1:])
+}
+
 // shellInput refuses data in a here-document that a shell reads as its script.
 func (c *classifier) shellInput(n *syntax.Stmt) {
 	call, ok := n.Cmd.(*syntax.CallExpr)
-	if !ok || len(call.Args) == 0 {
+	if !ok {
 		return
 	}
-	shell := false
-	for _, w := range call.Args {
-		t := static(w)
-		shell = shell || t != "" && isShell(t)
-	}
-	if !shell || innerScript(call.Args[1:]) != nil {
+	if !isScriptReader(call) {
 		return
 	}
 	for _, r := range n.Redirs {
@@ -150,6 +181,21 @@ func (c *classifier) shellInput(n *syntax.Stmt) {
 		if r.Op == syntax.WordHdoc {
 			c.refuseAll(r.Word, "data in the script of a shell would be code", argumentHint)
 		}
+	}
+}
+
+// pipedScript refuses data that is printed into a shell: echo {{ x }} | sh.
+func (c *classifier) pipedScript(n *syntax.BinaryCmd) {
+	if n.Op != syntax.Pipe && n.Op != syntax.PipeAll {
+		return
+	}
+	from, ok := n.X.Cmd.(*syntax.CallExpr)
+	to, ok2 := n.Y.Cmd.(*syntax.CallExpr)
+	if !ok || !ok2 || len(from.Args) == 0 || !isScriptReader(to) {
+		return
+	}
+	if name := static(from.Args[0]); name == "echo" || name == "printf" {
+		c.refuseAll(from, "data in the script of a shell would be code", argumentHint)
 	}
 }
 

@@ -13,7 +13,7 @@ type surroundings struct {
 	outer    bool             // "..." or a here-document around param
 	document *syntax.Redirect // inside its here-document
 	arith    bool             // inside $(( )), (( )), an index, or an offset
-	test     syntax.TestExpr  // inside [[ ]]
+	test     syntax.TestExpr  // the innermost test of [[ ]]
 	inner    *syntax.Word     // the innermost word
 	word     *syntax.Word     // the outermost word
 	owner    syntax.Node      // what the outermost word belongs to
@@ -21,48 +21,65 @@ type surroundings struct {
 
 // around looks outwards from the current node.
 func (c *classifier) around() (a surroundings) {
-	for i := len(c.stack) - 2; i >= 0; i-- {
-		switch n := c.stack[i].(type) {
-		case *syntax.CmdSubst, *syntax.ProcSubst, *syntax.Stmt:
-			return a
-		case *syntax.Word:
-			if a.inner == nil {
-				a.inner = n
-			}
-			a.word = n
-			a.owner = c.stack[i-1]
-			if r, ok := a.owner.(*syntax.Redirect); ok && r.Hdoc == n {
-				a.document = r
-				a.outer = a.outer || a.param != nil
-			}
-		case *syntax.DblQuoted:
-			a.double = a.double || a.param == nil
-			a.outer = a.outer || a.param != nil
-		case *syntax.ParamExp:
-			a.arith = a.arith || n.Slice != nil && c.within(a.word, n.Slice.Offset, n.Slice.Length) || c.within(a.word, n.Index)
-			if a.param == nil {
-				a.param = n
-			} else {
-				a.arith = true // ${a:-${b:-...}}: nobody needs it, shells differ
-			}
-		case syntax.ArithmExpr, *syntax.ArithmCmd, *syntax.ArithmExp, *syntax.LetClause, *syntax.CStyleLoop:
-			a.arith = true
-		case *syntax.BinaryTest:
-			a.test = n
-		case *syntax.UnaryTest:
-			a.test = n
-		}
+	for i := len(c.stack) - 2; i > 0 && a.enter(c.stack[i], c.stack[i-1]); i-- {
 	}
 	return a
 }
 
-// within reports whether the word stands inside one of the expressions.
-func (c *classifier) within(w *syntax.Word, exprs ...syntax.ArithmExpr) bool {
-	if w == nil {
+// enter notes a node around what has been seen so far; it is false at the border of the command.
+func (a *surroundings) enter(n, parent syntax.Node) bool {
+	switch n := n.(type) {
+	case *syntax.CmdSubst, *syntax.ProcSubst, *syntax.Stmt:
 		return false
+	case *syntax.Word:
+		a.enterWord(n, parent)
+	case *syntax.DblQuoted:
+		a.double = a.double || a.param == nil
+		a.outer = a.outer || a.param != nil
+	case *syntax.ParamExp:
+		a.enterParameter(n)
+	case *syntax.Assign:
+		a.arith = a.arith || within(a.word, n.Index)
+	case *syntax.ArrayElem:
+		a.arith = a.arith || within(a.word, n.Index)
+	case syntax.ArithmExpr, *syntax.ArithmCmd, *syntax.ArithmExp, *syntax.LetClause, *syntax.CStyleLoop:
+		a.arith = true
+	case syntax.TestExpr:
+		if a.test == nil {
+			a.test = n
+		}
 	}
+	return true
+}
+
+func (a *surroundings) enterWord(n *syntax.Word, parent syntax.Node) {
+	if a.inner == nil {
+		a.inner = n
+	}
+	a.word, a.owner = n, parent
+	if r, ok := parent.(*syntax.Redirect); ok && r.Hdoc == n {
+		a.document = r
+		a.outer = a.outer || a.param != nil
+	}
+}
+
+// enterParameter notes a ${ } around what has been seen so far.
+func (a *surroundings) enterParameter(n *syntax.ParamExp) {
+	switch {
+	case a.param != nil:
+		a.arith = true // ${a:-${b:-...}}: nobody needs it, and shells differ
+	case n.Slice != nil:
+		a.arith = a.arith || within(a.word, n.Slice.Offset, n.Slice.Length)
+	default:
+		a.arith = a.arith || within(a.word, n.Index)
+	}
+	a.param = n
+}
+
+// within reports whether the word stands inside one of the expressions.
+func within(w *syntax.Word, exprs ...syntax.ArithmExpr) bool {
 	for _, e := range exprs {
-		if e != nil && w.Pos().Offset() >= e.Pos().Offset() && w.End().Offset() <= e.End().Offset() {
+		if w != nil && e != nil && w.Pos().Offset() >= e.Pos().Offset() && w.End().Offset() <= e.End().Offset() {
 			return true
 		}
 	}

@@ -149,6 +149,8 @@ func (c *classifier) visit(n syntax.Node) bool {
 		c.declaration(n)
 	case *syntax.Stmt:
 		c.shellInput(n)
+	case *syntax.BinaryCmd:
+		c.pipedScript(n)
 	case *syntax.Redirect:
 		c.heredoc(n)
 	}

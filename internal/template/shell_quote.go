@@ -34,18 +34,7 @@ const argumentHint = `pass it as an argument: sh -c 'echo "$1"' _ {{ ... }}`
 
 // quotePiece writes data for its place.
 func (s *state) quotePiece(p place, data string) string {
-	if strings.IndexByte(data, 0) >= 0 {
-		s.fail("the data has a NUL byte, which no command can take")
-	}
-	if p.tabs && (strings.HasPrefix(data, "\t") || strings.Contains(data, "\n\t")) {
-		s.failHint("write << instead of <<-", "the here-document would strip a tab from the data")
-	}
-	if p.nested && strings.Contains(data, "\\\n") { // shells join these lines before they look at quotes
-		s.failHint("put it in a variable before the here-document", "data with a backslash at the end of a line stands in a command inside of a here-document")
-	}
-	if p.array && strings.ContainsAny(data, "\x01\x7f") {
-		s.fail("the data has a control character, which bash would double in an array")
-	}
+	s.checkData(p, data)
 	switch p.kind {
 	case argument:
 		return Quote(data)
@@ -70,6 +59,21 @@ func (s *state) quotePiece(p place, data string) string {
 	}
 	s.failHint(p.hint, "%s", p.message)
 	return ""
+}
+
+// checkData refuses the few texts that a shell cannot take in the place.
+func (s *state) checkData(p place, data string) {
+	switch {
+	case strings.IndexByte(data, 0) >= 0:
+		s.fail("the data has a NUL byte, which no command can take")
+	case p.tabs && (strings.HasPrefix(data, "\t") || strings.Contains(data, "\n\t")):
+		s.failHint("write << instead of <<-", "the here-document would strip a tab from the data")
+	case p.nested && strings.Contains(data, "\\\n"): // shells join these lines before they look at quotes
+		s.failHint("put it in a variable before the here-document",
+			"data with a backslash at the end of a line stands in a command inside of a here-document")
+	case p.array && strings.ContainsAny(data, "\x01\x7f"):
+		s.fail("the data has a control character, which bash would double in an array")
+	}
 }
 
 // isPlain reports whether a bare word means itself to every shell.

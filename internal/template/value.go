@@ -54,7 +54,7 @@ type object interface {
 
 // typeName is the name of Python's type.
 func typeName(v any) string {
-	switch v := v.(type) {
+	switch v.(type) {
 	case nil:
 		return "NoneType"
 	case bool:
@@ -73,6 +73,12 @@ func typeName(v any) string {
 		return "tuple"
 	case *Dict:
 		return "dict"
+	}
+	return objectType(v)
+}
+
+func objectType(v any) string {
+	switch v := v.(type) {
 	case *view:
 		return v.kind
 	case *rangeValue:
@@ -104,7 +110,7 @@ func text(v any) (string, bool) {
 	return "", false
 }
 
-// import converts a value of Vars, copying what a template could change.
+// convert takes in a value of Vars, as a copy where a template could change it.
 func (s *state) convert(v any) any {
 	s.enter()
 	defer s.leave()
@@ -215,17 +221,12 @@ func (s *state) iterate(v any) []any {
 }
 
 func (s *state) tryIterate(v any) ([]any, bool) {
+	if items, ok := sequence(v); ok {
+		return items, true
+	}
 	switch v := v.(type) {
-	case *list:
-		return v.items, true
-	case *tuple:
-		return v.items, true
-	case *view:
-		return v.items, true
 	case *Dict:
 		return v.keys, true
-	case *rangeValue:
-		return v.items(), true
 	case *undefined:
 		s.use(v)
 		return nil, true
