@@ -23,6 +23,7 @@ type console struct {
 
 	mu      sync.Mutex
 	waiting []byte
+	writing bool // what was taken is not yet written
 	stuck   bool // nothing was taken for the whole of patience
 	dropped int
 	closed  bool
@@ -73,7 +74,7 @@ func (c *console) run() {
 		if len(b) > 0 {
 			_, _ = c.f.Write(b)
 			c.mu.Lock()
-			c.stuck = false
+			c.stuck, c.writing = false, false
 			c.mu.Unlock()
 			poke(c.room)
 			continue
@@ -94,18 +95,44 @@ func (c *console) take() (b []byte, more bool) {
 		b = fmt.Appendf(b, "handoff: %s not shown here, because nobody read them: see run.log\n", count(c.dropped, "message"))
 		c.dropped = 0
 	}
+	c.writing = len(b) > 0
 	return b, !c.closed
 }
 
-// close waits until everything is written, or patience is over.
+// flush waits until everything is written, so that what is then written elsewhere comes after it, or until patience
+// is over.
+func (c *console) flush() {
+	deadline := time.After(patience)
+	for c.busy() {
+		select {
+		case <-c.room:
+		case <-deadline:
+			c.mu.Lock()
+			c.stuck = true
+			c.mu.Unlock()
+		}
+	}
+}
+
+func (c *console) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.stuck && (c.writing || len(c.waiting) > 0)
+}
+
+// close waits until everything is written, or patience is over. Who had it tried before is given a moment.
 func (c *console) close() {
 	c.mu.Lock()
 	c.closed = true
+	limit := patience
+	if c.stuck {
+		limit = patience / 50
+	}
 	c.mu.Unlock()
 	poke(c.wake)
 	select {
 	case <-c.done:
-	case <-time.After(patience):
+	case <-time.After(limit):
 	}
 }
 

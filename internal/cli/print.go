@@ -38,8 +38,9 @@ func (c *cli) print(v any, text string) error {
 	return c.deliver(out)
 }
 
-// deliver writes the product. A disk that is full is no mistake of the caller.
+// deliver writes the product, after all that was said on stderr. A disk that is full is no mistake of the caller.
 func (c *cli) deliver(text []byte) error {
+	c.con.flush()
 	_, err := c.Out.Write(text)
 	if err != nil && !errors.Is(err, syscall.EPIPE) { // else its reader has all that it wanted
 		return &codedError{error: fmt.Errorf("write result: %w", err), code: exitFailed}
