@@ -1,0 +1,82 @@
+// Package cloud is the portable layer: what handoff needs of a place where projects run, as small interfaces and plain
+// types. A provider (cloud/local, later one package for each vendor) implements them; app and server use nothing else.
+// It must not import an SDK, print, read the environment or know of any single provider.
+//
+// Rules for every method, unless its own comment says otherwise:
+//   - Safe for concurrent use. A method that takes a context returns soon after the context is done, with an error for
+//     which errors.Is(err, context.Cause(ctx)) or errors.Is(err, ctx.Err()) holds.
+//   - Errors are one of the sentinels of this package where one fits (errors.Is), may carry a hint (Hint) and are marked
+//     where another try may help (IsTemporary). Providers do not retry on their own: that is what Retry is for.
+//   - A method that answers nil has made its change durable: it outlives a crash of the machine.
+//   - An iterator may be left early; after it has yielded an error it yields nothing more.
+package cloud
+
+import "fmt"
+
+// Cloud is one provider, opened for one scope. No field is nil after Complete.
+type Cloud struct {
+	Provider string // "local", "aws", ...
+	Platform string // "process", "fargate", ...
+	Scope    Scope
+	Parallel int // how many calls of Files at a time serve this provider best; at least 1
+
+	Account   Account
+	Files     Files
+	Secrets   Secrets
+	Infra     Infra
+	Jobs      Jobs
+	Schedules Schedules
+	Logs      Logs
+}
+
+// Scope says what a Cloud is opened for. Two scopes that differ in Stage or ResourceGroup share nothing: no bucket, no
+// secret, no job, no schedule, no log. Two tasks of one resource group share the bucket and the secrets of the group.
+type Scope struct {
+	Stage         string `json:"env_stage"` // env stage: prod, dev, ...
+	ResourceGroup string `json:"resource_group"`
+	Task          string `json:"task,omitempty"` // empty: the group itself; then task-level secrets, jobs and schedules are ErrInvalid
+}
+
+// maxName is what every vendor takes as part of a name.
+const maxName = 100
+
+// Check answers an error that is ErrInvalid unless Stage and ResourceGroup are names, and Task is one or empty. A name
+// has 1 to 100 ASCII letters, digits, "_", "-" and ".", and does not begin with a dot.
+func (s Scope) Check() error {
+	if err := checkName("env stage", s.Stage); err != nil {
+		return err
+	}
+	if err := checkName("resource group", s.ResourceGroup); err != nil {
+		return err
+	}
+	if s.Task == "" {
+		return nil
+	}
+	return checkName("task", s.Task)
+}
+
+// checkName answers an error that names what the name is of.
+func checkName(what, name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("%s: %w: no name", what, ErrInvalid)
+	case len(name) > maxName:
+		return fmt.Errorf("%s %.20q...: %w: longer than %d characters", what, name, ErrInvalid, maxName)
+	case name[0] == '.' || !plain(name):
+		return WithHint(fmt.Errorf("%s %q: %w name", what, name, ErrInvalid),
+			"use letters, digits, \"_\", \"-\" and \".\", with no dot in front")
+	}
+	return nil
+}
+
+// plain reports whether s has only what every vendor takes in a name.
+func plain(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !letter && c != '_' && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,102 @@
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Files is one bucket: objects by key, each replaced as a whole. Keys are slash paths (CheckKey); an object "a" and an
+// object "a/b" can exist side by side. What Put or Delete did is seen by every Get and List that begins after it
+// returned, in any process.
+type Files interface {
+	// Get opens the object. The reader answers that one version to its end, also where the object is replaced or deleted
+	// meanwhile. Where the content is not what was written, Get or the reader answers ErrCorrupt, the reader at the latest
+	// in place of io.EOF. The caller closes the reader. ErrNotFound: there is no such object.
+	Get(ctx context.Context, key string) (io.ReadCloser, Object, error)
+
+	// Put stores all of body under key. Readers see the old object or the new one, never a mix, and nothing of a Put that
+	// failed, was cancelled or was killed. body is read once, in pieces; memory does not grow with its size.
+	// With IfAbsent or IfMatch, of any number of writers that saw the same state exactly one wins; the others get
+	// ErrConflict and change nothing. IfMatch on a missing object is ErrConflict. Without an option the last writer wins.
+	// After any error but ErrConflict, ErrInvalid and an error of body the object may be the old one or the new one.
+	Put(ctx context.Context, key string, body io.Reader, o PutOptions) (Object, error)
+
+	// List yields the objects below prefix, sorted by key (bytewise), with no limit on their number. A prefix is a folder:
+	// "files" and "files/" both list "files/a", neither lists "files2/a" or an object "files"; "" lists all. An object that
+	// is there during the whole listing is yielded once; one that comes or goes meanwhile may be yielded or not. No
+	// objects is no error. It fetches as it goes: who leaves early has not paid for the rest.
+	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
+
+	// Delete removes the objects. A key that does not exist is no error. Where it fails midway, some may be gone.
+	Delete(ctx context.Context, keys ...string) error
+}
+
+// Object is what is known of an object without reading it.
+type Object struct {
+	Key      string    `json:"key"`
+	Size     int64     `json:"size"` // bytes
+	Modified time.Time `json:"modified"`
+	ETag     string    `json:"etag"`             // changes when the content changes; its form is the provider's
+	SHA256   string    `json:"sha256,omitempty"` // of the content, 64 lower-case hex digits; empty where a listing does not know it
+}
+
+// PutOptions makes a Put conditional. At most one may be set.
+type PutOptions struct {
+	IfAbsent bool   // store only where no such object exists
+	IfMatch  string // store only where the object has this ETag
+}
+
+// Check answers an ErrInvalid for options that contradict each other.
+func (o PutOptions) Check() error {
+	if o.IfAbsent && o.IfMatch != "" {
+		return fmt.Errorf("%w: both IfAbsent and IfMatch", ErrInvalid)
+	}
+	return nil
+}
+
+// MaxKey is the length of the longest key, in bytes.
+const MaxKey = 1024
+
+// CheckKey answers an ErrInvalid unless key is 1 to MaxKey bytes of UTF-8 without NUL, in parts that are joined by single
+// slashes, where no part is empty, "." or "..". Every provider calls it first.
+func CheckKey(key string) error {
+	switch {
+	case key == "":
+		return fmt.Errorf("key: %w: empty", ErrInvalid)
+	case len(key) > MaxKey:
+		return fmt.Errorf("key %.40q...: %w: longer than %d bytes", key, ErrInvalid, MaxKey)
+	case !utf8.ValidString(key):
+		return fmt.Errorf("key %q: %w: not UTF-8", key, ErrInvalid)
+	case strings.IndexByte(key, 0) >= 0:
+		return fmt.Errorf("key %q: %w: has a NUL", key, ErrInvalid)
+	}
+	for part := range strings.SplitSeq(key, "/") {
+		if part == "" || part == "." || part == ".." {
+			return fmt.Errorf("key %q: %w: a part is %q", key, ErrInvalid, part)
+		}
+	}
+	return nil
+}
+
+// CheckPrefix answers prefix without a slash at its end, or an ErrInvalid. Every provider calls it first in List.
+func CheckPrefix(prefix string) (string, error) {
+	if prefix == "" {
+		return "", nil
+	}
+	folder := strings.TrimSuffix(prefix, "/")
+	if err := CheckKey(folder); err != nil {
+		return "", fmt.Errorf("prefix: %w", err)
+	}
+	return folder, nil
+}
+
+// Below reports whether List(prefix) has key; prefix is one that CheckPrefix answered.
+func Below(key, prefix string) bool {
+	rest, ok := strings.CutPrefix(key, prefix)
+	return ok && (prefix == "" || rest != "" && rest[0] == '/')
+}

@@ -1,0 +1,90 @@
+package cloud
+
+import (
+	"context"
+	"time"
+)
+
+// Account says who handoff is for the provider.
+type Account interface {
+	// Check makes the smallest call that proves the credentials. ErrDenied: there are none, or they are not taken.
+	Check(ctx context.Context) (Identity, error)
+}
+
+// Identity is who the provider takes the caller for.
+type Identity struct {
+	Provider string `json:"provider"`
+	Account  string `json:"account,omitempty"` // AWS account, Google project, subscription, cluster; a folder for local
+	User     string `json:"user,omitempty"`
+	Region   string `json:"region,omitempty"`
+}
+
+// Infra makes, changes and removes what jobs need around them.
+type Infra interface {
+	// Plan answers what has to change so that the world is as want says, in the order in which Apply does it; no change
+	// where it is so already. It changes nothing.
+	Plan(ctx context.Context, want Want) ([]Change, error)
+
+	// Apply makes the changes that Plan answered for the same want, waits until they are done, and calls step (which may
+	// be nil) from one goroutine as they begin and end. Cancelled or failed midway it leaves a world from which Plan and
+	// Apply go on. ErrConflict: the world has changed since the Plan so that the changes do not fit.
+	Apply(ctx context.Context, want Want, changes []Change, step func(Step)) error
+
+	// Status answers what exists of the kind. Nothing is no error.
+	Status(ctx context.Context, kind Kind) ([]Resource, error)
+}
+
+// Kind is a group of resources that handoff makes as one.
+type Kind string
+
+// The kinds, in the order in which they need each other.
+const (
+	KindRole      Kind = "role"      // who jobs are
+	KindBucket    Kind = "bucket"    // of the resource group
+	KindResources Kind = "resources" // network, cluster and log store of the resource group
+	KindTask      Kind = "task"      // the task of the scope, registered so that Jobs and Schedules can start it
+)
+
+// Want is the state that is asked for.
+type Want struct {
+	Kind   Kind     `json:"kind"`
+	Absent bool     `json:"absent,omitempty"` // it shall not exist
+	Force  bool     `json:"force,omitempty"`  // with Absent: also where it is not empty (a bucket with objects); else that is ErrConflict
+	Task   TaskSpec `json:"task,omitzero"`    // for KindTask
+}
+
+// Action is what a Change does.
+type Action string
+
+// The actions.
+const (
+	ActionCreate  Action = "create"
+	ActionUpdate  Action = "update"  // in place
+	ActionReplace Action = "replace" // deleted and made anew: what it holds is lost
+	ActionDelete  Action = "delete"
+)
+
+// Change is one step towards what is wanted.
+type Change struct {
+	Action Action `json:"action"`
+	Kind   Kind   `json:"kind"`
+	Name   string `json:"name"`             // of the thing, at the provider
+	Detail string `json:"detail,omitempty"` // for a person: what is different ("memory 512 -> 1024")
+	Ref    string `json:"-"`                // the provider's own, from its Plan to its Apply
+}
+
+// Step tells how far Apply is.
+type Step struct {
+	Change Change
+	Done   bool  // false: it begins
+	Err    error // of a change that is done; nil: it worked
+}
+
+// Resource is one thing that exists.
+type Resource struct {
+	Kind    Kind              `json:"kind"`
+	Name    string            `json:"name"`
+	State   string            `json:"state"` // the provider's word for it
+	Updated time.Time         `json:"updated,omitzero"`
+	Detail  map[string]string `json:"detail,omitempty"`
+}

@@ -1,0 +1,156 @@
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+)
+
+// Jobs starts the task of the scope in the background and knows what became of it. A job is one start; it outlives the
+// process that asked for it. The task has been registered by Infra (KindTask).
+type Jobs interface {
+	// Run starts a job and returns when the provider has accepted it, without waiting for its end. A Token that was seen
+	// before answers the job that it started, whatever has become of it: a caller that does not know whether its call
+	// arrived asks again. ErrNotFound: the task is not registered. ErrConflict: Overlap is OverlapSkip and a job is active
+	// (a provider may also leave that to the job, which holds a lease in the bucket: it then ends as JobSkipped).
+	Run(ctx context.Context, spec JobSpec) (Job, error)
+
+	// Status answers one job. ErrNotFound: there is none, or it is too long ago for the provider to know.
+	Status(ctx context.Context, id string) (Job, error)
+
+	// List yields the jobs of the task, those created last first.
+	List(ctx context.Context, q JobQuery) iter.Seq2[Job, error]
+
+	// Stop asks the job to end: SIGTERM, and SIGKILL after the grace time. It returns when the request is durable, with the
+	// job as it then is. A job that has ended is no error and stays as it is.
+	Stop(ctx context.Context, id string, o StopOptions) (Job, error)
+}
+
+// TaskSpec is what Infra registers for a task, and what its jobs get unless their JobSpec says otherwise.
+type TaskSpec struct {
+	Release string            `json:"release"`           // hash of what runs; "" takes the release that is current at the start
+	Image   string            `json:"image,omitempty"`   // container image; "" on platforms without containers
+	CPU     int               `json:"cpu,omitempty"`     // 1/1024 of a core; 0: the provider's default
+	Memory  int               `json:"memory,omitempty"`  // MiB; 0: the provider's default
+	Storage int               `json:"storage,omitempty"` // GiB of workspace; 0: the provider's default
+	Timeout time.Duration     `json:"timeout,omitempty"` // after which the job is stopped; 0: none
+	Overlap Overlap           `json:"overlap,omitempty"`
+	Env     map[string]string `json:"env,omitempty"` // no secrets: those come from Secrets, at the start of the job
+}
+
+// JobSpec is one start. A field of the embedded TaskSpec that is set replaces the registered one; Env is added to it.
+type JobSpec struct {
+	TaskSpec
+	Run         string    `json:"run"`                    // id of the run, made by the caller: the name in ledger and logs
+	Token       string    `json:"token,omitempty"`        // of this request; "" takes Run
+	Trigger     Trigger   `json:"trigger"`                // who asked for it
+	Schedule    string    `json:"schedule,omitempty"`     // target id, where Trigger is TriggerSchedule
+	ScheduledAt time.Time `json:"scheduled_at,omitzero"`  // the time for which it was due
+	Arguments   []string  `json:"arguments,omitempty"`    // of handoff in the job; none: run what the bucket has
+	PushOnFail  bool      `json:"push_on_fail,omitempty"` // keep the artifacts of a failed run, apart from the state
+}
+
+// Overlap says what happens to a start while a job of the same task is active.
+type Overlap string
+
+// The overlap policies; "" is OverlapSkip.
+const (
+	OverlapSkip    Overlap = "skip"    // the new job does not run
+	OverlapQueue   Overlap = "queue"   // it waits for the end of the active ones, in the order of the starts
+	OverlapReplace Overlap = "replace" // the active ones are stopped, then it runs
+	OverlapAllow   Overlap = "allow"   // both run; they share the state of the task at their own risk
+)
+
+// Trigger says why a job was started.
+type Trigger string
+
+// The triggers of a job; their text is that of the run record.
+const (
+	TriggerManual   Trigger = "manual"
+	TriggerSchedule Trigger = "schedule"
+	TriggerRetry    Trigger = "retry"
+	TriggerBackfill Trigger = "backfill"
+)
+
+// JobState is where a job is in its life.
+type JobState string
+
+// The states of a job, in the order of its life. From JobSucceeded on it has ended.
+const (
+	JobQueued    JobState = "queued"    // accepted; waits for another job or for room
+	JobStarting  JobState = "starting"  // its machine, container or workspace is being made
+	JobRunning   JobState = "running"   //
+	JobStopping  JobState = "stopping"  // asked to end, not ended yet
+	JobSucceeded JobState = "succeeded" // exit code 0
+	JobFailed    JobState = "failed"    // any other exit code or signal, or it could not start
+	JobStopped   JobState = "stopped"   // ended because it was asked to
+	JobSkipped   JobState = "skipped"   // did not run, by its overlap policy
+	JobLost      JobState = "lost"      // vanished: nobody knows how it ended
+)
+
+// Ended reports whether the job will not change any more.
+func (s JobState) Ended() bool {
+	return slices.Contains([]JobState{JobSucceeded, JobFailed, JobStopped, JobSkipped, JobLost}, s)
+}
+
+// Job is one start and what became of it. Times are UTC.
+type Job struct {
+	ID          string    `json:"id"` // the provider's
+	Run         string    `json:"run"`
+	Task        string    `json:"task"`
+	Stage       string    `json:"env_stage"`
+	Release     string    `json:"release,omitempty"`
+	Trigger     Trigger   `json:"trigger"`
+	Schedule    string    `json:"schedule,omitempty"`
+	ScheduledAt time.Time `json:"scheduled_at,omitzero"`
+	State       JobState  `json:"state"`
+	Reason      string    `json:"reason,omitempty"` // why it is in this state, for a person
+	Created     time.Time `json:"created"`
+	Started     time.Time `json:"started,omitzero"`
+	Ended       time.Time `json:"ended,omitzero"`
+	ExitCode    *int      `json:"exit_code,omitempty"` // once known; 128+n for signal n
+	CPU         int       `json:"cpu,omitempty"`       // what it may use, as in TaskSpec
+	Memory      int       `json:"memory,omitempty"`
+	Storage     int       `json:"storage,omitempty"`
+	Warnings    []string  `json:"warnings,omitempty"` // such as a limit that this machine cannot enforce
+}
+
+// JobQuery says which jobs to list; the zero JobQuery asks for all that the provider still knows.
+type JobQuery struct {
+	Run    string    // id of the run; empty: any
+	Active bool      // only those that have not ended
+	Since  time.Time // only those created at or after it
+	Limit  int       // at most so many; 0: no limit
+}
+
+// StopOptions says how to stop a job.
+type StopOptions struct {
+	Grace  time.Duration // between SIGTERM and SIGKILL; 0: the provider's default
+	Reason string        // shown as Job.Reason
+}
+
+// Check answers an ErrInvalid for a policy that does not exist.
+func (o Overlap) Check() error {
+	if !slices.Contains([]Overlap{"", OverlapSkip, OverlapQueue, OverlapReplace, OverlapAllow}, o) {
+		return WithHint(fmt.Errorf("overlap: %w policy %q", ErrInvalid, o), "use skip, queue, replace or allow")
+	}
+	return nil
+}
+
+// Check answers an ErrInvalid unless the spec can be right.
+func (s TaskSpec) Check() error {
+	if s.CPU < 0 || s.Memory < 0 || s.Storage < 0 || s.Timeout < 0 {
+		return fmt.Errorf("task: %w: cpu, memory, storage and timeout cannot be negative", ErrInvalid)
+	}
+	return s.Overlap.Check()
+}
+
+// Check answers an ErrInvalid unless the spec can be right.
+func (s JobSpec) Check() error {
+	if err := checkName("run", s.Run); err != nil {
+		return err
+	}
+	return s.TaskSpec.Check()
+}

@@ -1,0 +1,65 @@
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Schedules starts the task of the scope at the times that it was told.
+type Schedules interface {
+	// Put creates the schedule or replaces the one with the same TargetID. A time that has passed before the call does not
+	// fire, whatever Catchup says. ErrInvalid: Cron or Timezone cannot be read. ErrUnsupported: the provider cannot keep
+	// these times, zone or policy; the hint says which ones it can. ErrNotFound: the task is not registered.
+	Put(ctx context.Context, s Schedule) error
+
+	// List answers the schedules of the task, sorted by TargetID, with Next and Last where the provider knows them.
+	List(ctx context.Context) ([]Schedule, error)
+
+	// Delete removes the schedules; jobs that they have started go on. A target that does not exist is no error.
+	// Once it has returned, none of them fires any more, and a Put of the same TargetID works at once.
+	Delete(ctx context.Context, targetIDs ...string) error
+}
+
+// Schedule is a set of times and what to start then.
+type Schedule struct {
+	TargetID    string            `json:"target_id"` // unique in the task
+	Description string            `json:"description,omitempty"`
+	Cron        string            `json:"cron"`               // as written: AWS's six fields, or five; see package schedule
+	Timezone    string            `json:"timezone,omitempty"` // IANA name; "" is UTC
+	Env         map[string]string `json:"env,omitempty"`      // of the job, as written: $(date ...) is evaluated when it fires
+	Enabled     bool              `json:"enabled"`            // false: kept, does not fire
+	Overlap     Overlap           `json:"overlap,omitempty"`
+	Catchup     Catchup           `json:"catchup,omitempty"`
+	Next        time.Time         `json:"next,omitzero"` // answered by List: the next fire, UTC; zero where there is none
+	Last        time.Time         `json:"last,omitzero"` // answered by List: the time of the last fire, UTC
+}
+
+// Catchup says what happens to fires that were missed, because the scheduler did not run.
+type Catchup string
+
+// The catch-up policies; "" is CatchupNone.
+const (
+	CatchupNone Catchup = "none" // they are lost, and reported
+	CatchupLast Catchup = "last" // the last one is made up for
+	CatchupAll  Catchup = "all"  // each one is made up for, in order
+)
+
+// Check answers an ErrInvalid unless the schedule has a target id, a cron expression and known policies. Whether the
+// expression and the zone can be read is for package schedule to say.
+func (s Schedule) Check() error {
+	if err := checkName("target_id", s.TargetID); err != nil {
+		return fmt.Errorf("schedule: %w", err)
+	}
+	switch {
+	case s.Cron == "":
+		return fmt.Errorf("schedule %q: %w: no cron", s.TargetID, ErrInvalid)
+	case !slices.Contains([]Catchup{"", CatchupNone, CatchupLast, CatchupAll}, s.Catchup):
+		return WithHint(fmt.Errorf("schedule %q: %w catchup %q", s.TargetID, ErrInvalid, s.Catchup), "use none, last or all")
+	}
+	if err := s.Overlap.Check(); err != nil {
+		return fmt.Errorf("schedule %q: %w", s.TargetID, err)
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/secret"
+)
+
+// Secrets holds the secrets of one scope on two levels: those of its task, and those of its resource group, which all
+// tasks of the group share. Values are bytes of any kind, of at least 64 KiB, and their number is not limited (a
+// provider pages and splits by itself).
+type Secrets interface {
+	// Put stores the secrets, replacing those with the same key and level. Values never show in an error.
+	Put(ctx context.Context, secrets ...Secret) error
+
+	// All answers the secrets that a run of the task gets, sorted by key: where a key has both levels, that of the task.
+	All(ctx context.Context) ([]Secret, error)
+
+	// List answers what is stored, on both levels, sorted by key and then with the task first; no values are fetched
+	// where the provider can do without.
+	List(ctx context.Context) ([]SecretInfo, error)
+
+	// Delete removes the keys of one level. A key that does not exist is no error.
+	Delete(ctx context.Context, level Level, keys ...string) error
+}
+
+// Level says for whom a secret is.
+type Level string
+
+// The levels of a secret. Their text is that of the file .secrets/secrets.yml.
+const (
+	LevelTask  Level = secret.LevelTask
+	LevelGroup Level = secret.LevelResourceGroup
+)
+
+// Secret is one secret with its value.
+type Secret struct {
+	Key   string       `json:"key"`
+	Level Level        `json:"level"`
+	Value secret.Value `json:"value"`
+}
+
+// SecretInfo is a secret without its value.
+type SecretInfo struct {
+	Key      string    `json:"key"`
+	Level    Level     `json:"level"`
+	Modified time.Time `json:"modified"`
+}
+
+// maxSecretKey is the length of the longest key of a secret.
+const maxSecretKey = 255
+
+// CheckSecret answers an ErrInvalid unless level is one of the two and key has 1 to 255 ASCII letters, digits, "_", "-"
+// and ".". Every provider calls it first.
+func CheckSecret(level Level, key string) error {
+	switch {
+	case level != LevelTask && level != LevelGroup:
+		return fmt.Errorf("secret %q: %w level %q: want %q or %q", key, ErrInvalid, level, LevelTask, LevelGroup)
+	case key == "":
+		return fmt.Errorf("secret: %w: no key", ErrInvalid)
+	case len(key) > maxSecretKey:
+		return fmt.Errorf("secret %.20q...: %w: the key is longer than %d characters", key, ErrInvalid, maxSecretKey)
+	case !plain(key):
+		return WithHint(fmt.Errorf("secret %q: %w key", key, ErrInvalid),
+			"use letters, digits, \"_\", \"-\" and \".\" in the key of a secret")
+	}
+	return nil
+}
