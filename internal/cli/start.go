@@ -70,8 +70,11 @@ it asks for what the flags do not say; elsewhere, and with -y, it takes the defa
 			if err != nil {
 				return err
 			}
+			if err := c.print(res, strings.Join(res.Files, "\n")); err != nil {
+				return err
+			}
 			fmt.Fprintf(c.con, "next: handoff run local -p %s -w %s_workspace\n", o.Dir, strings.TrimRight(o.Dir, "/"))
-			return c.print(res, strings.Join(res.Files, "\n"))
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&o.Description, "description", "", "what the project does")
