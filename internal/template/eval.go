@@ -276,14 +276,13 @@ func (s *state) slice(x any, n *sliceExpr) any {
 	if u, ok := x.(*undefined); ok {
 		s.fail("%s", u.message)
 	}
-	var pick func(items []any) []any
 	bounds := [3]any{}
 	for i, e := range []expr{n.lo, n.hi, n.step} {
 		if e != nil {
 			bounds[i] = e.eval(s)
 		}
 	}
-	pick = func(items []any) []any { return s.sliceItems(items, bounds) }
+	pick := func(items []any) []any { return s.sliceItems(items, bounds) }
 	switch x := x.(type) {
 	case *list:
 		return &list{pick(x.items)}

@@ -15,7 +15,7 @@ const maxWidth = 1 << 20
 func (s *state) percentFormat(format string, values any) string {
 	f := &percentFormatter{s: s, values: []any{values}}
 	if t, ok := values.(*tuple); ok {
-		f.values, f.isTuple = t.items, true
+		f.values = t.items
 	}
 	f.dict, _ = values.(*Dict)
 	for format != "" {
@@ -39,12 +39,11 @@ func (s *state) percentFormat(format string, values any) string {
 }
 
 type percentFormatter struct {
-	s       *state
-	b       strings.Builder
-	values  []any
-	isTuple bool
-	dict    *Dict
-	next    int
+	s      *state
+	b      strings.Builder
+	values []any
+	dict   *Dict
+	next   int
 }
 
 // spec is one %-directive.

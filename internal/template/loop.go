@@ -14,7 +14,7 @@ func (n *forStmt) exec(s *state) { n.run(s, s.scope, n.over.eval(s), 0) }
 
 // run executes the loop over a value in a scope inside parent.
 func (n *forStmt) run(s *state, parent *scope, over any, depth int) {
-	l := &loop{node: n, scope: parent, items: n.select_(s, parent, over), depth: depth, changed: absent{}}
+	l := &loop{node: n, scope: parent, items: n.pick(s, parent, over), depth: depth, changed: absent{}}
 	if len(l.items) == 0 {
 		s.inScope(parent, func() { s.exec(n.otherwise) })
 		return
@@ -30,8 +30,8 @@ func (n *forStmt) run(s *state, parent *scope, over any, depth int) {
 	}
 }
 
-// select_ answers the items that pass the filter of `for x in y if z`.
-func (n *forStmt) select_(s *state, parent *scope, over any) []any {
+// pick answers the items that pass the filter of `for x in y if z`.
+func (n *forStmt) pick(s *state, parent *scope, over any) []any {
 	all := s.iterate(over)
 	items := make([]any, 0, len(all))
 	if n.filter == nil {
