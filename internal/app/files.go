@@ -26,7 +26,7 @@ func (a *App) FilesGetLocal(ctx context.Context, t Target) (res FilesResult, err
 	if err := s.needWorkspace(); err != nil {
 		return FilesResult{}, err
 	}
-	lock, err := a.lock(s)
+	lock, err := a.lock(ctx, s)
 	if err != nil {
 		return FilesResult{}, err
 	}

@@ -36,7 +36,7 @@ func (a *App) WorkspaceInstall(ctx context.Context, o InstallOptions) (res works
 	if err := s.needWorkspace(); err != nil {
 		return workspace.InstallResult{}, err
 	}
-	lock, err := a.lock(s)
+	lock, err := a.lock(ctx, s)
 	if err != nil {
 		return workspace.InstallResult{}, err
 	}

@@ -69,7 +69,7 @@ func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) 
 	if err := a.checkVenvs(s); err != nil {
 		return RunResult{}, err
 	}
-	lock, err := a.lock(s)
+	lock, err := a.lock(ctx, s)
 	if err != nil {
 		return RunResult{}, err
 	}
@@ -81,11 +81,11 @@ func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) 
 }
 
 // lock takes the workspace, and finishes the record of a run that died in it.
-func (a *App) lock(s *session) (*workspace.Lock, error) {
+func (a *App) lock(ctx context.Context, s *session) (*workspace.Lock, error) {
 	if err := s.ws.Init(); err != nil {
 		return nil, err
 	}
-	lock, err := s.ws.Lock(s.input.RunID)
+	lock, err := a.take(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +97,31 @@ func (a *App) lock(s *session) (*workspace.Lock, error) {
 		a.Log.Warn(fmt.Sprintf("run %s died: %s", run.ID, run.Reason))
 	}
 	return lock, nil
+}
+
+// cleanup is how long a run waits for the guardian of one that was killed.
+const cleanup = 10 * time.Second
+
+// take takes the workspace, which a run that was killed has until its last process is gone.
+func (a *App) take(ctx context.Context, s *session) (*workspace.Lock, error) {
+	ctx, cancel := context.WithTimeout(ctx, cleanup)
+	defer cancel()
+	for told := false; ; told = true {
+		lock, err := s.ws.Lock(s.input.RunID)
+		busy, ok := errors.AsType[*workspace.BusyError](err)
+		switch {
+		case !ok:
+			return lock, err
+		case !busy.Dead() || ctx.Err() != nil:
+			return nil, &UsageError{Message: err.Error(), Hint: "wait until it has ended, or name another workspace with -w"}
+		case !told:
+			a.Log.Warn("the run before this one was killed: waiting for the end of its processes")
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
 }
 
 func (s *session) record() string { return filepath.Join(s.ws.Artifacts(), ledger.FileName) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -14,13 +15,29 @@ import (
 // ErrBusy says that another run holds the workspace.
 var ErrBusy = errors.New("workspace is in use")
 
+// BusyError says who holds the workspace; ErrBusy is in its chain.
+type BusyError struct {
+	Holder string // "pid 7, run ..."
+	Pid    int    // 0: unknown
+}
+
+// Error implements error.
+func (e *BusyError) Error() string { return ErrBusy.Error() + " by " + e.Holder }
+
+// Unwrap answers ErrBusy.
+func (e *BusyError) Unwrap() error { return ErrBusy }
+
+// Dead reports that the holder has ended: what still has the lock is its guardian, which ends the last processes of
+// that run.
+func (e *BusyError) Dead() bool { return e.Pid > 0 && errors.Is(unix.Kill(e.Pid, 0), unix.ESRCH) }
+
 // Lock is the right to run in a workspace. The kernel gives it back when the last copy of its file is closed, so it
 // does not outlive the processes that hold it.
 type Lock struct {
 	file *os.File
 }
 
-// Lock takes the workspace for a run, or answers ErrBusy, naming the process and the run that have it. It does not wait.
+// Lock takes the workspace for a run, or answers a BusyError with the process and the run that have it. It does not wait.
 func (w *Workspace) Lock(runID string) (*Lock, error) {
 	if err := os.MkdirAll(w.state(), 0o700); err != nil {
 		return nil, fmt.Errorf("lock workspace %q: %w", w.dir, err)
@@ -38,7 +55,7 @@ func (w *Workspace) Lock(runID string) (*Lock, error) {
 func take(f *os.File, runID string) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("%w by %s", ErrBusy, holder(f))
+		return holder(f)
 	}
 	if err != nil {
 		return err
@@ -50,14 +67,15 @@ func take(f *os.File, runID string) error {
 	return err
 }
 
-// holder answers what the one who has the lock wrote into it: for a moment after the lock was taken that is nothing.
-func holder(f *os.File) string {
+// holder reads what the one who has the lock wrote into it: for a moment after the lock was taken that is nothing.
+func holder(f *os.File) *BusyError {
 	text, err := io.ReadAll(io.NewSectionReader(f, 0, 1024))
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	if err != nil || lines[0] == "" {
-		return "another run"
+		return &BusyError{Holder: "another run"}
 	}
-	return strings.Join(lines, ", ")
+	pid, _ := strconv.Atoi(strings.TrimPrefix(lines[0], "pid "))
+	return &BusyError{Holder: strings.Join(lines, ", "), Pid: pid}
 }
 
 // File answers the locked file; a process that inherits it keeps the lock until it ends.

@@ -34,6 +34,15 @@ func TestLock(t *testing.T) {
 			t.Errorf("%q is not in: %v", want, err)
 		}
 	}
+	if busy, ok := errors.AsType[*BusyError](err); !ok || busy.Pid != os.Getpid() || busy.Dead() {
+		t.Errorf("got %+v", busy)
+	}
+	if gone := (&BusyError{Pid: 1<<22 + 1}); !gone.Dead() { // more than the kernel ever gives
+		t.Error("nobody is taken for somebody")
+	}
+	if unknown := (&BusyError{}); unknown.Dead() {
+		t.Error("who is not known is taken for dead")
+	}
 	for range 2 {
 		if err := first.Release(); err != nil {
 			t.Error(err)
