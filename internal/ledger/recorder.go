@@ -19,7 +19,6 @@ type Recorder struct {
 	mu    sync.Mutex
 	run   Run
 	tasks map[string]*Task
-	wrote time.Time
 	stop  chan struct{}
 	done  chan struct{}
 }

@@ -193,7 +193,7 @@ func (d *decoder) scalar(v value, what string) (any, bool) {
 
 func (d *decoder) taggedScalar(v value) (any, bool) {
 	got := resolve(v.node.Value)
-	ok := true
+	var ok bool
 	switch v.node.Tag {
 	case "!!str", "!!timestamp":
 		return v.node.Value, true

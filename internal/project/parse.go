@@ -68,7 +68,7 @@ func syntaxError(src *source, err error) *Diagnostic {
 		line, column = load.ContextMark.Line, load.ContextMark.Column
 		message = "this bracket is never closed, or a comma is missing after it"
 	case strings.Contains(message, "unknown anchor"):
-		message = fmt.Sprintf("no anchor for the alias %q above it", "*"+strings.Trim(strings.TrimPrefix(message, "unknown anchor "), "' referenced"))
+		message = fmt.Sprintf("no anchor for the alias %q above it", "*"+strings.Trim(strings.TrimSuffix(strings.TrimPrefix(message, "unknown anchor "), " referenced"), "'"))
 		hint = "a text that begins with * needs quotes"
 	case strings.HasPrefix(strings.TrimLeft(rest, " "), "\t"):
 		message, hint = badStart(rest, 1)
