@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type Engine struct {
 	limit   *timeout
 	root    *os.Root // the artifacts
 	null    *os.File
+	deposit *deposit // nil: none
 	names   *registry
 	readers readers
 	meter   meter
@@ -49,9 +51,17 @@ type Engine struct {
 	envs map[*plan.Command][]string
 }
 
-// New returns an engine for one run. Nothing is started or opened before Run.
+// New returns an engine for one run. Nothing is started before Run.
 func New(o Options) *Engine {
-	return &Engine{o: o, sup: process.NewSupervisor(o.Supervisor), names: newRegistry(), envs: map[*plan.Command][]string{}}
+	e := &Engine{o: o, names: newRegistry(), envs: map[*plan.Command][]string{}}
+	if o.Supervisor.Guard != nil {
+		e.deposit = newDeposit()
+	}
+	if e.deposit != nil {
+		o.Supervisor.GuardFiles = append(slices.Clip(o.Supervisor.GuardFiles), e.deposit.files()...)
+	}
+	e.sup = process.NewSupervisor(o.Supervisor)
+	return e
 }
 
 // Run runs p on a new Engine.
@@ -114,6 +124,9 @@ func (e *Engine) close(grace time.Duration) {
 		_ = f.Close()
 	}
 	e.held = nil
+	if e.deposit != nil {
+		e.deposit.close()
+	}
 	_ = e.null.Close()
 	_ = e.root.Close()
 }

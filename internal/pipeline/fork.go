@@ -47,7 +47,7 @@ func (f *fork) run() ending {
 	f.all.Wait()
 	for _, b := range f.branches {
 		f.e.meter.removeLink(b.link)
-		b.link.drop(f.e)
+		b.link.drop()
 	}
 	f.stats = Stats{BytesIn: n, BytesOut: -1, Exact: true, RecordsOut: -1}
 	return f.finish(err)
@@ -61,7 +61,7 @@ func (f *fork) start(ctx context.Context) error {
 			f.e.skip(t, f.sc, "inactive")
 			continue
 		}
-		l, err := newLink()
+		l, err := f.e.newLink()
 		if err != nil {
 			return err
 		}

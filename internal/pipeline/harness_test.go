@@ -45,7 +45,7 @@ func newWorld(t *testing.T, tasks ...plan.Task) *world {
 	w.opts = Options{
 		Artifacts:  w.arts,
 		Environ:    append(os.Environ(), "GORACE=atexit_sleep_ms=0", "STAGE="+exe+" "+helperArg, "DIR="+w.dir),
-		Supervisor: process.Options{Cookie: "test-" + strconv.FormatInt(time.Now().UnixNano(), 36)},
+		Supervisor: process.Options{Cookie: w.dir, Guard: []string{exe, helperArg, "guard"}},
 		Emit: func(e Event) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

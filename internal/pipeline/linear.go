@@ -99,7 +99,7 @@ func (p *linear) newStage(ctx context.Context, i int, in *input) *stage {
 
 // join makes the pipe behind st.
 func (p *linear) join(st *stage) error {
-	l, err := newLink()
+	l, err := p.e.newLink()
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (p *linear) finish(ctx context.Context) ending {
 	}
 	for _, l := range p.links {
 		p.e.meter.removeLink(l)
-		l.drop(p.e)
+		l.drop()
 	}
 	allOK := true
 	for _, st := range p.stages {

@@ -15,16 +15,18 @@ type link struct {
 	r, w    *os.File
 	partial atomic.Bool // set before end-of-file is passed on after a failure
 	closed  atomic.Bool
+	e       *Engine
+	kept    ticket
 
 	samples, empty, full atomic.Int64
 }
 
-func newLink() (*link, error) {
+func (e *Engine) newLink() (*link, error) {
 	r, w, err := pipe.New()
 	if err != nil {
 		return nil, fmt.Errorf("create pipe: %w", err)
 	}
-	return &link{r: r, w: w}, nil
+	return &link{r: r, w: w, e: e, kept: e.keep(w)}, nil
 }
 
 func (l *link) input() *input { return &input{f: l.r, owned: true, partial: &l.partial} }
@@ -32,22 +34,21 @@ func (l *link) input() *input { return &input{f: l.r, owned: true, partial: &l.p
 // finish lets the stage after see end-of-file.
 func (l *link) finish() {
 	if l != nil && !l.closed.Swap(true) {
+		l.e.unkeep(l.kept)
 		_ = l.w.Close()
 	}
 }
 
 // drop closes the write end without showing end-of-file to anyone: where a process is left that could read it
 // (one that left its group), the end stays open until the run has ended that process too.
-func (l *link) drop(e *Engine) {
+func (l *link) drop() {
 	_ = l.r.Close()
-	if l.closed.Swap(true) {
-		return
-	}
 	if pipe.ReaderGone(l.w) {
-		_ = l.w.Close()
-		return
+		l.finish()
 	}
-	e.hold(l.w)
+	if !l.closed.Swap(true) {
+		l.e.hold(l.w)
+	}
 }
 
 // sample looks once at how full the pipe is.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/process"
 )
 
 // helperArg makes the test binary play a tap or target: <binary> helperArg mode args...
@@ -48,6 +52,7 @@ func helper(mode string, args []string) int {
 		emit(number(arg(0)))
 		return number(arg(1))
 	case "commit": // a target: counts its input and commits it to a file at end-of-file, not before
+		note(arg(1))
 		return commit(arg(0))
 	case "commit-on-term": // ends with 0 on SIGTERM without committing
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
@@ -84,6 +89,10 @@ func helper(mode string, args []string) int {
 	case "daemon-body":
 		note(arg(0))
 		time.Sleep(time.Minute)
+	case "guard":
+		process.RunGuard(args)
+	case "engine": // runs a pipeline of the scripts after the name of its folder
+		return engine(arg(0), args[1:])
 	case "tap": // fails when nobody reads, as a Python tap does
 		signal.Ignore(syscall.SIGPIPE)
 		for {
@@ -144,6 +153,19 @@ func note(file string, text ...string) {
 	if err := os.WriteFile(file+".tmp", []byte(strings.Join(text, "\n")), 0o644); err == nil {
 		_ = os.Rename(file+".tmp", file)
 	}
+}
+
+func engine(dir string, scripts []string) int {
+	exe := os.Args[0]
+	res, err := Run(context.Background(), &plan.Plan{Dir: dir, Tasks: []plan.Task{pipelineTask("t", shells(scripts...)...)}}, Options{
+		Artifacts:  dir,
+		Environ:    append(os.Environ(), "DIR="+dir, "STAGE="+exe+" "+helperArg),
+		Supervisor: process.Options{Cookie: dir, Guard: []string{exe, helperArg, "guard"}},
+	})
+	if err != nil || res.Outcome != Success {
+		return 1
+	}
+	return 0
 }
 
 func daemon(file string) int {

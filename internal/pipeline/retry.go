@@ -18,8 +18,11 @@ const maxDelay = 24 * time.Hour
 func (e *Engine) tries(ctx context.Context, t *plan.Task, sc scope) (ending, int) {
 	for try := 1; ; try++ {
 		end := e.spooled(ctx, t, sc, try)
-		if end.ok() || try > t.Retries.Max || ctx.Err() != nil {
+		if end.ok() || try > t.Retries.Max {
 			return end, try
+		}
+		if ctx.Err() != nil {
+			return stoppedBetween(ctx, end), try
 		}
 		wait := delay(t.Retries, try)
 		res := end.Result

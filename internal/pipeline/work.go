@@ -87,8 +87,12 @@ func (w *work) lastStage() plan.Stage {
 func (w *work) close(end ending) ending {
 	err := w.log.close()
 	if w.out.file != "" {
-		if cerr := w.out.f.Close(); cerr != nil && err == nil {
-			err = fmt.Errorf("write artifact %q: %w", w.out.file, cerr)
+		room := checkRoom(w.out.f, fmt.Sprintf("artifact %q", w.out.file))
+		if cerr := w.out.f.Close(); cerr != nil {
+			room = fmt.Errorf("write artifact %q: %w", w.out.file, cerr)
+		}
+		if err == nil {
+			err = room
 		}
 	}
 	if err != nil && end.ok() {
