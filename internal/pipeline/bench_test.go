@@ -2,10 +2,12 @@ package pipeline
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"testing"
 
 	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/process"
 )
 
 const benchLines = 2000
@@ -18,11 +20,20 @@ func BenchmarkForeach(b *testing.B) {
 		p := plan.Plan{Dir: b.TempDir(), Tasks: []plan.Task{
 			pipelineTask("t", sh("seq", fmt.Sprint("seq ", benchLines)), foreachStage("each", 1, body)),
 		}}
-		res, err := Run(b.Context(), &p, Options{Artifacts: b.TempDir(), Environ: []string{"PATH=/usr/bin:/bin"}, Emit: func(Event) {}})
+		res, err := Run(b.Context(), &p, Options{Artifacts: b.TempDir(), Environ: []string{"PATH=/usr/bin:/bin"}, Emit: func(Event) {}, Supervisor: guarded(b)})
 		if err != nil || res.Outcome != Success {
 			b.Fatal(res, err)
 		}
 	}
+}
+
+func guarded(b *testing.B) process.Options {
+	b.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return process.Options{Cookie: b.TempDir(), Guard: []string{exe, helperArg, "guard"}}
 }
 
 func BenchmarkShellLoop(b *testing.B) {
