@@ -3,7 +3,9 @@ package pipe
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"syscall"
@@ -20,15 +22,12 @@ func TestSmallPrivatePipes(t *testing.T) {
 	t.Parallel()
 	data := randomBytes(300_000)
 	in, w := newTestPipe(t)
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	_ = w.Close()
+	go feed(w, data, len(data), rand.New(rand.NewPCG(5, 6)))
 	var branches []*os.File
-	var outs []*os.File
+	var readers []*reader
 	for range 4 {
-		r, w := newTestPipe(t)
-		branches, outs = append(branches, w), append(outs, r)
+		r := newReader(t, 5000, noLimit, 0)
+		readers, branches = append(readers, r), append(branches, r.w)
 	}
 	es, closeEnds, err := openEnds(t.Context(), in, branches)
 	if err != nil {
@@ -49,13 +48,22 @@ func TestSmallPrivatePipes(t *testing.T) {
 	if n, err := k.run(); err != nil || n != int64(len(data)) {
 		t.Errorf("run = %d, %v; want %d", n, err, len(data))
 	}
-	for i, r := range outs {
-		_ = branches[i].Close()
-		closeEnds()
-		got, err := io.ReadAll(r)
-		if err != nil || !bytes.Equal(got, data) {
-			t.Errorf("branch %d: %d bytes, %v", i, len(got), err)
+	want := sha256.Sum256(data)
+	for i, r := range readers {
+		_ = r.w.Close()
+		es.close()
+		<-r.done
+		if !bytes.Equal(r.sum, want[:]) {
+			t.Errorf("branch %d: %d bytes", i, r.read)
 		}
+	}
+}
+
+// Not parallel: a user may hold so much in pipes, and other tests hold many.
+func TestNewEnlarges(t *testing.T) {
+	r, _ := newTestPipe(t)
+	if _, size, err := Level(r); err != nil || size <= minSize {
+		t.Errorf("size = %d, %v; want more than %d", size, err, minSize)
 	}
 }
 
