@@ -61,6 +61,11 @@ func Build(in Input) (*Plan, []project.Diagnostic, error) {
 // winning, over the reserved names.
 func Variables(in Input) template.Vars {
 	vars := template.Reserved(in.EnvStage, in.Now, in.RunID, in.Workspace)
+	if in.CheckOnly {
+		for _, s := range in.Project.Secrets {
+			vars[s.Key] = secret.Mask
+		}
+	}
 	for _, s := range in.Secrets {
 		vars[s.Key] = s.Value.Reveal()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/handoff-run/handoff/internal/project"
@@ -11,8 +12,9 @@ import (
 	"github.com/handoff-run/handoff/internal/template"
 )
 
-// sampleLine stands for the line when the templates of a foreach body are tried out.
-const sampleLine = "line"
+// sampleLines stand for the line when the templates of a foreach body are tried out: a word, and a number for
+// the places that take only that.
+var sampleLines = []string{"line", "1"}
 
 func (b *builder) command(at string, c *project.Command, depth int) *Command {
 	out := &Command{Shell: c.Shell, Venv: c.Venv, Env: b.env, Timeout: Duration(c.Timeout), Private: b.redactor.Contains}
@@ -61,13 +63,27 @@ func (b *builder) deferred(at string, c *project.Command, t *template.Template, 
 		}
 		return text, nil
 	}
-	sample := make([]string, depth)
-	for i := range sample {
-		sample[i] = sampleLine
+	b.tryOut(at, c, t, shell, depth)
+}
+
+// tryOut finds what is wrong with a command of a foreach whatever its line is: undefined names, and a script in
+// which data cannot be quoted. A template that fails as such proves nothing: it may split a real line into parts.
+func (b *builder) tryOut(at string, c *project.Command, t *template.Template, shell string, depth int) {
+	var bad error
+	for i, line := range sampleLines {
+		vars := withLines(b.vars, slices.Repeat([]string{line}, depth))
+		_, undefined, err := t.Render(vars)
+		if i == 0 {
+			b.undefined(c, at, undefined)
+		}
+		if err != nil {
+			return
+		}
+		if _, _, bad = t.RenderShell(vars, shell); bad == nil {
+			return
+		}
 	}
-	// A failing sample proves nothing (the template may split a real line into parts); undefined names do.
-	_, undefined, _ := t.RenderShell(withLines(vars, sample), shell)
-	b.undefined(c, at, undefined)
+	b.templateError(c, at, bad)
 }
 
 // withLines adds what a foreach body sees of its lines: the innermost, its name for files, and all of them.

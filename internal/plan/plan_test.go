@@ -188,3 +188,29 @@ func TestEnvironmentFromTheCommandLineWins(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestBodiesAreTriedOut(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, command, want string }{
+		{"data for an inner shell", `sh -c "echo {{ _line }}"`, "project.yml:8:"},
+		{"a script that does not parse", `echo {{ _line }} )`, "project.yml:8:"},
+		{"a number is wanted", `echo $(( {{ _line }} * 2 ))`, ""},
+		{"parts of the line", `echo {{ _line.split(',')[3] }}`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := build(t, "version: 0.4\ntasks:\n- name: a\n  pipeline:\n  - command: cat x\n  - foreach:\n    - commands:\n      - command: '"+strings.ReplaceAll(tt.command, "'", "''")+"'\n", nil)
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestCheckWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	_, warnings, err := build(t, "version: 1\nsecrets: [{key: token}]\nenvs: [{key: PASSWORD}]\ntasks:\n- name: a\n  commands:\n  - command: echo {{ token }}\n", func(in *Input) { in.CheckOnly = true })
+	if err != nil || len(warnings) != 2 {
+		t.Errorf("warnings %v, error %v", warnings, err)
+	}
+}
