@@ -31,6 +31,28 @@ func write(path string, run *Run) error {
 	return nil
 }
 
+// reserved is the room, in bytes, that is kept for the end of the record: that the disk is full is what it has to tell.
+const reserved = 64 << 10
+
+func reserveOf(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".reserve")
+}
+
+func reserve(path string) error {
+	if err := os.WriteFile(reserveOf(path), make([]byte, reserved), 0o600); err != nil {
+		return errors.Join(fmt.Errorf("reserve room for the run record: %w", err), release(path))
+	}
+	return nil
+}
+
+// release gives the reserved room back, if there is any.
+func release(path string) error {
+	if err := os.Remove(reserveOf(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("release the room for the run record: %w", err)
+	}
+	return nil
+}
+
 // Read answers the record at path; the error is fs.ErrNotExist when there is none.
 func Read(path string) (Run, error) {
 	var run Run
@@ -59,7 +81,7 @@ func MarkDied(path string, now time.Time) (Run, bool, error) {
 	run.Reason = fmt.Sprintf("handoff (pid %d) was killed or lost its machine; the last sign of life was at %s",
 		run.Pid, run.Updated.Format(time.RFC3339))
 	markTasks(run.Tasks)
-	return run, true, write(path, &run)
+	return run, true, errors.Join(release(path), write(path, &run))
 }
 
 func markTasks(tasks []*Task) {

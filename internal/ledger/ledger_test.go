@@ -134,6 +134,31 @@ func TestMarkDied(t *testing.T) {
 	}
 }
 
+func TestReservedRoom(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), FileName)
+	kept := func() bool { _, err := os.Stat(reserveOf(path)); return err == nil }
+	rec, err := NewRecorder(path, Run{}, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !kept() {
+		t.Error("no room is kept while the run goes on")
+	}
+	if _, err := rec.Finish("failed", "", 1); err != nil || kept() {
+		t.Errorf("the room is kept after the run; %v", err)
+	}
+	if err := reserve(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(path, &Run{Outcome: Running}); err != nil {
+		t.Fatal(err)
+	}
+	if _, died, err := MarkDied(path, time.Now()); !died || err != nil || kept() {
+		t.Errorf("died=%v, %v: the room of a dead run is kept", died, err)
+	}
+}
+
 func TestReadMissing(t *testing.T) {
 	t.Parallel()
 	if _, err := Read(filepath.Join(t.TempDir(), "x")); !errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -34,8 +35,11 @@ func NewRecorder(path string, run Run, mask func(string) string) (*Recorder, err
 		path: path, mask: mask, run: run, tasks: map[string]*Task{},
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	if err := r.write(time.Now()); err != nil {
+	if err := reserve(path); err != nil {
 		return nil, err
+	}
+	if err := r.write(time.Now()); err != nil {
+		return nil, errors.Join(err, release(path))
 	}
 	go r.refresh()
 	return r, nil
@@ -49,7 +53,7 @@ func (r *Recorder) Finish(outcome, reason string, exitCode int) (Run, error) {
 	defer r.mu.Unlock()
 	now := time.Now().UTC()
 	r.run.End, r.run.Outcome, r.run.Reason, r.run.ExitCode = now, outcome, r.mask(reason), exitCode
-	return r.run, r.write(now)
+	return r.run, errors.Join(release(r.path), r.write(now))
 }
 
 // Warn adds a warning to the record.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/process"
@@ -30,7 +32,7 @@ func (st *stage) startCommand() (func() ending, error) {
 	}()
 	if err == nil {
 		st.proc, err = st.e.sup.Start(sp)
-		err = c.explain(err)
+		err = c.explain(err, sp.Env)
 	}
 	if err != nil {
 		c.abandon()
@@ -109,8 +111,11 @@ func (c *command) abandon() {
 	}
 }
 
-// explain says which of the two is missing when the kernel says only that something is.
-func (c *command) explain(err error) error {
+// explain says which of the two is missing when the kernel says only that something is, and what is too long.
+func (c *command) explain(err error, env []string) error {
+	if errors.Is(err, syscall.E2BIG) {
+		return fmt.Errorf("%w: %s", err, largest(env))
+	}
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -118,6 +123,19 @@ func (c *command) explain(err error) error {
 		return fmt.Errorf("working folder %q: %w", c.e.dir, fs.ErrNotExist)
 	}
 	return fmt.Errorf("shell %q: %w", c.spec.Command.Shell, fs.ErrNotExist)
+}
+
+// largest tells how large an environment is, and what makes it so.
+func largest(env []string) string {
+	all, most, name := 0, 0, ""
+	for _, kv := range env {
+		all += len(kv)
+		if len(kv) > most {
+			most = len(kv)
+			name, _, _ = strings.Cut(kv, "=")
+		}
+	}
+	return fmt.Sprintf("the environment has %d KiB in %d variables, %d KiB of them in %s; put large values into files", all>>10, len(env), most>>10, name)
 }
 
 // wait waits for the end of the process, or stops its whole group when the context of the stage ends.
