@@ -3,6 +3,7 @@
 package app
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/secret"
@@ -26,6 +28,9 @@ type App struct {
 	Host    string
 	Guard   []string // argv that starts the guardian of a run; nil: none
 	Log     *slog.Logger
+
+	// OpenCloud opens a provider for a scope; every field of the Cloud is set. The error of an unknown name is a UsageError.
+	OpenCloud func(context.Context, CloudOptions) (*cloud.Cloud, error)
 }
 
 // Target names the project and the workspace that a verb works on.
@@ -35,6 +40,7 @@ type Target struct {
 	EnvStage     string // dev when empty
 	Vars         []project.KeyValue
 	Envs         []project.KeyValue
+	Cloud        CloudFlags
 }
 
 // session is a loaded project with its secrets, and its workspace where one was asked for.

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,6 +20,8 @@ type flags struct {
 	yes, no, debug            bool
 	logLevel, logFormat       string
 	output                    string
+	cloud                     app.CloudFlags
+	pushArtifacts             bool
 }
 
 func (c *cli) addFlags(f *pflag.FlagSet) {
@@ -36,6 +37,10 @@ func (c *cli) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&c.flags.debug, "debug", "d", false, "same as --log-level debug")
 	f.BoolVarP(&c.flags.yes, "yes", "y", false, "answer every question with yes")
 	f.BoolVarP(&c.flags.no, "no", "n", false, "answer every question with no")
+	f.StringVar(&c.flags.cloud.Provider, "cloud-provider", "", "cloud `provider` (default: that of project.yml, else local)")
+	f.StringVar(&c.flags.cloud.Platform, "cloud-platform", "", "`platform` of the provider on which jobs run")
+	f.StringVar(&c.flags.cloud.Profile, "cloud-profile", "", "`profile` of the credentials of the provider")
+	f.BoolVarP(&c.flags.pushArtifacts, "push-artifacts", "a", false, "push the artifacts to the bucket at the end of a run")
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		switch name {
 		case "project":
@@ -58,6 +63,7 @@ var (
 func completeFlags(root *cobra.Command) {
 	for flag, choice := range map[string][]string{
 		"output": outputs, "log-format": logFormats, "log-level": logLevels, "stage": {"dev", "prod"},
+		"cloud-provider": {"local"}, "cloud-platform": {"process"},
 	} {
 		_ = root.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(choice, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -162,8 +168,18 @@ func (c *cli) check() error {
 	return nil
 }
 
-// target answers what the flags say of project, workspace and variables.
+// target answers what the flags say of project, workspace and variables. The project is the one in this folder where
+// none is given.
 func (c *cli) target() (app.Target, error) {
+	t, err := c.anyTarget()
+	if err == nil && t.ProjectDir == "" {
+		err = &app.UsageError{Message: "no project given, and there is no project.yml in this folder", Hint: "add -p FOLDER, or make a project with `handoff init FOLDER`"}
+	}
+	return t, err
+}
+
+// anyTarget is target for a command that can do without a project: ProjectDir is "" where there is none.
+func (c *cli) anyTarget() (app.Target, error) {
 	vars, err := parseList("-v", c.flags.vars)
 	if err != nil {
 		return app.Target{}, err
@@ -174,12 +190,13 @@ func (c *cli) target() (app.Target, error) {
 	}
 	dir := c.flags.project
 	if dir == "" {
-		dir = "."
-		if _, err := os.Stat(filepath.Join(dir, "project.yml")); err != nil {
-			return app.Target{}, &app.UsageError{Message: "no project given, and there is no project.yml in this folder", Hint: "add -p FOLDER, or make a project with `handoff init FOLDER`"}
+		if _, err := os.Stat(project.FileName); err == nil {
+			dir = "."
 		}
 	}
-	return app.Target{ProjectDir: dir, WorkspaceDir: c.flags.workspace, EnvStage: c.flags.stage, Vars: vars, Envs: envs}, nil
+	return app.Target{
+		ProjectDir: dir, WorkspaceDir: c.flags.workspace, EnvStage: c.flags.stage, Vars: vars, Envs: envs, Cloud: c.flags.cloud,
+	}, nil
 }
 
 func parseList(flag string, words []string) ([]project.KeyValue, error) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/process"
@@ -23,6 +24,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1   // a task or an install failed
 	exitUsage  = 2   // wrong usage or invalid project
+	exitCloud  = 3   // a cloud, store or container call failed
 	exitSignal = 128 // plus the number of the signal
 )
 
@@ -89,6 +91,9 @@ func (c *cli) fail(ctx context.Context, err error) int {
 	}
 	if coded, ok := errors.AsType[*codedError](err); ok {
 		return coded.code
+	}
+	if _, ok := errors.AsType[*app.CloudError](err); ok {
+		return exitCloud
 	}
 	return exitUsage
 }

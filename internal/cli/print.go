@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/project"
 )
 
@@ -120,9 +121,17 @@ func (c *cli) printError(err error) {
 		return
 	}
 	fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), err)
-	if usage, ok := errors.AsType[*app.UsageError](err); ok && usage.Hint != "" {
-		fmt.Fprintln(c.con, c.style(c.Err, bold, "hint:"), usage.Hint)
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintln(c.con, c.style(c.Err, bold, "hint:"), hint)
 	}
+}
+
+// hintOf answers the way out of err, "" where nobody knows one.
+func hintOf(err error) string {
+	if usage, ok := errors.AsType[*app.UsageError](err); ok && usage.Hint != "" {
+		return usage.Hint
+	}
+	return cloud.Hint(err)
 }
 
 func count(n int, noun string) string {

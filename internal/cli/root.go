@@ -48,7 +48,7 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		c.runCommand(), c.planCommand(), c.configCommand(), c.filesCommand(), c.workspaceCommand(),
-		c.initCommand(), c.quickStartCommand(), c.versionCommand(),
+		c.initCommand(), c.quickStartCommand(), c.versionCommand(), c.cloudCommand(),
 	)
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(cmd *cobra.Command, args []string) error {
@@ -144,6 +144,7 @@ func (c *cli) app() *app.App {
 	host, _ := os.Hostname()
 	return &app.App{
 		Version: Version, Environ: c.environ, Now: time.Now, Host: host, Guard: guardCommand(), Log: c.logger(c.con),
+		OpenCloud: c.openCloud,
 	}
 }
 

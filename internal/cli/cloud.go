@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// opener opens one provider for a scope.
+type opener func(context.Context, app.CloudOptions) (*cloud.Cloud, error)
+
+// providers are the clouds that this program can talk to.
+func (c *cli) providers() map[string]opener {
+	return map[string]opener{}
+}
+
+// openCloud is app.App.OpenCloud.
+func (c *cli) openCloud(ctx context.Context, o app.CloudOptions) (*cloud.Cloud, error) {
+	all := c.providers()
+	open, ok := all[o.Provider]
+	if !ok {
+		return nil, &app.UsageError{
+			Message: fmt.Sprintf("cloud provider %q is not part of this handoff", o.Provider),
+			Hint:    "there are: " + strings.Join(slices.Sorted(maps.Keys(all)), ", ") + "; add --cloud-provider",
+		}
+	}
+	return open(ctx, o)
+}
+
+// home answers the folder in which the local provider keeps everything: HANDOFF_HOME, else "handoff" in the data folder
+// of the user.
+func (c *cli) home() (string, error) {
+	if dir := c.getenv("HANDOFF_HOME"); dir != "" {
+		return dir, nil
+	}
+	if dir := c.getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) { // by its standard, any other value is to be ignored
+		return filepath.Join(dir, "handoff"), nil
+	}
+	if dir := c.getenv("HOME"); dir != "" {
+		return filepath.Join(dir, ".local", "share", "handoff"), nil
+	}
+	return "", &app.UsageError{Message: "neither HANDOFF_HOME nor HOME is set", Hint: "name a folder in HANDOFF_HOME"}
+}
+
+func (c *cli) cloudCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "cloud",
+		Short:   "Look at the cloud, make what a project needs there",
+		Example: "  handoff cloud login test -p my_project",
+	}
+	cmd.AddCommand(c.loginCommand())
+	return cmd
+}
+
+func (c *cli) loginCommand() *cobra.Command {
+	login := &cobra.Command{
+		Use:     "login",
+		Short:   "See who you are for the cloud provider",
+		Example: "  handoff cloud login test",
+	}
+	login.AddCommand(&cobra.Command{
+		Use:   "test",
+		Short: "Make the smallest call that proves the credentials",
+		Example: `  handoff cloud login test -p my_project
+  handoff cloud login test --cloud-provider local`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			res, err := c.app().LoginTest(cmd.Context(), t)
+			if err != nil {
+				return err
+			}
+			return c.print(res, strings.TrimSpace(fmt.Sprintf("%s %s %s", res.Provider, res.Account, res.User)))
+		},
+	})
+	return login
+}
