@@ -1,0 +1,149 @@
+// Package memory is a bucket that lives as long as its process. It keeps the contract of cloud.Files, so that what is
+// built on that can be tested without a disk; it must not be used for anything that has to last.
+package memory
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// Files is a bucket. The zero Files is empty and ready.
+type Files struct {
+	// Before is asked before each call with its name ("get", "put", "list", "delete") and key; its error is the answer.
+	// It may call Files itself. nil: nothing fails. To be set before the first use.
+	Before func(call, key string) error
+
+	mu      sync.Mutex
+	objects map[string]object
+	writes  int
+}
+
+type object struct {
+	cloud.Object
+	content []byte
+}
+
+var _ cloud.Files = (*Files)(nil)
+
+// enter checks a call.
+func (f *Files) enter(ctx context.Context, call, key string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if f.Before != nil {
+		return f.Before(call, key)
+	}
+	return nil
+}
+
+// Get implements cloud.Files.
+func (f *Files) Get(ctx context.Context, key string) (io.ReadCloser, cloud.Object, error) {
+	if err := cloud.CheckKey(key); err != nil {
+		return nil, cloud.Object{}, err
+	}
+	if err := f.enter(ctx, "get", key); err != nil {
+		return nil, cloud.Object{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o, ok := f.objects[key]
+	if !ok {
+		return nil, cloud.Object{}, fmt.Errorf("get object %q: %w", key, cloud.ErrNotFound)
+	}
+	return io.NopCloser(bytes.NewReader(o.content)), o.Object, nil
+}
+
+// Put implements cloud.Files.
+func (f *Files) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+	if err := cloud.CheckKey(key); err != nil {
+		return cloud.Object{}, err
+	}
+	if err := o.Check(); err != nil {
+		return cloud.Object{}, err
+	}
+	if err := f.enter(ctx, "put", key); err != nil {
+		return cloud.Object{}, err
+	}
+	content, err := io.ReadAll(body)
+	if err != nil {
+		return cloud.Object{}, fmt.Errorf("put object %q: %w", key, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old, there := f.objects[key]
+	if o.IfAbsent && there || o.IfMatch != "" && (!there || old.ETag != o.IfMatch) {
+		return cloud.Object{}, fmt.Errorf("put object %q: %w", key, cloud.ErrConflict)
+	}
+	return f.set(key, content), nil
+}
+
+func (f *Files) set(key string, content []byte) cloud.Object {
+	if f.objects == nil {
+		f.objects = map[string]object{}
+	}
+	f.writes++
+	sum := sha256.Sum256(content)
+	meta := cloud.Object{
+		Key: key, Size: int64(len(content)), Modified: time.Now().UTC(),
+		ETag: strconv.Itoa(f.writes), SHA256: hex.EncodeToString(sum[:]),
+	}
+	f.objects[key] = object{Object: meta, content: content}
+	return meta
+}
+
+// List implements cloud.Files.
+func (f *Files) List(ctx context.Context, prefix string) iter.Seq2[cloud.Object, error] {
+	return func(yield func(cloud.Object, error) bool) {
+		folder, err := cloud.CheckPrefix(prefix)
+		if err == nil {
+			err = f.enter(ctx, "list", prefix)
+		}
+		if err != nil {
+			yield(cloud.Object{}, err)
+			return
+		}
+		f.mu.Lock()
+		all := maps.Clone(f.objects)
+		f.mu.Unlock()
+		for _, key := range slices.Sorted(maps.Keys(all)) {
+			if cloud.Below(key, folder) && !yield(all[key].Object, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Delete implements cloud.Files.
+func (f *Files) Delete(ctx context.Context, keys ...string) error {
+	for _, key := range keys {
+		if err := cloud.CheckKey(key); err != nil {
+			return err
+		}
+		if err := f.enter(ctx, "delete", key); err != nil {
+			return err
+		}
+		f.mu.Lock()
+		delete(f.objects, key)
+		f.mu.Unlock()
+	}
+	return nil
+}
+
+// Keys answers the keys of all objects, sorted.
+func (f *Files) Keys() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(maps.Keys(f.objects))
+}

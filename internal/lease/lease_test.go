@@ -1,0 +1,300 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/memory"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const key = "task/lease.json"
+
+func options(run string) Options { return Options{Key: key, Run: run, Host: "h", Pid: 1} }
+
+func take(t *testing.T, files cloud.Files, run string) (context.Context, *Lease) {
+	t.Helper()
+	ctx, l, err := Acquire(t.Context(), files, options(run))
+	if err != nil {
+		t.Fatalf("acquire %s: %v", run, err)
+	}
+	return ctx, l
+}
+
+func release(t *testing.T, l *Lease) {
+	t.Helper()
+	if err := l.Release(t.Context()); err != nil {
+		t.Errorf("release: %v", err)
+	}
+}
+
+func TestOneOfManyWins(t *testing.T) {
+	t.Parallel()
+	files := &memory.Files{}
+	var mu sync.Mutex
+	var won []*Lease
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			_, l, err := Acquire(t.Context(), files, options(fmt.Sprintf("r%02d", i)))
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				won = append(won, l)
+				return
+			}
+			if held, ok := errors.AsType[*HeldError](err); !ok || held.Record.Run == "" || !errors.Is(err, cloud.ErrConflict) {
+				t.Errorf("loser %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	if len(won) != 1 {
+		t.Fatalf("%d won", len(won))
+	}
+	release(t, won[0])
+}
+
+func TestFenceRisesOverRelease(t *testing.T) {
+	t.Parallel()
+	files := &memory.Files{}
+	for want := int64(1); want <= 3; want++ {
+		_, l := take(t, files, fmt.Sprintf("r%d", want))
+		if l.Fence() != want {
+			t.Errorf("fence %d, want %d", l.Fence(), want)
+		}
+		release(t, l)
+	}
+}
+
+func TestHolderKeepsItWhileItLives(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		files := &memory.Files{}
+		ctx, l := take(t, files, "r1")
+		time.Sleep(time.Hour)
+		if _, _, err := Acquire(t.Context(), files, options("r2")); !errors.Is(err, cloud.ErrConflict) {
+			t.Errorf("after an hour: %v", err)
+		}
+		if ctx.Err() != nil || l.Check(t.Context()) != nil {
+			t.Errorf("holder: %v, %v", context.Cause(ctx), l.Check(t.Context()))
+		}
+		release(t, l)
+	})
+}
+
+// A holder that cannot reach the bucket loses the lease after its time, and is told as soon as it can.
+func TestLostAfterSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var cut sync.Map
+		files := &memory.Files{}
+		gate := gated{files, func() error {
+			if _, off := cut.Load("off"); off {
+				return errors.New("no network")
+			}
+			return nil
+		}}
+		ctx, l, err := Acquire(t.Context(), gate, options("r1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut.Store("off", true)
+		time.Sleep(20 * time.Second)
+		if _, _, err := Acquire(t.Context(), files, options("r2")); !errors.Is(err, cloud.ErrConflict) {
+			t.Fatalf("too early: %v", err)
+		}
+		time.Sleep(20 * time.Second)
+		_, second := take(t, files, "r2")
+		if second.Fence() != 2 {
+			t.Errorf("fence %d", second.Fence())
+		}
+		if ctx.Err() != nil {
+			t.Error("the first holder knows although it has no network")
+		}
+		cut.Delete("off")
+		<-ctx.Done()
+		lost, ok := errors.AsType[*LostError](context.Cause(ctx))
+		if !ok || lost.To != "r2" || lost.Asks {
+			t.Errorf("cause %v", context.Cause(ctx))
+		}
+		if err := l.Check(t.Context()); err == nil {
+			t.Error("the first holder may still commit")
+		}
+		release(t, l)
+		if err := second.Check(t.Context()); err != nil {
+			t.Errorf("the release of the first took the lease of the second: %v", err)
+		}
+		release(t, second)
+	})
+}
+
+// gated is a way to a bucket that can be cut.
+type gated struct {
+	*memory.Files
+	open func() error
+}
+
+func (g gated) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+	if err := g.open(); err != nil {
+		return cloud.Object{}, err
+	}
+	return g.Files.Put(ctx, key, body, o)
+}
+
+func TestDeadHolderIsFollowedAtOnce(t *testing.T) {
+	t.Parallel()
+	files := &memory.Files{}
+	_, l := take(t, files, "r1")
+	o := options("r2")
+	o.Dead = func(r Record) bool { return r.Run == "r1" && r.Host == "h" && r.Pid == 1 }
+	_, second, err := Acquire(t.Context(), files, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release(t, l)
+	release(t, second)
+}
+
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		files := &memory.Files{}
+		early := options("r1")
+		early.Now = func() time.Time { return time.Now().Add(5 * time.Hour) }
+		_, l, err := Acquire(t.Context(), files, early)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Acquire(t.Context(), files, options("r2")); !errors.Is(err, cloud.ErrConflict) {
+			t.Fatalf("a living holder: %v", err)
+		}
+		l.stop() // as if killed
+		<-l.done
+		began := time.Now()
+		_, second := take(t, files, "r2")
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("waited %v for a dead holder with a clock ahead", took)
+		}
+		release(t, second)
+		l.lost(nil)
+	})
+}
+
+func TestWaitKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		files := &memory.Files{}
+		_, first := take(t, files, "r0")
+		var mu sync.Mutex
+		var order []string
+		var wg sync.WaitGroup
+		for _, run := range []string{"r3", "r1", "r2"} {
+			wg.Go(func() {
+				var told []string
+				_, l, err := Wait(t.Context(), files, options(run), func(r Record) { told = append(told, r.Run) })
+				if err != nil {
+					t.Errorf("%s: %v", run, err)
+					return
+				}
+				mu.Lock()
+				order = append(order, run)
+				mu.Unlock()
+				if len(told) > 1 {
+					t.Errorf("%s was told %v", run, told)
+				}
+				time.Sleep(time.Minute)
+				release(t, l)
+			})
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Minute)
+		release(t, first)
+		wg.Wait()
+		if got := strings.Join(order, " "); got != "r1 r2 r3" {
+			t.Errorf("order %s", got)
+		}
+		if keys := files.Keys(); len(keys) != 1 {
+			t.Errorf("left behind: %v", keys)
+		}
+	})
+}
+
+func TestWaitPassesADeadTicket(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		files := &memory.Files{}
+		if _, err := files.Put(t.Context(), "task/lease/queue/r0", strings.NewReader("r0"), cloud.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		_, l, err := Wait(t.Context(), files, options("r1"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release(t, l)
+	})
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	files := &memory.Files{}
+	_, l := take(t, files, "r0")
+	cause := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(20*time.Millisecond, func() { cancel(cause) })
+	if _, _, err := Wait(ctx, files, options("r1"), nil); !errors.Is(err, cause) {
+		t.Errorf("error %v", err)
+	}
+	release(t, l)
+	if keys := files.Keys(); len(keys) != 1 {
+		t.Errorf("left behind: %v", keys)
+	}
+}
+
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		files := &memory.Files{}
+		ctx, first := take(t, files, "r1")
+		go func() {
+			<-ctx.Done()
+			time.Sleep(40 * time.Second) // its processes take their time; meanwhile it keeps the lease
+			release(t, first)
+		}()
+		began := time.Now()
+		_, second, err := Replace(t.Context(), files, options("r2"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 40*time.Second || took > time.Minute {
+			t.Errorf("replaced after %v", took)
+		}
+		if lost, ok := errors.AsType[*LostError](context.Cause(ctx)); !ok || !lost.Asks || lost.To != "r2" {
+			t.Errorf("cause %v", context.Cause(ctx))
+		}
+		release(t, second)
+	})
+}
+
+func TestDamagedLeaseSaysSo(t *testing.T) {
+	t.Parallel()
+	files := &memory.Files{}
+	if _, err := files.Put(t.Context(), key, strings.NewReader("{"), cloud.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := Acquire(t.Context(), files, options("r1"))
+	if !errors.Is(err, cloud.ErrCorrupt) || cloud.Hint(err) == "" {
+		t.Errorf("error %v, hint %q", err, cloud.Hint(err))
+	}
+}
