@@ -77,10 +77,7 @@ func MarkDied(path string, now time.Time) (Run, bool, error) {
 	if err != nil || run.Outcome != Running {
 		return run, false, err
 	}
-	run.Outcome, run.ExitCode, run.End = Died, 137, now.UTC()
-	run.Reason = fmt.Sprintf("handoff (pid %d) was killed or lost its machine; the last sign of life was at %s",
-		run.Pid, run.Updated.Format(time.RFC3339))
-	markTasks(run.Tasks)
+	died(&run, now.UTC())
 	return run, true, errors.Join(release(path), write(path, &run))
 }
 

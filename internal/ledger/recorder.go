@@ -15,13 +15,14 @@ const (
 
 // Recorder turns the events of a run into its record and keeps the file up to date. Safe for concurrent use.
 type Recorder struct {
-	path  string
-	mask  func(string) string
-	mu    sync.Mutex
-	run   Run
-	tasks map[string]*Task
-	stop  chan struct{}
-	done  chan struct{}
+	path    string
+	mask    func(string) string
+	mu      sync.Mutex
+	run     Run
+	tasks   map[string]*Task
+	changes int // how many events came in
+	stop    chan struct{}
+	done    chan struct{}
 }
 
 // NewRecorder writes run as running to path and refreshes it until Finish. mask is applied to every text
@@ -44,6 +45,9 @@ func NewRecorder(path string, run Run, mask func(string) string) (*Recorder, err
 	go r.refresh()
 	return r, nil
 }
+
+// ID answers the id of the run.
+func (r *Recorder) ID() string { return r.run.ID }
 
 // Finish writes the last version, which is the one that counts: an error of an earlier write is forgotten.
 func (r *Recorder) Finish(outcome, reason string, exitCode int) (Run, error) {
@@ -96,6 +100,9 @@ func (r *Recorder) write(now time.Time) error {
 func (r *Recorder) Event(e pipeline.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e.Kind != pipeline.Output && e.Kind != pipeline.Progress && !inBody(e) {
+		r.changes++
+	}
 	switch e.Kind {
 	case pipeline.Warning:
 		r.warn(e.Text)

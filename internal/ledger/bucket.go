@@ -1,0 +1,204 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// Silence is how long a running record may go without a sign of life before its run counts as dead. Signs come every
+// ten seconds.
+const Silence = 45 * time.Second
+
+// Outcomes that only a look at the bucket can answer.
+const (
+	Damaged = "damaged" // the record cannot be read
+	Skipped = "skipped" // the run did not start: another one of the task was going on
+)
+
+// maxRecord is the size of the largest record that is read, in bytes.
+const maxRecord = 64 << 20
+
+// Bucket holds the records of the runs of one task, one object for each. Keys sort the newest run first, in a folder
+// for each day, so that the last runs of 100,000 are found without a look at the others.
+type Bucket struct {
+	Files    cloud.Files
+	Task     string // deploy.task: the folder in the bucket
+	Parallel int    // reads at a time; at least 1
+}
+
+// idTime is the form of the time with which the id of a run begins.
+const idTime = "20060102T150405.000Z"
+
+// Key answers the key of the record of a run; cloud.ErrInvalid where id is not one that handoff makes.
+func (b *Bucket) Key(id string) (string, error) {
+	stamp, _, found := strings.Cut(id, "-")
+	at, err := time.Parse(idTime, stamp)
+	if !found || err != nil || strings.Contains(id, "/") {
+		return "", cloud.WithHint(fmt.Errorf("run %q: %w id", id, cloud.ErrInvalid),
+			"ids of runs look like 20260102T030405.678Z-1a2b3c; see `handoff runs list`")
+	}
+	return b.day(at) + "/" + before(at.UnixMilli(), 13) + "-" + id + ".json", nil
+}
+
+func (b *Bucket) day(at time.Time) string {
+	return b.Task + "/runs/" + before(at.Unix()/int64((24*time.Hour).Seconds()), 5)
+}
+
+// before answers n in digits that sort the other way round.
+func before(n int64, digits int) string {
+	most := int64(1)
+	for range digits {
+		most *= 10
+	}
+	return fmt.Sprintf("%0*d", digits, min(max(most-1-n, 0), most-1))
+}
+
+// idOf answers the id of the run whose record has this key; "" for other objects.
+func idOf(key string) string {
+	_, id, _ := strings.Cut(strings.TrimSuffix(path.Base(key), ".json"), "-")
+	return id
+}
+
+// Put stores the record of a run, replacing an earlier one.
+func (b *Bucket) Put(ctx context.Context, run Run) error {
+	text, err := json.MarshalIndent(run, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode run record: %w", err)
+	}
+	return b.put(ctx, run.ID, text)
+}
+
+func (b *Bucket) put(ctx context.Context, id string, text []byte) error {
+	key, err := b.Key(id)
+	if err != nil {
+		return err
+	}
+	if _, err := b.Files.Put(ctx, key, bytes.NewReader(append(text, '\n')), cloud.PutOptions{}); err != nil {
+		return fmt.Errorf("record run %s: %w", id, err)
+	}
+	return nil
+}
+
+// Get answers the record of a run as it is to be understood at the time now: see Judge. cloud.ErrNotFound: there is none.
+func (b *Bucket) Get(ctx context.Context, id string, now time.Time) (Run, error) {
+	key, err := b.Key(id)
+	if err != nil {
+		return Run{}, err
+	}
+	run, err := b.read(ctx, key)
+	if err != nil {
+		return Run{}, fmt.Errorf("run %s: %w", id, err)
+	}
+	return Judge(run, now), nil
+}
+
+func (b *Bucket) read(ctx context.Context, key string) (Run, error) {
+	var run Run
+	body, _, err := b.Files.Get(ctx, key)
+	if err != nil {
+		return run, err
+	}
+	defer body.Close() //nolint:errcheck // read only
+	text, err := io.ReadAll(io.LimitReader(body, maxRecord))
+	if err != nil {
+		return run, err
+	}
+	if err := json.Unmarshal(text, &run); err != nil {
+		return run, fmt.Errorf("object %q: %w: %w", key, cloud.ErrCorrupt, err)
+	}
+	return run, nil
+}
+
+// Runs yields the runs, the newest first, as they are to be understood at the time now. A record that is damaged is
+// yielded as a Run with the outcome Damaged: it must not hide the others.
+func (b *Bucket) Runs(ctx context.Context, now time.Time) iter.Seq2[Run, error] {
+	return func(yield func(Run, error) bool) {
+		batch := make([]string, 0, max(b.Parallel, 1))
+		for o, err := range b.Files.List(ctx, b.Task+"/runs") {
+			if err != nil {
+				yield(Run{}, fmt.Errorf("list runs: %w", err))
+				return
+			}
+			if idOf(o.Key) == "" {
+				continue
+			}
+			if batch = append(batch, o.Key); len(batch) == cap(batch) {
+				if !b.yield(ctx, batch, now, yield) {
+					return
+				}
+				batch = batch[:0]
+			}
+		}
+		b.yield(ctx, batch, now, yield)
+	}
+}
+
+// yield reads the records of keys at the same time.
+func (b *Bucket) yield(ctx context.Context, keys []string, now time.Time, yield func(Run, error) bool) bool {
+	runs, errs := make([]Run, len(keys)), make([]error, len(keys))
+	var wg sync.WaitGroup
+	for i, key := range keys {
+		wg.Go(func() { runs[i], errs[i] = b.read(ctx, key) })
+	}
+	wg.Wait()
+	for i, err := range errs {
+		switch {
+		case errors.Is(err, cloud.ErrNotFound): // deleted meanwhile
+			continue
+		case errors.Is(err, cloud.ErrCorrupt):
+			runs[i] = Run{ID: idOf(keys[i]), Outcome: Damaged, Reason: err.Error(), ExitCode: -1, Tasks: []*Task{}}
+		case err != nil:
+			yield(Run{}, fmt.Errorf("run %s: %w", idOf(keys[i]), err))
+			return false
+		}
+		if !yield(Judge(runs[i], now), nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// Judge answers run, or run as one that died where it says that it is running but has given no sign of life for long.
+func Judge(run Run, now time.Time) Run {
+	if run.Outcome != Running || now.Sub(run.Updated) < Silence {
+		return run
+	}
+	died(&run, run.Updated)
+	return run
+}
+
+// MarkDied finishes the record of a run of which the caller knows that it has died. It answers whether it had to.
+func (b *Bucket) MarkDied(ctx context.Context, id string, now time.Time) (Run, bool, error) {
+	key, err := b.Key(id)
+	if err != nil {
+		return Run{}, false, err
+	}
+	run, err := b.read(ctx, key)
+	if errors.Is(err, cloud.ErrNotFound) || err == nil && run.Outcome != Running {
+		return run, false, nil
+	}
+	if err != nil {
+		return run, false, fmt.Errorf("run %s: %w", id, err)
+	}
+	died(&run, now.UTC())
+	return run, true, b.Put(ctx, run)
+}
+
+// died turns a running record into that of a run that died and was gone at the time end.
+func died(run *Run, end time.Time) {
+	run.Outcome, run.ExitCode, run.End = Died, 137, end
+	run.Reason = fmt.Sprintf("handoff (pid %d on %s) was killed or lost its machine; the last sign of life was at %s",
+		run.Pid, run.Host, run.Updated.Format(time.RFC3339))
+	markTasks(run.Tasks)
+}
