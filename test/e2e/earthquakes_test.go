@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -250,10 +251,7 @@ func processesIn(t *testing.T, ws, word string) []string {
 func tapDies(t *testing.T, feed, project, ws string) {
 	published := readFile(t, ws, "artifacts", "earthquakes.csv")
 	_, ended := start(t, feed, project, ws)
-	pid, _, _ := strings.Cut(processesIn(t, ws, "bin/tap-rest-api")[0], " ")
-	if err := exec.CommandContext(t.Context(), "kill", "-KILL", pid).Run(); err != nil {
-		t.Fatal(err)
-	}
+	kill(t, processesIn(t, ws, "bin/tap-rest-api")[0])
 	result := <-ended
 	if result.Code != 1 {
 		t.Errorf("%s", result)
@@ -266,6 +264,19 @@ func tapDies(t *testing.T, feed, project, ws string) {
 	}
 	if left := processesIn(t, ws, ""); len(left) > 0 {
 		t.Errorf("still there: %q", left)
+	}
+}
+
+// kill ends a process that processesIn has found.
+func kill(t *testing.T, found string) {
+	t.Helper()
+	text, _, _ := strings.Cut(found, " ")
+	pid, err := strconv.Atoi(text)
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	if err != nil {
+		t.Fatalf("kill %s: %v", found, err)
 	}
 }
 

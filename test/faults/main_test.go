@@ -44,7 +44,8 @@ func run(m *testing.M) int {
 // lab is a folder with a project in prj; its workspace is to be ws.
 type lab struct {
 	*testing.T
-	dir string
+	dir   string
+	limit time.Duration // for a command
 }
 
 // newLab makes a lab. A name without a slash is of the project folder: {"project.yml": "..."}.
@@ -54,7 +55,7 @@ func newLab(t *testing.T, files map[string]string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{T: t, dir: dir}
+	l := &lab{T: t, dir: dir, limit: limit}
 	for name, text := range files {
 		l.write(filepath.Join("prj", name), text)
 	}
@@ -127,7 +128,7 @@ func (l *lab) tree(name string) map[string]string {
 
 // command prepares handoff in the folder of the lab. It is killed when the test ends.
 func (l *lab) command(args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(l.Context(), limit)
+	ctx, cancel := context.WithTimeout(l.Context(), l.limit)
 	l.Cleanup(cancel)
 	return binary.Command(ctx, l.dir, program, args...)
 }
@@ -259,7 +260,7 @@ func (s *session) end() int {
 	s.Helper()
 	select {
 	case <-s.done:
-	case <-time.After(limit):
+	case <-time.After(s.limit):
 		s.Fatalf("handoff %q does not end; stderr: %s", s.cmd.Args[1:], s.stderr())
 	}
 	s.sane(s.stderr())
@@ -281,9 +282,9 @@ func (s *session) stream(ext string) string {
 // eventually waits until ok.
 func (l *lab) eventually(what string, ok func() bool) {
 	l.Helper()
-	for end := time.Now().Add(limit); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(l.limit); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			l.Fatalf("not within %v: %s", limit, what)
+			l.Fatalf("not within %v: %s", l.limit, what)
 		}
 	}
 }

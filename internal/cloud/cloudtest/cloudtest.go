@@ -1,0 +1,125 @@
+// Package cloudtest states the contract of the interfaces of package cloud as tests. Every provider passes it unchanged.
+// The package must not know any provider.
+package cloudtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"testing"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// World answers a Cloud for a scope, of an account that is empty when a test begins. Two calls with the same scope
+// answer two Clouds that see the same things, as two processes would.
+type World func(cloud.Scope) *cloud.Cloud
+
+// Run runs the suite. open makes a new World and removes it when the test ends.
+func Run(t *testing.T, open func(t *testing.T) World) {
+	t.Run("files", func(t *testing.T) { Files(t, open) })
+	t.Run("secrets", func(t *testing.T) { Secrets(t, open) })
+	t.Run("logs", func(t *testing.T) { Logs(t, open) })
+	t.Run("scopes", func(t *testing.T) { Scopes(t, open) })
+}
+
+// scope is the one that most tests use.
+var scope = cloud.Scope{Stage: "prod", ResourceGroup: "etl", Task: "rates"}
+
+// Scopes runs the tests of what scopes share and what they do not.
+func Scopes(t *testing.T, open func(t *testing.T) World) {
+	t.Parallel()
+	ctx := t.Context()
+	world := open(t)
+	put(t, world(scope).Files, "files/a", "prod")
+	mustSecret(t, world(scope).Secrets, cloud.LevelGroup, "key", "prod")
+
+	other := scope
+	other.Task = "orders"
+	if got := get(t, world(other).Files, "files/a"); got != "prod" {
+		t.Errorf("another task of the group reads %q in its bucket, want %q", got, "prod")
+	}
+	for _, far := range []cloud.Scope{
+		{Stage: "dev", ResourceGroup: "etl", Task: "rates"},
+		{Stage: "prod", ResourceGroup: "etl2", Task: "rates"},
+		{Stage: "prod", ResourceGroup: "ETL", Task: "rates"},
+		{Stage: "prod", ResourceGroup: "dev-etl", Task: "rates"},
+	} {
+		c := world(far)
+		if got := keys(t, c.Files.List(ctx, "")); len(got) > 0 {
+			t.Errorf("%+v sees the objects %q of %+v", far, got, scope)
+		}
+		put(t, c.Files, "files/a", "theirs")
+		if all, err := c.Secrets.All(ctx); err != nil || len(all) > 0 {
+			t.Errorf("%+v sees secrets of %+v: %v %v", far, scope, all, err)
+		}
+		if err := c.Files.Delete(ctx, "files/a"); err != nil {
+			t.Error(err)
+		}
+		if err := c.Secrets.Delete(ctx, cloud.LevelGroup, "key"); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := get(t, world(scope).Files, "files/a"); got != "prod" {
+		t.Errorf("after what others did: %q, want %q", got, "prod")
+	}
+	if all, err := world(scope).Secrets.All(ctx); err != nil || len(all) != 1 {
+		t.Errorf("after what others did: secrets %v, %v", all, err)
+	}
+}
+
+// put stores text, or ends the test.
+func put(t *testing.T, f cloud.Files, key, text string) cloud.Object {
+	t.Helper()
+	o, err := f.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// get answers the content of an object, or ends the test.
+func get(t *testing.T, f cloud.Files, key string) string {
+	t.Helper()
+	text, _, err := read(t.Context(), f, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func read(ctx context.Context, f cloud.Files, key string) (string, cloud.Object, error) {
+	body, o, err := f.Get(ctx, key)
+	if err != nil {
+		return "", o, err
+	}
+	text, err := io.ReadAll(body)
+	if closed := body.Close(); err == nil {
+		err = closed
+	}
+	return string(text), o, err
+}
+
+// keys answers the keys of a listing, or ends the test.
+func keys(t *testing.T, list iter.Seq2[cloud.Object, error]) []string {
+	t.Helper()
+	var all []string
+	for o, err := range list {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, o.Key)
+	}
+	return all
+}
+
+// numbered answers n keys, sorted.
+func numbered(prefix string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s%05d", prefix, i)
+	}
+	return all
+}

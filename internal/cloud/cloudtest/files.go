@@ -1,0 +1,610 @@
+package cloudtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// Files runs the tests of cloud.Files.
+func Files(t *testing.T, open func(t *testing.T) World) {
+	// Alone, before the others: it measures memory.
+	t.Run("a large object streams", func(t *testing.T) { testLarge(t, open(t)(scope).Files) })
+	for name, test := range map[string]func(*testing.T, cloud.Files){
+		"round trip":                   testRoundTrip,
+		"what is not there":            testMissing,
+		"keys that are refused":        testBadKeys,
+		"odd names":                    testOddNames,
+		"an object above another":      testNested,
+		"overwrite":                    testOverwrite,
+		"a reader keeps its version":   testReaderKeeps,
+		"a failed put changes nothing": testFailedPut,
+		"a cancelled put":              testCancelPut,
+		"a cancelled get":              testCancelGet,
+		"a cancelled listing":          testCancelList,
+		"a listing of 1,234":           testListMany,
+		"prefixes do not bleed":        testPrefixes,
+		"a listing is sorted":          testSorted,
+		"delete 2,500":                 testDeleteMany,
+		"create once":                  testIfAbsent,
+		"replace what was seen":        testIfMatch,
+		"both conditions":              testBothConditions,
+		"20 creators":                  testCreators,
+		"20 counters":                  testCounters,
+		"writers and readers":          testNoMix,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t)(scope).Files)
+		})
+	}
+	t.Run("seen by another opener", func(t *testing.T) {
+		t.Parallel()
+		world := open(t)
+		o := put(t, world(scope).Files, "a", "text")
+		_, got, err := read(t.Context(), world(scope).Files, "a")
+		if err != nil || got.ETag != o.ETag {
+			t.Errorf("the other reads %+v, %v; want ETag %s", got, err, o.ETag)
+		}
+	})
+}
+
+func testRoundTrip(t *testing.T, f cloud.Files) {
+	binary := make([]byte, 70_000)
+	for i := range binary {
+		binary[i] = byte(i * i >> 3)
+	}
+	for name, content := range map[string]string{
+		"empty": "", "one": "x", "newlines": "\n\r\n\x00\n", "text": "für alle\n", "binary": string(binary),
+	} {
+		key := "round/" + name
+		stored := put(t, f, key, content)
+		got, o, err := read(t.Context(), f, key)
+		if err != nil || got != content {
+			t.Errorf("%s: got %d bytes and %v, want %d bytes", name, len(got), err, len(content))
+		}
+		if o.Key != key || o.Size != int64(len(content)) || o.ETag == "" || o.ETag != stored.ETag || o.Modified.IsZero() {
+			t.Errorf("%s: object %+v, put answered %+v", name, o, stored)
+		}
+		if sum := sha256.Sum256([]byte(content)); stored.SHA256 != hex.EncodeToString(sum[:]) {
+			t.Errorf("%s: SHA256 is %q", name, stored.SHA256)
+		}
+		for listed, err := range f.List(t.Context(), "round") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if listed.Key == key && (listed.Size != o.Size || listed.ETag != o.ETag || listed.Modified.IsZero()) {
+				t.Errorf("%s: listed as %+v, want %+v", name, listed, o)
+			}
+		}
+	}
+	o, err := f.Put(t.Context(), "slow", iotest.OneByteReader(strings.NewReader("byte by byte")), cloud.PutOptions{})
+	if err != nil || o.Size != 12 || get(t, f, "slow") != "byte by byte" {
+		t.Errorf("from a slow reader: %+v, %v", o, err)
+	}
+}
+
+func testMissing(t *testing.T, f cloud.Files) {
+	for range 2 { // in a new bucket, and in one with something in it
+		if _, _, err := f.Get(t.Context(), "a"); !errors.Is(err, cloud.ErrNotFound) {
+			t.Errorf("get: %v, want ErrNotFound", err)
+		}
+		if _, _, err := f.Get(t.Context(), "other/a"); !errors.Is(err, cloud.ErrNotFound) {
+			t.Errorf("get below an object: %v, want ErrNotFound", err)
+		}
+		if err := f.Delete(t.Context(), "a", "other/a"); err != nil {
+			t.Errorf("delete: %v", err)
+		}
+		if err := f.Delete(t.Context()); err != nil {
+			t.Errorf("delete nothing: %v", err)
+		}
+		if got := keys(t, f.List(t.Context(), "none")); len(got) > 0 {
+			t.Errorf("list: %q", got)
+		}
+		put(t, f, "other", "x")
+	}
+	if err := f.Delete(t.Context(), "other", "other"); err != nil {
+		t.Errorf("delete the same key twice: %v", err)
+	}
+	if _, _, err := f.Get(t.Context(), "other"); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("get after delete: %v, want ErrNotFound", err)
+	}
+}
+
+func testBadKeys(t *testing.T, f cloud.Files) {
+	for name, key := range map[string]string{
+		"empty": "", "slash": "/", "leading slash": "/a", "trailing slash": "a/", "empty part": "a//b", "up": "../a",
+		"up inside": "a/../b", "up at the end": "a/..", "here": "./a", "nul": "a\x00b", "too long": strings.Repeat("k", 1025), "not utf-8": "a\xff",
+	} {
+		_, err := f.Put(t.Context(), key, strings.NewReader("x"), cloud.PutOptions{})
+		if !errors.Is(err, cloud.ErrInvalid) {
+			t.Errorf("put with %s: %v, want ErrInvalid", name, err)
+		}
+		if _, _, err := f.Get(t.Context(), key); !errors.Is(err, cloud.ErrInvalid) {
+			t.Errorf("get with %s: %v, want ErrInvalid", name, err)
+		}
+		if err := f.Delete(t.Context(), "fine", key); !errors.Is(err, cloud.ErrInvalid) {
+			t.Errorf("delete with %s: %v, want ErrInvalid", name, err)
+		}
+	}
+	for _, prefix := range []string{"/", "a//b", "../a", "a/.."} {
+		for _, err := range f.List(t.Context(), prefix) {
+			if !errors.Is(err, cloud.ErrInvalid) {
+				t.Errorf("list %q: %v, want ErrInvalid", prefix, err)
+			}
+		}
+	}
+}
+
+// oddNames are keys that some store or file system has got wrong.
+func oddNames() []string {
+	return []string{
+		" ", " leading", "trailing ", "a b", "a+b", "a%2Fb", "a%", "%", "100%", "a#b", "a?b=c&d", "a=b", "a@", "@", "a~", "~",
+		"a:b", "a*b", "a\"b", "a'b", "a\\b", "a<b>", "a|b", "[a]", "{a}", "$(a)", "`a`", "a;b", "!", "a,b", ".hidden", "..a", "a..", "...",
+		"a\nb", "a\tb", "a\x01b", "a\x7fb", "-a", "--", "con", "nul.txt", "CaSe", "case", "CASE", "größe", "gro\u0308ße", "日本語/データ", "🙂", "\u202eabc",
+		"a/b c/d+e/f%g", "A/b", "a/B", strings.Repeat("x", 255), strings.Repeat("y", 1024), strings.Repeat("Z", 300) + "/a",
+		strings.Repeat("é", 512), strings.Repeat("d/", 511) + "dd", strings.Repeat("p", 250) + "/" + strings.Repeat("q", 250) + "/r",
+		"2026-01-30T12:00:00+01:00", "objects", "tmp", "locks", "long", "a.new", ".tmp-1",
+	}
+}
+
+func testOddNames(t *testing.T, f cloud.Files) {
+	want := oddNames()
+	for _, key := range want {
+		put(t, f, key, "content of "+key)
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, keys(t, f.List(t.Context(), ""))); diff != "" {
+		t.Errorf("list (-want +got):\n%s", diff)
+	}
+	for _, key := range want {
+		if got := get(t, f, key); got != "content of "+key {
+			t.Errorf("get %.40q: %.40q", key, got)
+		}
+	}
+	if diff := cmp.Diff([]string{"日本語/データ"}, keys(t, f.List(t.Context(), "日本語"))); diff != "" {
+		t.Errorf("list below a folder (-want +got):\n%s", diff)
+	}
+	if err := f.Delete(t.Context(), want...); err != nil {
+		t.Fatal(err)
+	}
+	if got := keys(t, f.List(t.Context(), "")); len(got) > 0 {
+		t.Errorf("after deletion: %q", got)
+	}
+}
+
+func testNested(t *testing.T, f cloud.Files) {
+	all := []string{"a", "a/b", "a/b/c", "a/b/c/d"}
+	for _, key := range all {
+		put(t, f, key, key)
+	}
+	if err := f.Delete(t.Context(), "a/b"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a", "a/b/c", "a/b/c/d"}, keys(t, f.List(t.Context(), ""))); diff != "" {
+		t.Errorf("list (-want +got):\n%s", diff)
+	}
+	if err := f.Delete(t.Context(), "a/b/c/d", "a", "a/b/c"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, f, "a/b", "again")
+	if got := get(t, f, "a/b"); got != "again" {
+		t.Errorf("get: %q", got)
+	}
+}
+
+func testOverwrite(t *testing.T, f cloud.Files) {
+	first := put(t, f, "a", strings.Repeat("long", 1000))
+	second := put(t, f, "a", "short")
+	if got := get(t, f, "a"); got != "short" || first.ETag == second.ETag {
+		t.Errorf("got %q, ETags %s and %s", got, first.ETag, second.ETag)
+	}
+	if got := keys(t, f.List(t.Context(), "")); len(got) != 1 {
+		t.Errorf("list: %q", got)
+	}
+}
+
+func testReaderKeeps(t *testing.T, f cloud.Files) {
+	old := strings.Repeat("old ", 100_000)
+	for _, change := range []func() error{
+		func() error {
+			_, err := f.Put(t.Context(), "a", strings.NewReader("new"), cloud.PutOptions{})
+			return err
+		},
+		func() error { return f.Delete(t.Context(), "a") },
+	} {
+		put(t, f, "a", old)
+		body, _, err := f.Get(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := make([]byte, 10)
+		if _, err := io.ReadFull(body, begin); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		rest, err := io.ReadAll(body)
+		if err != nil || string(begin)+string(rest) != old {
+			t.Errorf("read %d bytes of the old version, %v", len(begin)+len(rest), err)
+		}
+		if err := body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func testFailedPut(t *testing.T, f cloud.Files) {
+	broken := errors.New("the source broke")
+	put(t, f, "a", "old")
+	for _, size := range []int{0, 10, 1 << 20} {
+		for _, key := range []string{"a", "b"} {
+			body := io.MultiReader(bytes.NewReader(make([]byte, size)), iotest.ErrReader(broken))
+			if _, err := f.Put(t.Context(), key, body, cloud.PutOptions{}); !errors.Is(err, broken) {
+				t.Errorf("put %d bytes, then a broken source: %v", size, err)
+			}
+		}
+	}
+	if got := get(t, f, "a"); got != "old" {
+		t.Errorf("after failed puts: %.20q", got)
+	}
+	if diff := cmp.Diff([]string{"a"}, keys(t, f.List(t.Context(), ""))); diff != "" {
+		t.Errorf("list (-want +got):\n%s", diff)
+	}
+}
+
+// cancelling calls stop when it has been read n times.
+type cancelling struct {
+	n    int
+	stop func()
+}
+
+func (c *cancelling) Read(p []byte) (int, error) {
+	if c.n--; c.n == 0 {
+		c.stop()
+	}
+	clear(p)
+	return len(p), nil // it has no end: only a Put that looks at its context returns
+}
+
+func testCancelPut(t *testing.T, f cloud.Files) {
+	put(t, f, "a", "old")
+	why := errors.New("enough")
+	before, stop := context.WithCancelCause(t.Context())
+	stop(why)
+	_, err := f.Put(before, "a", strings.NewReader("new"), cloud.PutOptions{})
+	wantStopped(t, "put before", err, why)
+	wantStopped(t, "delete before", f.Delete(before, "a"), why)
+	middle, stop := context.WithCancelCause(t.Context())
+	_, err = f.Put(middle, "a", &cancelling{n: 5, stop: func() { stop(why) }}, cloud.PutOptions{})
+	wantStopped(t, "put in the middle", err, why)
+	if got := get(t, f, "a"); got != "old" {
+		t.Errorf("after cancelled puts: %.20q", got)
+	}
+	if got := keys(t, f.List(t.Context(), "")); len(got) != 1 {
+		t.Errorf("list: %q", got)
+	}
+}
+
+func wantStopped(t *testing.T, what string, err, why error) {
+	t.Helper()
+	if !errors.Is(err, why) && !errors.Is(err, context.Canceled) {
+		t.Errorf("%s: %v, want the cause of the context", what, err)
+	}
+}
+
+func testCancelGet(t *testing.T, f cloud.Files) {
+	put(t, f, "a", strings.Repeat("x", 8<<20))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	body, _, err := f.Get(ctx, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if _, err := io.ReadFull(body, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if n, err := io.Copy(io.Discard, body); err == nil {
+		t.Errorf("read %d bytes to the end after cancellation", n)
+	}
+	_, _, err = f.Get(ctx, "a")
+	wantStopped(t, "get before", err, context.Canceled)
+}
+
+func testCancelList(t *testing.T, f cloud.Files) {
+	fill(t, f, numbered("n", 50))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var last error
+	n := 0
+	for _, err := range f.List(ctx, "") {
+		last = err
+		if n++; n == 3 {
+			stop()
+		}
+	}
+	// A provider may still yield what is in the page that it has.
+	if n < 50 {
+		wantStopped(t, "list", last, context.Canceled)
+	}
+	n = 0
+	for _, err := range f.List(ctx, "") {
+		wantStopped(t, "list before", err, context.Canceled)
+		n++
+	}
+	if n != 1 {
+		t.Errorf("a listing that was cancelled before yielded %d times", n)
+	}
+}
+
+// fill stores many small objects at once.
+func fill(t *testing.T, f cloud.Files, all []string) {
+	t.Helper()
+	work := make(chan string)
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			for key := range work {
+				if _, err := f.Put(t.Context(), key, strings.NewReader(key), cloud.PutOptions{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for _, key := range all {
+		work <- key
+	}
+	close(work)
+	group.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+func testListMany(t *testing.T, f cloud.Files) {
+	want := slices.Concat(numbered("many/a/", 617), numbered("many/b", 617))
+	fill(t, f, want)
+	fill(t, f, []string{"many2/x", "man"})
+	if diff := cmp.Diff(want, keys(t, f.List(t.Context(), "many"))); diff != "" {
+		t.Errorf("list (-want +got):\n%s", diff)
+	}
+	n := 0
+	for range f.List(t.Context(), "many") {
+		if n++; n == 10 {
+			break
+		}
+	}
+	if n != 10 {
+		t.Errorf("left after %d", n)
+	}
+}
+
+func testPrefixes(t *testing.T, f cloud.Files) {
+	fill(t, f, []string{"files", "files/a", "files/b/c", "files2/a", "files-old/a", "files.bak", "Files/a", "file/a", "x/files/a"})
+	for prefix, want := range map[string][]string{
+		"files": {"files/a", "files/b/c"}, "files/": {"files/a", "files/b/c"}, "files/b": {"files/b/c"}, "files2": {"files2/a"},
+		"files/a": nil, "file": {"file/a"}, "x": {"x/files/a"}, "fil": nil, "f": nil,
+	} {
+		if diff := cmp.Diff(want, keys(t, f.List(t.Context(), prefix))); diff != "" {
+			t.Errorf("list %q (-want +got):\n%s", prefix, diff)
+		}
+	}
+}
+
+func testSorted(t *testing.T, f cloud.Files) {
+	want := []string{"a", "a-b", "a.b", "a/b", "a/b-c", "a/b/c", "a/b0", "a0", "aA", "a_", "ab", "b", "B", "é", "z/z", "zz", strings.Repeat("m", 900), "a/" + strings.Repeat("n", 900)}
+	fill(t, f, want)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, keys(t, f.List(t.Context(), ""))); diff != "" {
+		t.Errorf("list (-want +got):\n%s", diff)
+	}
+}
+
+func testDeleteMany(t *testing.T, f cloud.Files) {
+	all := numbered("del/", 2500)
+	fill(t, f, all[:1300])
+	put(t, f, "keep", "x")
+	if err := f.Delete(t.Context(), all...); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"keep"}, keys(t, f.List(t.Context(), ""))); diff != "" {
+		t.Errorf("list (-want +got):\n%s", diff)
+	}
+}
+
+// endless yields n bytes and notes how large the heap has become meanwhile.
+type endless struct {
+	left int64
+	peak *uint64
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), e.left)
+	for i := range p[:n] {
+		p[i] = byte(e.left - int64(i))
+	}
+	if before := e.left; before>>22 != (before-n)>>22 { // every 4 MiB
+		noteHeap(e.peak)
+	}
+	e.left -= n
+	return int(n), nil
+}
+
+func noteHeap(peak *uint64) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	*peak = max(*peak, m.HeapAlloc)
+}
+
+func testLarge(t *testing.T, f cloud.Files) {
+	const size, most = 64 << 20, 40 << 20
+	var start, peak uint64
+	runtime.GC()
+	noteHeap(&start)
+	stored, err := f.Put(t.Context(), "large", &endless{size, &peak}, cloud.PutOptions{})
+	if err != nil || stored.Size != size {
+		t.Fatalf("put: %+v, %v", stored, err)
+	}
+	body, _, err := f.Get(t.Context(), "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(sum, writerFunc(func(p []byte) (int, error) {
+		noteHeap(&peak)
+		return len(p), nil
+	})), body)
+	if err != nil || n != size || hex.EncodeToString(sum.Sum(nil)) != stored.SHA256 {
+		t.Errorf("got %d bytes with hash %x and %v, want %+v", n, sum.Sum(nil), err, stored)
+	}
+	if peak > start+most {
+		t.Errorf("the heap grew by %d MiB", (peak-start)>>20)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
+
+func testIfAbsent(t *testing.T, f cloud.Files) {
+	create := cloud.PutOptions{IfAbsent: true}
+	if _, err := f.Put(t.Context(), "a", strings.NewReader("first"), create); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Put(t.Context(), "a", strings.NewReader("second"), create); !errors.Is(err, cloud.ErrConflict) {
+		t.Errorf("create again: %v, want ErrConflict", err)
+	}
+	if got := get(t, f, "a"); got != "first" {
+		t.Errorf("got %q", got)
+	}
+	if err := f.Delete(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Put(t.Context(), "a", strings.NewReader("third"), create); err != nil {
+		t.Errorf("create after delete: %v", err)
+	}
+}
+
+func testIfMatch(t *testing.T, f cloud.Files) {
+	first := put(t, f, "a", "first")
+	second, err := f.Put(t.Context(), "a", strings.NewReader("second"), cloud.PutOptions{IfMatch: first.ETag})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string]string{"stale": "a", "missing": "b"} {
+		_, err := f.Put(t.Context(), key, strings.NewReader("third"), cloud.PutOptions{IfMatch: first.ETag})
+		if !errors.Is(err, cloud.ErrConflict) {
+			t.Errorf("%s: %v, want ErrConflict", name, err)
+		}
+	}
+	_, now, err := read(t.Context(), f, "a")
+	if err != nil || now.ETag != second.ETag || get(t, f, "a") != "second" {
+		t.Errorf("got %+v, %v; want %+v", now, err, second)
+	}
+}
+
+func testBothConditions(t *testing.T, f cloud.Files) {
+	_, err := f.Put(t.Context(), "a", strings.NewReader("x"), cloud.PutOptions{IfAbsent: true, IfMatch: "e"})
+	if !errors.Is(err, cloud.ErrInvalid) {
+		t.Errorf("both conditions: %v, want ErrInvalid", err)
+	}
+}
+
+func testCreators(t *testing.T, f cloud.Files) {
+	for round := range 5 {
+		key := fmt.Sprintf("lease/%d", round)
+		var winners atomic.Int32
+		var winner atomic.Value
+		var group sync.WaitGroup
+		for i := range 20 {
+			group.Go(func() {
+				text := fmt.Sprintf("writer %d", i)
+				_, err := f.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{IfAbsent: true})
+				switch {
+				case err == nil:
+					winners.Add(1)
+					winner.Store(text)
+				case !errors.Is(err, cloud.ErrConflict):
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if winners.Load() != 1 || get(t, f, key) != winner.Load() {
+			t.Errorf("%d writers created it, the last is %v, it holds %q", winners.Load(), winner.Load(), get(t, f, key))
+		}
+	}
+}
+
+func testCounters(t *testing.T, f cloud.Files) {
+	put(t, f, "count", "")
+	const each = 5
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			for done := 0; done < each; {
+				text, o, err := read(t.Context(), f, "count")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, err = f.Put(t.Context(), "count", strings.NewReader(text+"x"), cloud.PutOptions{IfMatch: o.ETag})
+				if err == nil {
+					done++
+				} else if !errors.Is(err, cloud.ErrConflict) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	if got := len(get(t, f, "count")); got != 20*each {
+		t.Errorf("%d increments were reported, %d are there", 20*each, got)
+	}
+}
+
+func testNoMix(t *testing.T, f cloud.Files) {
+	texts := []string{strings.Repeat("a", 300_000), strings.Repeat("b", 500_000), ""}
+	put(t, f, "m", texts[0])
+	var group sync.WaitGroup
+	for _, text := range texts {
+		group.Go(func() {
+			for range 10 {
+				if _, err := f.Put(t.Context(), "m", strings.NewReader(text), cloud.PutOptions{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		group.Go(func() {
+			for range 10 {
+				if got, _, err := read(t.Context(), f, "m"); err != nil || !slices.Contains(texts, got) {
+					t.Errorf("read %d bytes that nobody wrote, %v", len(got), err)
+				}
+			}
+		})
+	}
+	group.Wait()
+}

@@ -1,0 +1,118 @@
+package local
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// The file of an object begins with a line of JSON, the header; the content follows. So one file, replaced by one rename,
+// holds all that is known of the object. The fields before the key have a fixed width, so that the header can be
+// written when the content has gone through, and read without a JSON decoder.
+const (
+	headSize     = `{"handoff_object":1,"size":`
+	headModified = `,"modified":"`
+	headETag     = `","etag":"`
+	headSHA256   = `","sha256":"`
+	headKey      = `","key":`
+	headEnd      = "}\n"
+
+	sizeWidth   = 20
+	timeFormat  = "2006-01-02T15:04:05.000000000Z"
+	etagWidth   = 32
+	sha256Width = 64
+	fixedHeader = len(headSize) + sizeWidth + len(headModified) + len(timeFormat) + len(headETag) + etagWidth +
+		len(headSHA256) + sha256Width + len(headKey)
+)
+
+// maxHeader is the length of the longest header: JSON writes a byte of a key in up to six.
+const maxHeader = fixedHeader + 6*cloud.MaxKey + 2 + len(headEnd)
+
+// appendHeader appends the header of o, whose length depends on the key only.
+func appendHeader(b []byte, o cloud.Object) []byte {
+	b = append(b, headSize...)
+	size := strconv.FormatInt(o.Size, 10)
+	b = append(b, strings.Repeat(" ", sizeWidth-len(size))...)
+	b = append(b, size...)
+	b = append(b, headModified...)
+	b = o.Modified.UTC().AppendFormat(b, timeFormat)
+	b = append(b, headETag...)
+	b = append(b, o.ETag...)
+	b = append(b, headSHA256...)
+	b = append(b, o.SHA256...)
+	b = append(b, headKey...)
+	key, _ := json.Marshal(o.Key) //nolint:errchkjson // a string can be marshalled
+	b = append(b, key...)
+	return append(b, headEnd...)
+}
+
+// blankHeader keeps the place of a header that is not known yet. No reader takes it for one.
+func blankHeader(b []byte, key string) []byte {
+	n := len(b)
+	b = appendHeader(b, cloud.Object{
+		Key: key, ETag: strings.Repeat("0", etagWidth), SHA256: strings.Repeat("0", sha256Width),
+	})
+	for i := n; i < len(b); i++ {
+		b[i] = ' '
+	}
+	return b
+}
+
+// readHeader reads the header at the beginning of f, and answers its length. Any content that is not a header is
+// cloud.ErrCorrupt.
+func readHeader(f *os.File) (cloud.Object, int, error) {
+	buf := make([]byte, 512)
+	n, err := f.ReadAt(buf, 0)
+	if err != nil && err != io.EOF {
+		return cloud.Object{}, 0, err
+	}
+	end := bytes.IndexByte(buf[:n], '\n')
+	if end < 0 && n == len(buf) {
+		buf = make([]byte, maxHeader)
+		if n, err = f.ReadAt(buf, 0); err != nil && err != io.EOF {
+			return cloud.Object{}, 0, err
+		}
+		end = bytes.IndexByte(buf[:n], '\n')
+	}
+	o, ok := parseHeader(buf[:end+1])
+	if !ok {
+		return cloud.Object{}, 0, fmt.Errorf("%w: no header", cloud.ErrCorrupt)
+	}
+	return o, end + 1, nil
+}
+
+// parseHeader is the inverse of appendHeader.
+func parseHeader(line []byte) (o cloud.Object, ok bool) {
+	rest := string(line)
+	take := func(before string, width int) string {
+		if !strings.HasPrefix(rest, before) || len(rest) < len(before)+width {
+			rest = ""
+			return ""
+		}
+		field := rest[len(before) : len(before)+width]
+		rest = rest[len(before)+width:]
+		return field
+	}
+	size, err := strconv.ParseInt(strings.TrimLeft(take(headSize, sizeWidth), " "), 10, 64)
+	if err != nil || size < 0 {
+		return o, false
+	}
+	modified, err := time.Parse(timeFormat, take(headModified, len(timeFormat)))
+	if err != nil {
+		return o, false
+	}
+	o = cloud.Object{Size: size, Modified: modified, ETag: take(headETag, etagWidth), SHA256: take(headSHA256, sha256Width)}
+	key, found := strings.CutPrefix(rest, headKey)
+	key, ended := strings.CutSuffix(key, headEnd)
+	if !found || !ended || json.Unmarshal([]byte(key), &o.Key) != nil {
+		return o, false
+	}
+	return o, true
+}
