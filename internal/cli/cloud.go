@@ -19,7 +19,7 @@ type opener func(context.Context, app.CloudOptions) (*cloud.Cloud, error)
 
 // providers are the clouds that this program can talk to.
 func (c *cli) providers() map[string]opener {
-	return map[string]opener{}
+	return map[string]opener{"local": c.openLocal}
 }
 
 // openCloud is app.App.OpenCloud.

@@ -1,52 +1,75 @@
-// Package release names what runs: the same project.yml and files/ have the same hash anywhere.
+// Package release keeps what runs: immutable snapshots of project.yml and files/, named by their content, in a bucket.
+// The same project has the same name anywhere. Secrets are no part of a release. docs/releases.md says how it is stored.
+// The package knows the Files of a cloud, no provider, no flag and no task.
 package release
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"strconv"
+	"strings"
 )
 
-// Hash answers "sha256:..." over project.yml and the tree of files/ (names, exec bits and contents) in dir.
-// Secrets are not part of a release.
+// idPrefix says what the digits of an id are.
+const idPrefix = "sha256:"
+
+// Hash answers the id of the project in dir: "sha256:..." over project.yml and the tree of files/ (names, exec bits and
+// contents).
 func Hash(dir string) (string, error) {
-	h := sha256.New()
-	if err := addFile(h, dir, "project.yml"); err != nil {
+	t, err := Scan(context.Background(), dir, All)
+	if err != nil {
 		return "", fmt.Errorf("hash release: %w", err)
 	}
-	err := filepath.WalkDir(filepath.Join(dir, "files"), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		return addFile(h, dir, name)
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("hash release: %w", err)
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	return t.ID(), nil
 }
 
-// addFile writes an unambiguous frame: name, exec bit, size, content.
-func addFile(h io.Writer, dir, name string) error {
-	f, err := os.Open(filepath.Join(dir, name))
-	if err != nil {
-		return err
+// id answers the name of a release with these entries, which are sorted by path. It covers what a run can see of them.
+func id(entries []Entry) string {
+	h := sha256.New()
+	var line []byte
+	for i := range entries {
+		e := &entries[i]
+		line = line[:0]
+		switch {
+		case e.Dir:
+			line = append(line, "folder "...)
+		case e.Link != "":
+			line = append(line, "link "...)
+			line = strconv.AppendQuote(line, e.Link)
+			line = append(line, ' ')
+		default:
+			line = append(line, "file "...)
+			if e.executable() {
+				line = append(line, "executable "...)
+			}
+			line = append(line, e.SHA256...)
+			line = append(line, ' ')
+		}
+		line = strconv.AppendQuote(line, e.Path)
+		h.Write(append(line, '\n'))
 	}
-	defer f.Close() //nolint:errcheck // read only
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	return idPrefix + hex.EncodeToString(h.Sum(nil))
+}
+
+// digits answers the 64 hex digits of an id; false for what is no id.
+func digits(id string) (string, bool) {
+	d, ok := strings.CutPrefix(id, idPrefix)
+	return d, ok && len(d) == 2*sha256.Size && isHex(d)
+}
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
 	}
-	fmt.Fprintf(h, "%q %t %d\n", filepath.ToSlash(name), info.Mode()&0o111 != 0, info.Size())
-	_, err = io.Copy(h, f)
-	return err
+	return true
+}
+
+// Short answers the id as people write it: the first 12 digits.
+func Short(id string) string {
+	d := strings.TrimPrefix(id, idPrefix)
+	return d[:min(12, len(d))]
 }

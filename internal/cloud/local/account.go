@@ -1,0 +1,38 @@
+package local
+
+import (
+	"context"
+	"os"
+	"os/user"
+	"strconv"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// Account is the user of this machine who runs handoff: there is nobody to log in to.
+type Account struct{ home *Home }
+
+var _ cloud.Account = (*Account)(nil)
+
+// Account answers who handoff is.
+func (h *Home) Account() *Account { return &Account{home: h} }
+
+// Check implements cloud.Account. It is ErrDenied where the user may not write to the home.
+func (a *Account) Check(ctx context.Context) (cloud.Identity, error) {
+	if ctx.Err() != nil {
+		return cloud.Identity{}, context.Cause(ctx)
+	}
+	probe, err := os.CreateTemp(a.home.dir, ".probe-")
+	if err != nil {
+		return cloud.Identity{}, kind(err)
+	}
+	_ = probe.Close()
+	if err := os.Remove(probe.Name()); err != nil {
+		return cloud.Identity{}, kind(err)
+	}
+	name := strconv.Itoa(os.Getuid())
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	return cloud.Identity{Provider: "local", Account: a.home.dir, User: name}, nil
+}

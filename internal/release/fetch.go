@@ -1,0 +1,290 @@
+package release
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// Fetch writes a release as a project folder (project.yml, files/) to dir, and answers what it consists of; name is as in
+// Manifest. dir is replaced as a whole, when all of the release has arrived and was found right; its parent must exist.
+// The files are not flushed to disk.
+func (s *Store) Fetch(ctx context.Context, name, dir string) (*Manifest, error) {
+	m, err := s.fetch(ctx, name, dir)
+	if err != nil {
+		return nil, fmt.Errorf("fetch: %w", err)
+	}
+	return m, nil
+}
+
+func (s *Store) fetch(ctx context.Context, name, dir string) (*Manifest, error) {
+	r, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.resolve(r, name)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.manifest(ctx, r, id)
+	if err != nil {
+		return nil, err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "fetch-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(temp) }()
+	fresh := filepath.Join(temp, "new")
+	if err := s.extract(ctx, r.Data, m, fresh); err != nil {
+		return nil, err
+	}
+	return m, replace(fresh, dir, filepath.Join(temp, "old"))
+}
+
+// replace puts fresh in the place of dir, which becomes old.
+func replace(fresh, dir, old string) error {
+	if err := os.Rename(dir, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(fresh, dir)
+}
+
+// extract makes the folder.
+func (s *Store) extract(ctx context.Context, data string, m *Manifest, dir string) error {
+	if err := makeFolders(m.Entries, dir); err != nil {
+		return err
+	}
+	if err := s.contents(ctx, data, m.Entries, dir); err != nil {
+		return err
+	}
+	for i := range m.Entries { // last, so that nothing can be written through a link
+		if e := &m.Entries[i]; e.Link != "" {
+			if err := os.Symlink(e.Link, filepath.Join(dir, e.Path)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func makeFolders(entries []Entry, dir string) error {
+	made := map[string]bool{}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	for i := range entries {
+		folder := entries[i].Path
+		if !entries[i].Dir {
+			folder = filepath.Dir(folder)
+		}
+		if !made[folder] {
+			made[folder] = true
+			if err := os.MkdirAll(filepath.Join(dir, folder), 0o777); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writers is how many files are written at a time.
+const writers = 4
+
+// contents writes all files, blob by blob.
+func (s *Store) contents(ctx context.Context, data string, entries []Entry, dir string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	work := make(chan func() error, 2*writers)
+	var workers sync.WaitGroup
+	for range writers {
+		workers.Go(func() {
+			for do := range work {
+				if ctx.Err() == nil {
+					if err := do(); err != nil {
+						cancel(err) // the first one counts
+					}
+				}
+			}
+		})
+	}
+	x := &extractor{dir: dir, work: work}
+	s.blobs(ctx, data, entries, x, cancel)
+	close(work)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// blobs reads every blob once, several at a time.
+func (s *Store) blobs(ctx context.Context, data string, entries []Entry, x *extractor, fail context.CancelCauseFunc) {
+	slots := make(chan struct{}, min(uploads, s.cloud.Parallel))
+	var readers sync.WaitGroup
+	for _, group := range byBlob(entries) {
+		slots <- struct{}{}
+		readers.Go(func() {
+			defer func() { <-slots }()
+			if ctx.Err() != nil {
+				return
+			}
+			if err := s.blob(ctx, data, group, x); err != nil {
+				fail(err)
+			}
+		})
+	}
+	readers.Wait()
+}
+
+// byBlob answers the files that lie in one blob, in the order in which they lie there.
+func byBlob(entries []Entry) [][]*Entry {
+	var files []*Entry
+	for i := range entries {
+		if entries[i].isFile() {
+			files = append(files, &entries[i])
+		}
+	}
+	slices.SortStableFunc(files, func(a, b *Entry) int {
+		return cmp.Or(cmp.Compare(a.Blob, b.Blob), cmp.Compare(a.Offset, b.Offset))
+	})
+	var out [][]*Entry
+	for start, i := 0, 1; i <= len(files); i++ {
+		if i == len(files) || files[i].Blob != files[start].Blob {
+			out = append(out, files[start:i])
+			start = i
+		}
+	}
+	return out
+}
+
+// blob reads one blob and gives its contents away to be written.
+func (s *Store) blob(ctx context.Context, data string, files []*Entry, x *extractor) error {
+	if files[0].Blob == "" { // empty files
+		for _, e := range files {
+			x.work <- func() error { return x.write(e, nil) }
+		}
+		return nil
+	}
+	body, _, err := s.cloud.Files.Get(ctx, s.blobKey(data, files[0].Blob))
+	if err != nil {
+		return lost(err)
+	}
+	err = x.blob(bufio.NewReaderSize(body, 256<<10), files)
+	return errors.Join(err, body.Close())
+}
+
+// lost says what to do where the bucket has not what it should have.
+func lost(err error) error {
+	if errors.Is(err, cloud.ErrNotFound) || errors.Is(err, cloud.ErrCorrupt) {
+		return cloud.WithHint(err, "the bucket has lost a part of this release: handoff project push --force mends it, from the same files")
+	}
+	return err
+}
+
+// extractor writes the files of one folder.
+type extractor struct {
+	dir  string
+	work chan<- func() error
+}
+
+// blob reads files from in; files that have the same content lie at the same place.
+func (x *extractor) blob(in io.Reader, files []*Entry) error {
+	var at int64
+	for i := 0; i < len(files); {
+		e := files[i]
+		same := files[i:]
+		for j := range same {
+			if same[j].Offset != e.Offset || same[j].SHA256 != e.SHA256 {
+				same = same[:j]
+				break
+			}
+		}
+		i += len(same)
+		if e.Offset < at {
+			return lost(fmt.Errorf("%s: %w: contents overlap in their blob", e.Path, cloud.ErrCorrupt))
+		}
+		if _, err := io.CopyN(io.Discard, in, e.Offset-at); err != nil {
+			return x.failed(e, err)
+		}
+		if err := x.content(in, same); err != nil {
+			return x.failed(e, err)
+		}
+		at = e.Offset + e.Size
+	}
+	return nil
+}
+
+func (x *extractor) failed(e *Entry, err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = lost(fmt.Errorf("%w: the blob ends too early", cloud.ErrCorrupt))
+	}
+	return fmt.Errorf("%s: %w", e.Path, err)
+}
+
+// content takes the next content from in, for one or more files.
+func (x *extractor) content(in io.Reader, files []*Entry) error {
+	e := files[0]
+	if e.Size > largest {
+		return x.large(in, files)
+	}
+	text := make([]byte, e.Size)
+	if _, err := io.ReadFull(in, text); err != nil {
+		return err
+	}
+	for _, e := range files {
+		x.work <- func() error { return x.write(e, text) }
+	}
+	return nil
+}
+
+// write makes a small file.
+func (x *extractor) write(e *Entry, text []byte) error {
+	if sum := sha256.Sum256(text); hex.EncodeToString(sum[:]) != e.SHA256 {
+		return wrong(e)
+	}
+	f, err := x.create(e)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
+}
+
+func wrong(e *Entry) error {
+	return lost(fmt.Errorf("%s: %w: the content does not fit its hash", e.Path, cloud.ErrCorrupt))
+}
+
+func (x *extractor) create(e *Entry) (*os.File, error) {
+	return os.OpenFile(filepath.Join(x.dir, e.Path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, e.permissions())
+}
+
+// large makes the same large file in all its places, piece by piece.
+func (x *extractor) large(in io.Reader, files []*Entry) error {
+	h := sha256.New()
+	outs := []io.Writer{h}
+	for _, e := range files {
+		f, err := x.create(e)
+		if err != nil {
+			return err
+		}
+		defer f.Close() //nolint:errcheck // a failed write shows in io.CopyN
+		outs = append(outs, f)
+	}
+	if _, err := io.CopyN(io.MultiWriter(outs...), in, files[0].Size); err != nil {
+		return err
+	}
+	if hex.EncodeToString(h.Sum(nil)) != files[0].SHA256 {
+		return wrong(files[0])
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package release
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Parts says which parts of a project are meant.
+type Parts struct{ Config, Files bool }
+
+// All is the whole project.
+var All = Parts{Config: true, Files: true}
+
+// has reports whether the path of an entry is in one of the parts.
+func (p Parts) has(path string) bool {
+	if path == configName {
+		return p.Config
+	}
+	return p.Files
+}
+
+// Tree is what a project folder holds of a release.
+type Tree struct {
+	Dir      string
+	Entries  []Entry  // sorted by path; where their content is in the bucket is not known
+	Warnings []string // what is left out, and why
+}
+
+// ID answers the name of the release that the tree makes.
+func (t *Tree) ID() string { return id(t.Entries) }
+
+// Scan reads and hashes parts of a project folder. A symbolic link that leaves files/ is an error; secrets, folders of
+// version control and what Python caches are left out, in every folder.
+func Scan(ctx context.Context, dir string, parts Parts) (*Tree, error) {
+	s := &scanner{dir: dir, jobs: make(chan int, 256)}
+	if parts.Config {
+		s.entries = append(s.entries, &Entry{Path: configName})
+	}
+	if parts.Files {
+		if err := s.files(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.hash(ctx); err != nil {
+		return nil, err
+	}
+	t := &Tree{Dir: dir, Warnings: s.warnings, Entries: make([]Entry, len(s.entries))}
+	for i, e := range s.entries {
+		t.Entries[i] = *e
+	}
+	slices.SortFunc(t.Entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
+	return t, nil
+}
+
+type scanner struct {
+	dir      string
+	entries  []*Entry
+	jobs     chan int // indexes of files to be hashed
+	warnings []string
+}
+
+// files lists files/ of the project, if there is one.
+func (s *scanner) files(ctx context.Context) error {
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()                //nolint:errcheck // read only
+	info, err := root.Stat(filesName) // refuses a link that leaves the project
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a folder", filepath.Join(s.dir, filesName))
+	}
+	return s.folder(ctx, filesName)
+}
+
+// leftOut answers why a name is never part of a release; "" for other names.
+func leftOut(name string) string {
+	switch name {
+	case ".secrets":
+		return "secrets are no part of a release"
+	case "__pycache__", ".DS_Store", ".git":
+		return "no part of a project"
+	}
+	return ""
+}
+
+// folder lists a folder, without the one that it is in.
+func (s *scanner) folder(ctx context.Context, name string) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	children, err := os.ReadDir(filepath.Join(s.dir, name))
+	if err != nil {
+		return err
+	}
+	kept := 0
+	for _, c := range children {
+		took, err := s.child(ctx, path.Join(name, c.Name()), c)
+		if err != nil {
+			return err
+		}
+		if took {
+			kept++
+		}
+	}
+	if kept == 0 && name != filesName {
+		s.entries = append(s.entries, &Entry{Path: name, Dir: true})
+	}
+	return nil
+}
+
+func (s *scanner) child(ctx context.Context, name string, c fs.DirEntry) (took bool, err error) {
+	if why := leftOut(c.Name()); why != "" {
+		if c.Name() == ".secrets" {
+			s.warnings = append(s.warnings, name+" is left out: "+why)
+		}
+		return false, nil
+	}
+	if err := checkPath(name); err != nil {
+		return false, err
+	}
+	switch c.Type() {
+	case fs.ModeDir:
+		return true, s.folder(ctx, name)
+	case fs.ModeSymlink:
+		return true, s.link(name)
+	case 0:
+		s.entries = append(s.entries, &Entry{Path: name})
+		return true, nil
+	}
+	s.warnings = append(s.warnings, name+" is left out: not a regular file")
+	return false, nil
+}
+
+func (s *scanner) link(name string) error {
+	target, err := os.Readlink(filepath.Join(s.dir, name))
+	if err != nil {
+		return err
+	}
+	to := path.Join(path.Dir(name), target)
+	if path.IsAbs(target) || to != filesName && !strings.HasPrefix(to, filesName+"/") {
+		return fmt.Errorf("%s: symbolic link to %q, which is not in %s/", name, target, filesName)
+	}
+	s.entries = append(s.entries, &Entry{Path: name, Link: target})
+	return nil
+}
+
+// hash fills the entries of files, several at a time.
+func (s *scanner) hash(ctx context.Context) error {
+	var workers sync.WaitGroup
+	errs := make([]error, min(runtime.GOMAXPROCS(0)+1, 16))
+	for w := range errs {
+		workers.Go(func() {
+			buf := make([]byte, 128<<10)
+			for i := range s.jobs {
+				if errs[w] == nil && ctx.Err() == nil {
+					errs[w] = s.file(s.entries[i], buf)
+				}
+			}
+		})
+	}
+	for i, e := range s.entries {
+		if e.isFile() {
+			s.jobs <- i
+		}
+	}
+	close(s.jobs)
+	workers.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+// file fills the entry of one file. project.yml may be a symbolic link; a file that becomes one meanwhile may not.
+func (s *scanner) file(e *Entry, buf []byte) error {
+	f, err := openFile(s.dir, e.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", e.Path)
+	}
+	h := sha256.New()
+	for {
+		n, err := f.Read(buf)
+		h.Write(buf[:n])
+		e.Size += int64(n)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	e.Mode, e.SHA256 = mode(info.Mode()), hex.EncodeToString(h.Sum(nil))
+	return nil
+}
+
+func openFile(dir, name string) (*os.File, error) {
+	flags := os.O_RDONLY | unix.O_NONBLOCK // else a named pipe would wait for a writer
+	if name != configName {
+		flags |= unix.O_NOFOLLOW
+	}
+	return os.OpenFile(filepath.Join(dir, name), flags, 0)
+}

@@ -1,0 +1,323 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// Store is the releases of one task in its bucket:
+//
+//	<task>/releases/current.json                        which release is current, and which were before
+//	<task>/releases/<data>/manifests/<digits>.json      what a release consists of
+//	<task>/releases/<data>/blobs/<digits>               contents of files, many small ones in one blob
+//
+// Only current.json is ever changed. A release becomes current by one conditional Put of it, when all that the release
+// consists of is durable: who reads sees the old release or the new one, whole.
+type Store struct {
+	cloud  *cloud.Cloud
+	prefix string
+}
+
+// Open answers the releases of the task of c's scope.
+func Open(c *cloud.Cloud) *Store {
+	return &Store{cloud: c, prefix: c.Scope.Task + "/releases/"}
+}
+
+// Push is one change of what is current.
+type Push struct {
+	Number  int       `json:"number"` // counts from 1
+	Release string    `json:"release"`
+	Time    time.Time `json:"time"`
+	By      string    `json:"by,omitempty"` // user@host
+	Action  string    `json:"action"`       // "project push", "files delete", "rollback", ...
+	Files   int       `json:"files"`
+	Size    int64     `json:"size"`              // bytes
+	Version string    `json:"handoff,omitempty"` // of the program
+}
+
+// maxHistory is how many pushes are remembered. The releases of older ones stay in the bucket, and can be fetched by id.
+const maxHistory = 200
+
+// record is current.json.
+type record struct {
+	Format int    `json:"format"`
+	Data   string `json:"data"`   // folder of manifests and blobs; `project delete` begins a new one
+	Pushes []Push `json:"pushes"` // the last one first; it is current
+	etag   string // "": the record does not exist
+}
+
+func (r *record) current() string {
+	if len(r.Pushes) == 0 {
+		return ""
+	}
+	return r.Pushes[0].Release
+}
+
+func (s *Store) key() string { return s.prefix + "current.json" }
+
+func (s *Store) manifestKey(data, id string) string {
+	return s.prefix + data + "/manifests/" + strings.TrimPrefix(id, idPrefix) + ".json"
+}
+
+func (s *Store) blobKey(data, blob string) string { return s.prefix + data + "/blobs/" + blob }
+
+// none is the error for a task without a release.
+func (s *Store) none() error {
+	sc := s.cloud.Scope
+	return cloud.WithHint(fmt.Errorf("release of task %q (resource group %s, env stage %s): %w", sc.Task, sc.ResourceGroup, sc.Stage, cloud.ErrNotFound),
+		fmt.Sprintf("push the project first: handoff project push -p FOLDER -s %s", sc.Stage))
+}
+
+// read answers the record. One that does not exist is new and empty.
+func (s *Store) read(ctx context.Context) (*record, error) {
+	text, o, err := get(ctx, s.cloud.Files, s.key())
+	if errors.Is(err, cloud.ErrNotFound) {
+		return &record{Format: formatVersion, Data: newData()}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := &record{etag: o.ETag}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("read %q: %w: %w", s.key(), cloud.ErrCorrupt, err)
+	}
+	if err := checkFormat(r.Format); err != nil {
+		return nil, fmt.Errorf("read %q: %w", s.key(), err)
+	}
+	if r.Data == "" || cloud.CheckKey(s.prefix+r.Data) != nil {
+		return nil, fmt.Errorf("read %q: %w: no folder for data", s.key(), cloud.ErrCorrupt)
+	}
+	return r, nil
+}
+
+// newData names a folder that nobody has used.
+func newData() string { return "d-" + strings.ToLower(rand.Text()[:13]) }
+
+// write makes r the record, if it is still the one that was read. Else it is ErrConflict.
+func (s *Store) write(ctx context.Context, r *record) error {
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("encode %q: %w", s.key(), err)
+	}
+	o := cloud.PutOptions{IfMatch: r.etag, IfAbsent: r.etag == ""}
+	_, err = s.cloud.Files.Put(ctx, s.key(), bytes.NewReader(append(text, '\n')), o)
+	return err
+}
+
+// add makes p the current release.
+func (r *record) add(p Push) {
+	p.Number = 1
+	if len(r.Pushes) > 0 {
+		p.Number = r.Pushes[0].Number + 1
+	}
+	r.Pushes = append([]Push{p}, r.Pushes...)
+	r.Pushes = r.Pushes[:min(len(r.Pushes), maxHistory)]
+}
+
+func get(ctx context.Context, f cloud.Files, key string) ([]byte, cloud.Object, error) {
+	body, o, err := f.Get(ctx, key)
+	if err != nil {
+		return nil, o, err
+	}
+	text, err := io.ReadAll(body)
+	return text, o, errors.Join(err, body.Close())
+}
+
+// List answers the pushes, the last one first. None is no error.
+func (s *Store) List(ctx context.Context) ([]Push, error) {
+	r, err := s.read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list releases: %w", err)
+	}
+	return r.Pushes, nil
+}
+
+// Current answers the id of the current release. ErrNotFound: none has been pushed.
+func (s *Store) Current(ctx context.Context) (string, error) {
+	r, err := s.read(ctx)
+	if err != nil {
+		return "", fmt.Errorf("current release: %w", err)
+	}
+	if r.current() == "" {
+		return "", s.none()
+	}
+	return r.current(), nil
+}
+
+// Manifest answers what a release consists of; name is "" for the current one, else as Resolve takes it.
+func (s *Store) Manifest(ctx context.Context, name string) (*Manifest, error) {
+	r, err := s.read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read release: %w", err)
+	}
+	id, err := s.resolve(r, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.manifest(ctx, r, id)
+}
+
+func (s *Store) manifest(ctx context.Context, r *record, id string) (*Manifest, error) {
+	text, _, err := get(ctx, s.cloud.Files, s.manifestKey(r.Data, id))
+	if errors.Is(err, cloud.ErrNotFound) {
+		err = cloud.WithHint(err, "see handoff release list for what there is")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("release %s: %w", Short(id), err)
+	}
+	m, err := decodeManifest(text, id)
+	if err != nil {
+		return nil, fmt.Errorf("release %s: %w", Short(id), err)
+	}
+	return m, nil
+}
+
+// resolve answers the id for a name: an id, its first digits (at least 6), the number of a push; "" for the current one.
+func (s *Store) resolve(r *record, name string) (string, error) {
+	if _, ok := digits(name); ok {
+		return name, nil
+	}
+	if len(r.Pushes) == 0 {
+		return "", s.none()
+	}
+	if name == "" {
+		return r.current(), nil
+	}
+	var found []string
+	for _, p := range r.Pushes {
+		if p.named(name) && !slices.Contains(found, p.Release) {
+			found = append(found, p.Release)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", cloud.WithHint(fmt.Errorf("release %q: %w", name, cloud.ErrNotFound), "see handoff release list")
+	}
+	return "", cloud.WithHint(fmt.Errorf("release %q: %w: it is the begin of %d releases", name, cloud.ErrInvalid, len(found)), "write more of its digits")
+}
+
+// minDigits is how many digits tell a release from the number of a push.
+const minDigits = 6
+
+func (p *Push) named(name string) bool {
+	if n, err := strconv.Atoi(name); err == nil && len(name) < minDigits {
+		return p.Number == n
+	}
+	name = strings.TrimPrefix(name, idPrefix)
+	return len(name) >= minDigits && strings.HasPrefix(p.Release, idPrefix+name)
+}
+
+// maxTries is how often a push that others overtake begins anew.
+const maxTries = 50
+
+// change reads the record, lets do change it, and writes it; it begins anew where someone else was faster. do answers
+// false where there is nothing to write.
+func (s *Store) change(ctx context.Context, do func(*record) (bool, error)) error {
+	for try := 1; ; try++ {
+		r, err := s.read(ctx)
+		if err != nil {
+			return err
+		}
+		changed, err := do(r)
+		if err != nil || !changed {
+			return err
+		}
+		err = s.write(ctx, r)
+		if err == nil || !errors.Is(err, cloud.ErrConflict) || try >= maxTries {
+			return err
+		}
+	}
+}
+
+// Rollback makes an earlier release current again; name is as in Manifest, "" is the one before the current one.
+// It changes nothing where that release is current already. p says who does it, and when.
+func (s *Store) Rollback(ctx context.Context, name string, p Push) (now Push, err error) {
+	err = s.change(ctx, func(r *record) (bool, error) {
+		id, err := s.target(r, name)
+		if err != nil {
+			return false, err
+		}
+		if id == r.current() {
+			now = r.Pushes[0]
+			return false, nil
+		}
+		m, err := s.manifest(ctx, r, id)
+		if err != nil {
+			return false, err
+		}
+		p.Release, p.Action = id, "rollback"
+		p.Files, p.Size = m.Count()
+		r.add(p)
+		now = r.Pushes[0]
+		return true, nil
+	})
+	if err != nil {
+		return Push{}, fmt.Errorf("roll back: %w", err)
+	}
+	return now, nil
+}
+
+// target answers the id to which Rollback goes.
+func (s *Store) target(r *record, name string) (string, error) {
+	if name != "" || len(r.Pushes) == 0 {
+		return s.resolve(r, name)
+	}
+	for _, p := range r.Pushes {
+		if p.Release != r.current() {
+			return p.Release, nil
+		}
+	}
+	return "", cloud.WithHint(fmt.Errorf("the release before %s: %w", Short(r.current()), cloud.ErrNotFound), "only one release has been pushed")
+}
+
+// Delete removes every release of the task, and what killed pushes have left. It answers how many pushes there were.
+// A push at the same time is not harmed: it begins a new history.
+func (s *Store) Delete(ctx context.Context) (pushes int, err error) {
+	err = s.change(ctx, func(r *record) (bool, error) {
+		pushes = len(r.Pushes)
+		r.Data, r.Pushes = newData(), []Push{}
+		return pushes > 0, nil
+	})
+	if err == nil {
+		err = s.deleteData(ctx)
+	}
+	if err != nil {
+		return pushes, fmt.Errorf("delete releases: %w", err)
+	}
+	return pushes, nil
+}
+
+// deleteData removes the data that no push in progress can make current any more: its record has another folder. Where
+// there is no record, a first push may be in progress in any folder.
+func (s *Store) deleteData(ctx context.Context) error {
+	r, err := s.read(ctx)
+	if err != nil || r.etag == "" {
+		return err
+	}
+	var keys []string
+	for o, err := range s.cloud.Files.List(ctx, strings.TrimSuffix(s.prefix, "/")) {
+		if err != nil {
+			return err
+		}
+		if o.Key != s.key() && !strings.HasPrefix(o.Key, s.prefix+r.Data+"/") {
+			keys = append(keys, o.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return s.cloud.Files.Delete(ctx, keys...)
+}

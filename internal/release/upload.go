@@ -1,0 +1,165 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+const (
+	packSize = 8 << 20 // bytes of small files that go into one blob
+	largest  = 2 << 20 // a larger file is a blob of its own, and is never held in memory
+	uploads  = 4       // at a time; each holds a pack in memory
+)
+
+// put uploads contents: small ones in packs, in their order, large ones alone.
+func (u *upload) put(ctx context.Context, fresh []Entry) error {
+	u.done = Uploads{Files: len(fresh)}
+	for i := range fresh {
+		u.done.Size += fresh[i].Size
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	work := make(chan []Entry)
+	var workers sync.WaitGroup
+	var mu sync.Mutex // guards u and calls of Progress
+	for range min(uploads, u.store.cloud.Parallel) {
+		workers.Go(func() {
+			for batch := range work {
+				if err := u.blob(ctx, batch, &mu); err != nil {
+					cancel(err) // the first one counts
+				}
+			}
+		})
+	}
+	for _, batch := range batches(fresh) {
+		work <- batch
+	}
+	close(work)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// batches answers what goes into one blob each.
+func batches(fresh []Entry) [][]Entry {
+	var out [][]Entry
+	var pack []Entry
+	var size int64
+	for _, e := range fresh {
+		if e.Size > largest {
+			out = append(out, []Entry{e})
+			continue
+		}
+		if size+e.Size > packSize {
+			out, pack, size = append(out, pack), nil, 0
+		}
+		pack = append(pack, e)
+		size += e.Size
+	}
+	if len(pack) > 0 {
+		out = append(out, pack)
+	}
+	return out
+}
+
+// blob uploads one blob and notes what is in it.
+func (u *upload) blob(ctx context.Context, batch []Entry, mu *sync.Mutex) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	name, err := u.send(ctx, batch)
+	if err != nil {
+		return err
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	var offset int64
+	for i := range batch {
+		u.have[batch[i].SHA256] = place{name, offset}
+		offset += batch[i].Size
+	}
+	u.done.Done += len(batch)
+	u.done.DoneSize += offset
+	if u.o.Progress != nil {
+		u.o.Progress(u.done)
+	}
+	return nil
+}
+
+// send stores the contents one after the other, under the hash of all.
+func (u *upload) send(ctx context.Context, batch []Entry) (name string, err error) {
+	if len(batch) == 1 && batch[0].Size > largest {
+		return u.large(ctx, &batch[0])
+	}
+	var pack bytes.Buffer
+	for i := range batch {
+		if err := u.read(&pack, &batch[i]); err != nil {
+			return "", err
+		}
+	}
+	sum := sha256.Sum256(pack.Bytes())
+	name = hex.EncodeToString(sum[:])
+	return name, u.store.putBlob(ctx, u.data, name, bytes.NewReader(pack.Bytes()))
+}
+
+func (s *Store) putBlob(ctx context.Context, data, name string, body io.Reader) error {
+	_, err := s.cloud.Files.Put(ctx, s.blobKey(data, name), body, cloud.PutOptions{})
+	return err
+}
+
+// read appends the content of e, if it is still what it was.
+func (u *upload) read(pack *bytes.Buffer, e *Entry) error {
+	f, err := openFile(u.o.Tree.Dir, e.Path)
+	if err != nil {
+		return err
+	}
+	start := pack.Len()
+	pack.Grow(int(e.Size) + bytes.MinRead)
+	_, err = pack.ReadFrom(io.LimitReader(f, e.Size+1))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(pack.Bytes()[start:])
+	if hex.EncodeToString(sum[:]) != e.SHA256 {
+		return changed(e)
+	}
+	return nil
+}
+
+func changed(e *Entry) error {
+	return cloud.WithHint(fmt.Errorf("%s was changed while it was pushed: nothing has been pushed", e.Path), "push again when nobody writes to the project")
+}
+
+func (u *upload) large(ctx context.Context, e *Entry) (name string, err error) {
+	f, err := openFile(u.o.Tree.Dir, e.Path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	body := &verified{r: io.LimitReader(f, e.Size+1), hash: sha256.New(), entry: e}
+	return e.SHA256, u.store.putBlob(ctx, u.data, e.SHA256, body)
+}
+
+// verified answers an error in place of io.EOF where the content is not that of entry.
+type verified struct {
+	r     io.Reader
+	hash  hash.Hash
+	entry *Entry
+}
+
+func (v *verified) Read(p []byte) (int, error) {
+	n, err := v.r.Read(p)
+	v.hash.Write(p[:n])
+	if err == io.EOF && hex.EncodeToString(v.hash.Sum(nil)) != v.entry.SHA256 {
+		err = changed(v.entry)
+	}
+	return n, err
+}
