@@ -96,6 +96,12 @@ func (a *App) loadSecrets(s *session) error {
 	if err != nil {
 		return err
 	}
+	a.mask(s, entries)
+	return nil
+}
+
+// mask gives the session its secrets, and hides them from then on.
+func (a *App) mask(s *session, entries []secret.Entry) {
 	s.secrets = entries
 	s.redactor = secret.NewRedactor()
 	for _, e := range entries {
@@ -104,7 +110,6 @@ func (a *App) loadSecrets(s *session) error {
 	for _, key := range secret.Short(entries) {
 		a.Log.Warn(fmt.Sprintf("secret %q is too short to be masked in logs", key))
 	}
-	return nil
 }
 
 func (a *App) planInput(s *session) plan.Input {

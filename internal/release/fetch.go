@@ -19,7 +19,7 @@ import (
 )
 
 // Fetch writes a release as a project folder (project.yml, files/) to dir, and answers what it consists of; name is as in
-// Manifest. dir is replaced as a whole, when all of the release has arrived and was found right; its parent must exist.
+// Resolve. dir is replaced as a whole, when all of the release has arrived and was found right; its parent must exist.
 // The files are not flushed to disk.
 func (s *Store) Fetch(ctx context.Context, name, dir string) (*Manifest, error) {
 	m, err := s.fetch(ctx, name, dir)

@@ -143,19 +143,20 @@ func (s *Store) List(ctx context.Context) ([]Push, error) {
 	return r.Pushes, nil
 }
 
-// Current answers the id of the current release. ErrNotFound: none has been pushed.
-func (s *Store) Current(ctx context.Context) (string, error) {
+// Resolve answers the id of a release: name is an id (which is not looked up), the first digits of one (at least 6), or
+// the number of a push; "" is the current release.
+func (s *Store) Resolve(ctx context.Context, name string) (string, error) {
+	if _, ok := digits(name); ok {
+		return name, nil
+	}
 	r, err := s.read(ctx)
 	if err != nil {
-		return "", fmt.Errorf("current release: %w", err)
+		return "", fmt.Errorf("find release: %w", err)
 	}
-	if r.current() == "" {
-		return "", s.none()
-	}
-	return r.current(), nil
+	return s.resolve(r, name)
 }
 
-// Manifest answers what a release consists of; name is "" for the current one, else as Resolve takes it.
+// Manifest answers what a release consists of; name is as in Resolve.
 func (s *Store) Manifest(ctx context.Context, name string) (*Manifest, error) {
 	r, err := s.read(ctx)
 	if err != nil {
@@ -183,7 +184,6 @@ func (s *Store) manifest(ctx context.Context, r *record, id string) (*Manifest, 
 	return m, nil
 }
 
-// resolve answers the id for a name: an id, its first digits (at least 6), the number of a push; "" for the current one.
 func (s *Store) resolve(r *record, name string) (string, error) {
 	if _, ok := digits(name); ok {
 		return name, nil
@@ -242,7 +242,7 @@ func (s *Store) change(ctx context.Context, do func(*record) (bool, error)) erro
 	}
 }
 
-// Rollback makes an earlier release current again; name is as in Manifest, "" is the one before the current one.
+// Rollback makes an earlier release current again; name is as in Resolve, but "" is the one before the current one.
 // It changes nothing where that release is current already. p says who does it, and when.
 func (s *Store) Rollback(ctx context.Context, name string, p Push) (now Push, err error) {
 	err = s.change(ctx, func(r *record) (bool, error) {

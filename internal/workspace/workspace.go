@@ -52,6 +52,19 @@ func Open(projectDir, workspaceDir string) (*Workspace, error) {
 	return &Workspace{project: project, dir: dir}, nil
 }
 
+// OpenFetched is Open for a project that was fetched into the workspace itself, where it has a folder of this name.
+func OpenFetched(workspaceDir, name string) (*Workspace, error) {
+	w, err := Open("", workspaceDir)
+	if err != nil {
+		return nil, err
+	}
+	w.project = filepath.Join(w.state(), "releases", name)
+	return w, nil
+}
+
+// Project answers the folder of the project; "" where there is none.
+func (w *Workspace) Project() string { return w.project }
+
 // maxLinks is how many symbolic links a path may go through.
 const maxLinks = 40
 

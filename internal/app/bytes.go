@@ -1,0 +1,20 @@
+package app
+
+import "fmt"
+
+// Bytes words a size for a person: 12 B, 3.4 KiB, 56 MiB.
+func Bytes(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	size, unit := float64(n)/(1<<10), 0
+	for size >= 1000 && unit < 3 {
+		size /= 1 << 10
+		unit++
+	}
+	format := "%.1f %ciB"
+	if size >= 10 {
+		format = "%.0f %ciB"
+	}
+	return fmt.Sprintf(format, size, "KMGT"[unit])
+}

@@ -1,0 +1,117 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/release"
+	"github.com/handoff-run/handoff/internal/secret"
+	"github.com/handoff-run/handoff/internal/workspace"
+)
+
+// fetched is a release in the workspace, ready to be rendered and run.
+type fetched struct {
+	*remote
+	release string // id
+	dir     string // of project.yml and files/, inside of the workspace
+}
+
+// openRelease is open for a project in the bucket: it brings the release into the workspace and takes the secrets from
+// the cloud. name is an id, as release.Store.Resolve takes it; "" is the current release. It does not need the lock of
+// the workspace.
+func (a *App) openRelease(ctx context.Context, t Target, name string) (f *fetched, err error) {
+	c, _, err := a.openScope(ctx, t)
+	if err == nil {
+		err = needTask(c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &session{target: t}
+	s.target.EnvStage = c.Scope.Stage
+	if t.WorkspaceDir == "" {
+		return nil, s.needWorkspace()
+	}
+	defer inCloud(&err)
+	store := release.Open(c)
+	id, err := store.Resolve(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	f = &fetched{remote: &remote{session: s, cloud: c}, release: id}
+	if s.ws, err = workspace.OpenFetched(t.WorkspaceDir, release.Short(id)); err != nil {
+		return nil, &UsageError{Message: err.Error()}
+	}
+	f.dir = s.ws.Project()
+	if err := a.fetch(ctx, store, id, f.dir); err != nil {
+		return nil, err
+	}
+	return f, a.loadFetched(ctx, f)
+}
+
+// fetch brings a release into dir, unless it is there already.
+func (a *App) fetch(ctx context.Context, store *release.Store, id, dir string) error {
+	if got, err := release.Hash(dir); err == nil && got == id {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return &UsageError{Message: fmt.Sprintf("make %s: %v", filepath.Dir(dir), err)}
+	}
+	m, err := store.Fetch(ctx, id, dir)
+	if err != nil {
+		return err
+	}
+	files, size := m.Count()
+	a.Log.Info(fmt.Sprintf("release %s: %d files, %s", release.Short(id), files, Bytes(size)))
+	return nil
+}
+
+func (a *App) loadFetched(ctx context.Context, f *fetched) error {
+	if !exists(filepath.Join(f.dir, project.FileName)) {
+		return &UsageError{
+			Message: fmt.Sprintf("release %s has no %s", release.Short(f.release), project.FileName),
+			Hint:    "push it: handoff config push, or handoff project push",
+		}
+	}
+	p, warnings, err := project.Load(f.dir)
+	a.warn(warnings)
+	if err != nil {
+		return err
+	}
+	f.project = p
+	if err := a.cloudSecrets(ctx, f.remote); err != nil {
+		return err
+	}
+	f.input = a.planInput(f.session)
+	return nil
+}
+
+// cloudSecrets takes the secrets of the task from the cloud.
+func (a *App) cloudSecrets(ctx context.Context, r *remote) error {
+	all, err := r.cloud.Secrets.All(ctx)
+	if err != nil {
+		return err
+	}
+	entries := make([]secret.Entry, len(all))
+	for i, s := range all {
+		entries[i] = secret.Entry{Key: s.Key, Value: s.Value, Level: string(s.Level), Source: r.cloud.Provider}
+	}
+	a.mask(r.session, entries)
+	return nil
+}
+
+// dropReleases removes what other releases have left in the workspace. The caller has its lock.
+func (f *fetched) dropReleases() {
+	dirs, err := os.ReadDir(filepath.Dir(f.dir))
+	if err != nil {
+		return
+	}
+	for _, d := range dirs {
+		if d.Name() != filepath.Base(f.dir) {
+			_ = os.RemoveAll(filepath.Join(filepath.Dir(f.dir), d.Name()))
+		}
+	}
+}
