@@ -36,7 +36,7 @@ part "lint" make --no-print-directory lint
 part "tests" go_tests -race ./...
 part "end to end" go_tests -tags e2e -timeout 15m -p 1 ./test/...
 part "demo" test/demo.sh
-part "fuzz" test/fuzz.sh "${FUZZTIME:-3s}"
+part "fuzz" test/fuzz.sh "${FUZZTIME:-1500x}"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -2,7 +2,6 @@ package template
 
 import (
 	"path"
-	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -52,6 +51,7 @@ func (c *classifier) call(n *syntax.CallExpr) {
 		return
 	}
 	c.innerShells(n.Args)
+	c.scriptFile(n.Args)
 	args := n.Args
 	for len(args) > 1 && isPrefix(static(args[0])) {
 		args = args[1:]
@@ -67,13 +67,39 @@ func (c *classifier) call(n *syntax.CallExpr) {
 	case "declare", "typeset", "local", "export", "readonly":
 		c.declared(args[1:])
 	case "printf":
-		if len(args) > 2 && static(args[1]) == "-v" {
-			c.refuseWords(args[2:3], "data cannot be the name of a variable", rawHint)
-		}
+		c.printf(args)
+	case "env":
+		c.splitString(args[1:])
 	case "test", "[":
 		c.testCommand(args)
 	}
 }
+
+// printf refuses data in the name after -v.
+func (c *classifier) printf(args []*syntax.Word) {
+	const message = "data cannot be the name of a variable"
+	switch {
+	case len(args) < 2 || !strings.HasPrefix(c.source(args[1]), "-v"):
+	case c.has(args[1]):
+		c.refuseAll(args[1], message, rawHint)
+	case len(args) > 2 && static(args[1]) == "-v":
+		c.refuseAll(args[2], message, rawHint)
+	}
+}
+
+// splitString refuses data in what env -S takes for a command line.
+func (c *classifier) splitString(args []*syntax.Word) {
+	for i, w := range args {
+		t := c.source(w)
+		if !strings.HasPrefix(t, "-S") && !strings.HasPrefix(t, "--split-string") {
+			continue
+		}
+		c.refuseWords(args[i:min(len(args), i+2)], "data in env -S would be split into words", rawHint)
+	}
+}
+
+// source is a word as it was written.
+func (c *classifier) source(w *syntax.Word) string { return c.text[w.Pos().Offset():w.End().Offset()] }
 
 func isPrefix(name string) bool { return name == "command" || name == "builtin" || name == "exec" }
 
@@ -91,11 +117,27 @@ func isShell(name string) bool {
 	return false
 }
 
+// commandName is the static text of a word; a variable such as $SHELL counts as a shell.
+func commandName(w *syntax.Word) string {
+	part := w.Parts[0]
+	if q, ok := part.(*syntax.DblQuoted); ok && len(q.Parts) == 1 {
+		part = q.Parts[0]
+	}
+	p, ok := part.(*syntax.ParamExp)
+	if !ok || len(w.Parts) > 1 || p.Param == nil {
+		return static(w)
+	}
+	if name := strings.ToUpper(p.Param.Value); name == "SHELL" || strings.HasSuffix(name, "SH") {
+		return "sh"
+	}
+	return ""
+}
+
 // innerShells refuses data in the script of `sh -c script`, wherever in a command that stands: the outer quoting is
 // gone when the inner shell reads it.
 func (c *classifier) innerShells(args []*syntax.Word) {
 	for i, w := range args {
-		if name := static(w); name != "" && isShell(name) {
+		if name := commandName(w); name != "" && isShell(name) {
 			if script := innerScript(path.Base(name), args[i+1:]); script != nil {
 				c.refuseAll(script, "data in the script of "+path.Base(name)+" -c would be code", argumentHint)
 			}
@@ -137,73 +179,11 @@ func takesValue(t string) bool {
 	return strings.HasSuffix(t, "o") || strings.HasSuffix(t, "O")
 }
 
-// readsInput reports whether a shell with these arguments reads its script from standard input.
-func readsInput(args []*syntax.Word) bool {
-	for i := 0; i < len(args); i++ {
-		t := static(args[i])
-		switch {
-		case hasFlag(t, 's') || t == "/dev/stdin":
-			return true
-		case hasFlag(t, 'c') || !isOption(t) && t != "-":
-			return false
-		case takesValue(t):
-			i++
-		}
-	}
-	return true
-}
-
-// isScriptReader reports whether the command is a shell, or the command source, that runs what it reads.
-func isScriptReader(call *syntax.CallExpr) bool {
-	if len(call.Args) == 0 {
-		return false
-	}
-	if name := static(call.Args[0]); name == "." || name == "source" {
-		return len(call.Args) > 1 && static(call.Args[1]) == "/dev/stdin"
-	}
-	at := slices.IndexFunc(call.Args, func(w *syntax.Word) bool { return isShell(static(w)) })
-	return at >= 0 && readsInput(call.Args[at+1:])
-}
-
-// shellInput refuses data in a here-document that a shell reads as its script.
-func (c *classifier) shellInput(n *syntax.Stmt) {
-	call, ok := n.Cmd.(*syntax.CallExpr)
-	if !ok {
-		return
-	}
-	if !isScriptReader(call) {
-		return
-	}
-	for _, r := range n.Redirs {
-		if r.Hdoc != nil {
-			c.refuseAll(r.Hdoc, "data in the script of a shell would be code", argumentHint)
-		}
-		if r.Op == syntax.WordHdoc {
-			c.refuseAll(r.Word, "data in the script of a shell would be code", argumentHint)
-		}
-	}
-}
-
-// pipedScript refuses data that is printed into a shell: echo {{ x }} | sh.
-func (c *classifier) pipedScript(n *syntax.BinaryCmd) {
-	if n.Op != syntax.Pipe && n.Op != syntax.PipeAll {
-		return
-	}
-	from, ok := n.X.Cmd.(*syntax.CallExpr)
-	to, ok2 := n.Y.Cmd.(*syntax.CallExpr)
-	if !ok || !ok2 || len(from.Args) == 0 || !isScriptReader(to) {
-		return
-	}
-	if name := static(from.Args[0]); name == "echo" || name == "printf" {
-		c.refuseAll(from, "data in the script of a shell would be code", argumentHint)
-	}
-}
-
 // declared refuses data in declare and its like, except in the value of name=value.
 func (c *classifier) declared(args []*syntax.Word) {
 	integer := false
 	for _, w := range args {
-		t := c.text[w.Pos().Offset():w.End().Offset()]
+		t := c.source(w)
 		if len(t) > 1 && (t[0] == '-' || t[0] == '+') && strings.Contains(t, "i") {
 			integer = true
 		}

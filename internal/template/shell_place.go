@@ -138,9 +138,9 @@ func (c *classifier) quoted(a surroundings, kind placeKind) place {
 	case *syntax.Redirect:
 		return c.redirect(a, kind)
 	case *syntax.ArrayElem:
-		return place{kind: kind, array: true}
+		return place{kind: kind, array: true, evaluated: c.evaluated(c.arrayOwner())}
 	}
-	return place{kind: kind}
+	return place{kind: kind, evaluated: c.evaluated(a.owner)}
 }
 
 func (c *classifier) arithmetic(a surroundings) place {
@@ -230,10 +230,12 @@ func (c *classifier) bare(a surroundings) place {
 		}
 		return place{kind: c.argumentKind(a.word)}
 	case *syntax.Assign:
-		return place{kind: c.argumentKind(a.word)}
+		return place{kind: c.argumentKind(a.word), evaluated: c.evaluated(owner)}
 	case *syntax.ArrayElem:
-		return place{kind: word, array: true}
-	case *syntax.WordIter, *syntax.CaseClause, *syntax.CaseItem,
+		return place{kind: word, array: true, evaluated: c.evaluated(c.arrayOwner())}
+	case *syntax.WordIter:
+		return place{kind: word, evaluated: c.evaluated(owner)}
+	case *syntax.CaseClause, *syntax.CaseItem,
 		*syntax.BinaryTest, *syntax.UnaryTest, *syntax.TestClause, *syntax.ParenTest:
 		return place{kind: word}
 	}
@@ -273,8 +275,7 @@ func (c *classifier) operand(a surroundings) (place, bool) {
 			return refuse("data cannot be the name of a variable"), true
 		}
 	case *syntax.BinaryTest:
-		switch t.Op {
-		case syntax.TsEql, syntax.TsNeq, syntax.TsLeq, syntax.TsGeq, syntax.TsLss, syntax.TsGtr:
+		if isNumeric(t.Op) {
 			return c.numeric(a.word), true
 		}
 	}

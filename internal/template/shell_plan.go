@@ -70,7 +70,8 @@ func (p *shellPlan) merge(other *shellPlan) {
 	for i, o := range other.places {
 		mine := &p.places[i]
 		o.tabs, o.nested, o.array = o.tabs || mine.tabs, o.nested || mine.nested, o.array || mine.array
-		mine.tabs, mine.nested, mine.array = o.tabs, o.nested, o.array
+		o.evaluated = o.evaluated || mine.evaluated
+		mine.tabs, mine.nested, mine.array, mine.evaluated = o.tabs, o.nested, o.array, o.evaluated
 		switch {
 		case mine.kind == o.kind || mine.kind == refused:
 		case o.kind == refused:
@@ -92,6 +93,7 @@ func parseShell(variant syntax.LangVariant, skeleton string, starts []int) (*she
 	}
 	c := &classifier{text: skeleton, starts: starts, places: make([]place, len(starts))}
 	c.wordLen = placeholderLen(skeleton, starts[0])
+	c.counted = countedNames(file)
 	syntax.Walk(file, c.visit)
 	for i, p := range c.places {
 		if p.kind == unknown {
@@ -122,7 +124,8 @@ type classifier struct {
 	wordLen  int
 	places   []place
 	heredocs []heredoc
-	stack    []syntax.Node // from the file to the current node
+	counted  map[string]bool // variables that the script evaluates, as numbers or names
+	stack    []syntax.Node   // from the file to the current node
 }
 
 func (c *classifier) visit(n syntax.Node) bool {

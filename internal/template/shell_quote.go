@@ -10,6 +10,7 @@ type place struct {
 	tabs          bool   // in a here-document that strips tabs
 	nested        bool   // in a command within a here-document
 	array         bool   // an element of an array
+	evaluated     bool   // in a variable that the script uses in arithmetic or as a name
 	message, hint string // of refused
 }
 
@@ -71,9 +72,16 @@ func (s *state) checkData(p place, data string) {
 	case p.nested && strings.Contains(data, "\\\n"): // shells join these lines before they look at quotes
 		s.failHint("put it in a variable before the here-document",
 			"data with a backslash at the end of a line stands in a command inside of a here-document")
+	case p.evaluated && !isInert(data):
+		s.failHint(rawHint, "the data %s stands in a variable that the script uses in arithmetic, where it could be code", reprString(data))
 	case p.array && strings.ContainsAny(data, "\x01\x7f"):
 		s.fail("the data has a control character, which bash would double in an array")
 	}
+}
+
+// isInert reports whether a value does nothing when a shell evaluates it: no command in an index, no assignment.
+func isInert(t string) bool {
+	return t == "" || isPlain(t) && !strings.ContainsAny(t, "=") && !strings.Contains(t, "++") && !strings.Contains(t, "--")
 }
 
 // isPlain reports whether a bare word means itself to every shell.

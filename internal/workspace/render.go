@@ -288,12 +288,20 @@ func (r *renderer) link(name string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		r.warnings = append(r.warnings, Warning{shown(name), fmt.Sprintf("symbolic link to %q, which does not exist", target)})
 	} else if err != nil {
-		return fmt.Errorf("%s: symbolic link to %q: %w", shown(name), target, cause(err))
+		return fmt.Errorf("%s: symbolic link to %q: %w", shown(name), target, escape(cause(err)))
 	}
 	if err := r.dst.Symlink(target, name); err != nil {
 		return fmt.Errorf("make %s: %w", shown(name), cause(err))
 	}
 	return nil
+}
+
+// escape words the error of an os.Root for a path that leaves it, which has no name.
+func escape(err error) error {
+	if strings.Contains(err.Error(), "path escapes") {
+		return errors.New("it leads out of files/; copy what it leads to")
+	}
+	return err
 }
 
 func (r *renderer) isRaw(name string) bool {
