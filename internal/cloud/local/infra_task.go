@@ -1,0 +1,198 @@
+package local
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+func (i *Infra) planTask(ctx context.Context, want cloud.Want) (plan, error) {
+	if i.scope.Task == "" {
+		return plan{}, fmt.Errorf("%w scope: no task", cloud.ErrInvalid)
+	}
+	if err := want.Task.Check(); err != nil {
+		return plan{}, err
+	}
+	old, hash, err := i.home.task(i.scope)
+	missing := errors.Is(err, cloud.ErrNotFound)
+	damaged := errors.Is(err, cloud.ErrCorrupt)
+	if err != nil && !missing && !(damaged && want.Absent) {
+		return plan{}, err
+	}
+	c := cloud.Change{Kind: cloud.KindTask, Name: i.scope.Task, Ref: hash}
+	if want.Absent {
+		if missing {
+			return plan{}, nil
+		}
+		if err := i.idle(ctx); err != nil {
+			return plan{}, err
+		}
+		c.Action = cloud.ActionDelete
+		return plan{&c, func(context.Context) error { return removeFile(i.home.taskFile(i.scope)) }}, nil
+	}
+	now := time.Now().UTC()
+	r := registration{Format: 1, Name: i.scope.Task, Spec: want.Task, Created: now, Updated: now}
+	c.Action, c.Detail = cloud.ActionCreate, strings.Join(differences(cloud.TaskSpec{}, want.Task), ", ")
+	if !missing {
+		diff := differences(old.Spec, want.Task)
+		if len(diff) == 0 {
+			return plan{}, nil
+		}
+		c.Action, c.Detail, r.Created = cloud.ActionUpdate, strings.Join(diff, ", "), old.Created
+	}
+	return plan{&c, func(context.Context) error { return writeJSON(i.home.taskFile(i.scope), r) }}, nil
+}
+
+// idle answers a cloud.ErrConflict while a job of the task is active.
+func (i *Infra) idle(ctx context.Context) error {
+	jobs := i.home.Jobs(i.scope, JobOptions{})
+	for job, err := range jobs.List(ctx, cloud.JobQuery{Active: true, Limit: 1}) {
+		if err != nil {
+			return err
+		}
+		return cloud.WithHint(fmt.Errorf("%w: job %s of task %q is %s", cloud.ErrConflict, job.ID, job.Task, job.State),
+			"stop it with `handoff cloud job stop`, or wait for its end")
+	}
+	return nil
+}
+
+// differences says, for a person, what is different in b.
+func differences(a, b cloud.TaskSpec) []string {
+	var list []string
+	add := func(key, old, now string) {
+		switch {
+		case old == now:
+		case old == "":
+			list = append(list, key+" "+now)
+		case now == "":
+			list = append(list, key+" "+old+" -> default")
+		default:
+			list = append(list, key+" "+old+" -> "+now)
+		}
+	}
+	number := func(n int) string {
+		if n == 0 {
+			return ""
+		}
+		return strconv.Itoa(n)
+	}
+	add("release", short(a.Release), short(b.Release))
+	add("image", a.Image, b.Image)
+	add("cpu", number(a.CPU), number(b.CPU))
+	add("memory", number(a.Memory), number(b.Memory))
+	add("storage", number(a.Storage), number(b.Storage))
+	add("timeout", number(int(a.Timeout/time.Second)), number(int(b.Timeout/time.Second)))
+	add("overlap", string(a.Overlap), string(b.Overlap))
+	if !maps.Equal(a.Env, b.Env) {
+		list = append(list, "env "+strings.Join(changedKeys(a.Env, b.Env), " "))
+	}
+	return list
+}
+
+// short cuts a hash.
+func short(hash string) string { return hash[:min(len(hash), 12)] }
+
+// changedKeys shows no values: an environment may hold more than it should.
+func changedKeys(a, b map[string]string) []string {
+	keys := map[string]bool{}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			keys[k] = true
+		}
+	}
+	for k := range b {
+		if _, ok := a[k]; !ok {
+			keys[k] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+func (i *Infra) taskStatus() ([]cloud.Resource, error) {
+	dir := i.home.groupDir("tasks", i.scope)
+	files, err := names(dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []cloud.Resource
+	for _, file := range files {
+		part, isTask := strings.CutSuffix(file, ".json")
+		name, ok := decodePart(part)
+		if !isTask || !ok || i.scope.Task != "" && name != i.scope.Task {
+			continue
+		}
+		s := i.scope
+		s.Task = name
+		r, _, err := i.home.task(s)
+		if errors.Is(err, cloud.ErrNotFound) {
+			continue
+		}
+		res := cloud.Resource{Kind: cloud.KindTask, Name: name, State: "registered", Updated: r.Updated, Detail: describe(r.Spec)}
+		if err != nil {
+			res.State, res.Detail = "damaged", map[string]string{"error": err.Error()}
+		}
+		list = append(list, res)
+	}
+	return list, nil
+}
+
+func describe(s cloud.TaskSpec) map[string]string {
+	detail := map[string]string{}
+	for _, d := range differences(cloud.TaskSpec{}, s) {
+		key, value, _ := strings.Cut(d, " ")
+		detail[key] = value
+	}
+	if s.Release != "" {
+		detail["release"] = s.Release
+	}
+	return detail
+}
+
+// merged answers the spec of a job: what it says, else what is registered.
+func merged(registered cloud.TaskSpec, job cloud.TaskSpec) cloud.TaskSpec {
+	env := maps.Clone(registered.Env)
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, job.Env)
+	return cloud.TaskSpec{
+		Release: cmp.Or(job.Release, registered.Release),
+		Image:   cmp.Or(job.Image, registered.Image),
+		CPU:     cmp.Or(job.CPU, registered.CPU),
+		Memory:  cmp.Or(job.Memory, registered.Memory),
+		Storage: cmp.Or(job.Storage, registered.Storage),
+		Timeout: cmp.Or(job.Timeout, registered.Timeout),
+		Overlap: cmp.Or(job.Overlap, registered.Overlap, cloud.OverlapSkip),
+		Env:     env,
+	}
+}
+
+// writeJSON replaces a small file; the caller holds a lock.
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return replaceFile(path, append(text, '\n'))
+}
+
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !notThere(err) {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}

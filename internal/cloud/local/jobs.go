@@ -1,0 +1,261 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/schedule"
+)
+
+// JobOptions says how jobs are started.
+type JobOptions struct {
+	Runner  []string // argv of the program that calls RunJob; the arguments of RunJob follow
+	Environ []string // "K=V" of the runner, and so of the job
+}
+
+// Jobs runs the task of one scope as processes of this machine. Each job has a folder
+// <home>/jobs/<env stage>/<group>/<task>/<id> with
+//
+//	job.json   the record
+//	busy       locked while a process of the job is there
+//	stop       who asked it to end, and why
+//	ws/        its workspace
+//
+// and, while it is active, an empty file in <task>/active. A runner (RunJob) belongs to each job: it needs neither the
+// program that started it nor a server.
+type Jobs struct {
+	home    *Home
+	scope   cloud.Scope
+	dir     string // of the task
+	options JobOptions
+}
+
+var _ cloud.Jobs = (*Jobs)(nil)
+
+// Jobs answers the jobs of a scope.
+func (h *Home) Jobs(s cloud.Scope, o JobOptions) *Jobs {
+	return &Jobs{home: h, scope: s, dir: filepath.Join(h.groupDir("jobs", s), encodePart(s.Task)), options: o}
+}
+
+// Run implements cloud.Jobs. Where the starter of a job was killed before it had started the runner, the next call with
+// the same Token does.
+func (j *Jobs) Run(ctx context.Context, spec cloud.JobSpec) (cloud.Job, error) {
+	job, err := j.run(ctx, spec)
+	if err != nil {
+		return cloud.Job{}, fmt.Errorf("run job of task %q: %w", j.scope.Task, kind(err))
+	}
+	return job, nil
+}
+
+func (j *Jobs) run(ctx context.Context, spec cloud.JobSpec) (cloud.Job, error) {
+	if err := j.needTask(); err != nil {
+		return cloud.Job{}, err
+	}
+	if err := spec.Check(); err != nil {
+		return cloud.Job{}, err
+	}
+	if spec.Token == "" {
+		spec.Token = spec.Run
+	}
+	task, _, err := j.home.task(j.scope)
+	if err != nil {
+		return cloud.Job{}, err
+	}
+	spec.TaskSpec = merged(task.Spec, spec.TaskSpec)
+	if len(spec.Arguments) == 0 {
+		if spec.Arguments, err = j.arguments(spec); err != nil {
+			return cloud.Job{}, err
+		}
+	}
+	unlock, err := j.lock(ctx)
+	if err != nil {
+		return cloud.Job{}, err
+	}
+	defer unlock()
+	return j.admit(spec)
+}
+
+func (j *Jobs) needTask() error {
+	if j.scope.Task == "" {
+		return fmt.Errorf("%w scope: no task", cloud.ErrInvalid)
+	}
+	return nil
+}
+
+// varsKey is the variable whose words become template variables of the run, as in 0.4.x.
+const varsKey = "__VARS"
+
+// arguments are those of handoff in a job that fetches its release from the bucket.
+func (j *Jobs) arguments(spec cloud.JobSpec) ([]string, error) {
+	args := []string{
+		"run", "--cloud-provider", "local", "--stage", j.scope.Stage,
+		"--envs=resource_group=" + j.scope.ResourceGroup, "--envs=task=" + j.scope.Task,
+		"--push-artifacts", "--output", "text",
+	}
+	words, err := schedule.Words(spec.Env[varsKey], time.Now(), nil)
+	if err != nil {
+		return nil, cloud.WithHint(fmt.Errorf("%s: %w: %w", varsKey, cloud.ErrInvalid, err), "write it as in a shell: __VARS='key=value key2=\"a b\"'")
+	}
+	for _, word := range words {
+		args = append(args, "--vars="+word)
+	}
+	return args, nil
+}
+
+// admit makes the job, unless it is known or must not run; the task is locked.
+func (j *Jobs) admit(spec cloud.JobSpec) (cloud.Job, error) {
+	ids, err := j.ids()
+	if err != nil {
+		return cloud.Job{}, err
+	}
+	mark := tokenMark(spec.Token)
+	known := slices.IndexFunc(ids, func(id string) bool { return strings.HasSuffix(id, mark) })
+	if known >= 0 {
+		r, err := j.read(ids[known])
+		switch {
+		case err == nil && r.Runner == 0 && !r.State.Ended() && !j.busy(r.ID):
+			return j.start(r)
+		case err == nil:
+			return j.settle(r)
+		case !errors.Is(err, cloud.ErrNotFound) && !errors.Is(err, cloud.ErrCorrupt):
+			return cloud.Job{}, err
+		}
+		// Its starter was killed before the record was whole, and nobody was told of it.
+	}
+	active, err := j.active()
+	if err != nil {
+		return cloud.Job{}, err
+	}
+	switch {
+	case len(active) == 0 || spec.Overlap == cloud.OverlapAllow:
+		active = nil
+	case spec.Overlap == cloud.OverlapReplace:
+		for _, id := range active {
+			if err := j.requestStop(id, cloud.StopOptions{Reason: "replaced by run " + spec.Run}); err != nil {
+				return cloud.Job{}, err
+			}
+		}
+	case spec.Overlap != cloud.OverlapQueue:
+		return cloud.Job{}, cloud.WithHint(fmt.Errorf("%w: job %s of the task is active", cloud.ErrConflict, active[len(active)-1]),
+			"wait for its end, stop it with `handoff cloud job stop`, or choose another overlap policy: queue, replace or allow")
+	}
+	return j.start(j.newRecord(spec, newJobID(ids, mark), active))
+}
+
+// Status implements cloud.Jobs.
+func (j *Jobs) Status(ctx context.Context, id string) (cloud.Job, error) {
+	job, err := j.status(ctx, id)
+	if err != nil {
+		return cloud.Job{}, fmt.Errorf("status of job %q: %w", id, kind(err))
+	}
+	return job, nil
+}
+
+func (j *Jobs) status(ctx context.Context, id string) (cloud.Job, error) {
+	if err := j.needTask(); err != nil {
+		return cloud.Job{}, err
+	}
+	if ctx.Err() != nil {
+		return cloud.Job{}, context.Cause(ctx)
+	}
+	if !isJobID(id) {
+		return cloud.Job{}, fmt.Errorf("job: %w", cloud.ErrNotFound)
+	}
+	r, err := j.read(id)
+	if err != nil {
+		return cloud.Job{}, err
+	}
+	return j.settle(r)
+}
+
+// List implements cloud.Jobs.
+func (j *Jobs) List(ctx context.Context, q cloud.JobQuery) iter.Seq2[cloud.Job, error] {
+	return func(yield func(cloud.Job, error) bool) {
+		if err := j.list(ctx, q, yield); err != nil {
+			yield(cloud.Job{}, fmt.Errorf("list jobs: %w", kind(err)))
+		}
+	}
+}
+
+func (j *Jobs) list(ctx context.Context, q cloud.JobQuery, yield func(cloud.Job, error) bool) error {
+	if err := j.needTask(); err != nil {
+		return err
+	}
+	ids, err := j.candidates(q)
+	if err != nil {
+		return err
+	}
+	count := 0
+	for _, id := range slices.Backward(ids) {
+		job, err := j.status(ctx, id)
+		switch {
+		case errors.Is(err, cloud.ErrNotFound): // pruned meanwhile, or never whole
+			continue
+		case errors.Is(err, cloud.ErrCorrupt):
+			job = j.damaged(id, err)
+		case err != nil:
+			return err
+		}
+		if !q.Since.IsZero() && job.Created.Before(q.Since) {
+			return nil // ids rise with time
+		}
+		if q.Run != "" && job.Run != q.Run || q.Active && job.State.Ended() {
+			continue
+		}
+		if count++; !yield(job, nil) || count == q.Limit {
+			return nil
+		}
+	}
+	return nil
+}
+
+// candidates answers the ids, ascending, of the jobs that q may ask for.
+func (j *Jobs) candidates(q cloud.JobQuery) ([]string, error) {
+	if q.Active {
+		return j.marked()
+	}
+	return j.ids()
+}
+
+// damaged stands for a record that cannot be read: one must not hide the others.
+func (j *Jobs) damaged(id string, err error) cloud.Job {
+	created, _ := time.Parse(jobTime, id[:len(jobTime)])
+	return cloud.Job{
+		ID: id, Task: j.scope.Task, Stage: j.scope.Stage, State: cloud.JobLost, Reason: err.Error(), Created: created,
+	}
+}
+
+// Stop implements cloud.Jobs.
+func (j *Jobs) Stop(ctx context.Context, id string, o cloud.StopOptions) (cloud.Job, error) {
+	job, err := j.stop(ctx, id, o)
+	if err != nil {
+		return cloud.Job{}, fmt.Errorf("stop job %q: %w", id, kind(err))
+	}
+	return job, nil
+}
+
+func (j *Jobs) stop(ctx context.Context, id string, o cloud.StopOptions) (cloud.Job, error) {
+	job, err := j.status(ctx, id)
+	if err != nil || job.State.Ended() {
+		return job, err
+	}
+	if o.Reason == "" {
+		o.Reason = "stopped on request"
+	}
+	unlock, err := j.lock(ctx)
+	if err != nil {
+		return cloud.Job{}, err
+	}
+	defer unlock()
+	if err := j.requestStop(id, o); err != nil {
+		return cloud.Job{}, err
+	}
+	return j.status(ctx, id)
+}

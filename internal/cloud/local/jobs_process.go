@@ -1,0 +1,203 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// childBusyFD is where handoff in a job, and what it starts, have the file "busy": as long as one of them is there, the
+// job is active. The number is out of the way of those that programs count on.
+const childBusyFD = 9
+
+// program is handoff in a job.
+type program struct {
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has ended
+	lines  chan struct{} // closed when its output has been read to the end
+	limits *limits
+}
+
+// execute runs handoff in the job, to its end.
+func (r *runner) execute(ctx context.Context) *ending {
+	ws := filepath.Join(r.dir, workspaceDir)
+	if err := os.MkdirAll(ws, 0o700); err != nil {
+		return &ending{state: cloud.JobFailed, reason: err.Error()}
+	}
+	p, err := r.launch(ws)
+	if err != nil {
+		return &ending{state: cloud.JobFailed, reason: fmt.Sprintf("could not start: %v", err)}
+	}
+	r.rec.State, r.rec.Reason, r.rec.Started, r.rec.Pid = cloud.JobRunning, "", time.Now().UTC(), p.cmd.Process.Pid
+	if err := r.save(false); err != nil {
+		r.say(fmt.Sprintf("the record of the job cannot be written: %v", err))
+	}
+	why := r.watch(ctx, p)
+	select { // what it has left is ended by its guardian
+	case <-p.lines:
+	case <-time.After(10 * time.Second):
+	}
+	return r.outcome(p, why)
+}
+
+// launch starts handoff in the limits of the job, in a process group of its own. It dies with its runner.
+func (r *runner) launch(ws string) (*program, error) {
+	lim := newLimits(r.rec.ID, r.options.Cgroup, r.rec.Spec.CPU, r.rec.Spec.Memory)
+	r.rec.Warnings = append(lim.warnings, storageWarnings(ws, r.rec.Spec.Storage)...)
+	r.rec.Cgroups = lim.dirs()
+	for _, w := range r.rec.Warnings {
+		r.say("warning: " + w)
+	}
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	p := &program{cmd: r.command(ws, in), exited: make(chan struct{}), lines: make(chan struct{}), limits: lim}
+	started := make(chan error)
+	go func() {
+		// The signal at the death of the runner is sent when the thread ends that started the process: it stays until then.
+		runtime.LockOSThread()
+		defer close(p.exited)
+		started <- lim.start(p.cmd)
+		if p.cmd.Process != nil {
+			_ = p.cmd.Wait()
+		}
+	}()
+	err = <-started
+	if err = errors.Join(err, in.Close()); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	go func() {
+		defer close(p.lines)
+		r.copyLines(out)
+		_ = out.Close()
+	}()
+	return p, nil
+}
+
+func (r *runner) command(ws string, out *os.File) *exec.Cmd {
+	spec := r.rec.Spec
+	argv := slices.Concat(r.options.Program, spec.Arguments, []string{"--workspace-dir", ws})
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx,gosec // it is asked to end before it is killed
+	cmd.Dir = r.dir
+	for _, kv := range r.options.Environ {
+		if !strings.HasPrefix(kv, guardKey+"=") {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	for key, value := range spec.Env {
+		if key != varsKey {
+			cmd.Env = append(cmd.Env, key+"="+value)
+		}
+	}
+	cmd.Env = append(cmd.Env, spec.Environ(r.rec.ID)...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.ExtraFiles = make([]*os.File, childBusyFD-2)
+	cmd.ExtraFiles[childBusyFD-3] = r.busy
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+// demand is why a job was made to end.
+type demand struct {
+	state  cloud.JobState
+	reason string
+	grace  time.Duration
+	at     time.Time
+	killed bool
+}
+
+// watch waits for the end of the program, and ends it when that is asked for.
+func (r *runner) watch(ctx context.Context, p *program) *demand {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	var why *demand
+	for {
+		select {
+		case <-p.exited:
+			return why
+		case <-look.C:
+		}
+		if why == nil {
+			if why = r.demand(ctx); why != nil {
+				_ = p.cmd.Process.Signal(syscall.SIGTERM)
+			}
+			continue
+		}
+		if stop, ok := readStop(r.dir); ok && stop.Grace > 0 { // it may have been shortened
+			why.grace = stop.Grace
+		}
+		if !why.killed && time.Since(why.at) >= why.grace {
+			why.killed = true
+			_ = p.cmd.Process.Kill()
+		}
+	}
+}
+
+func (r *runner) demand(ctx context.Context) *demand {
+	d := &demand{grace: defaultGrace, at: time.Now()}
+	stop, asked := readStop(r.dir)
+	limit := r.rec.Spec.Timeout
+	switch {
+	case asked:
+		d.state, d.reason = cloud.JobStopped, stop.Reason
+	case ctx.Err() != nil:
+		d.state, d.reason = cloud.JobStopped, interrupted(ctx)
+	case limit > 0 && time.Since(r.rec.Started) >= limit:
+		d.state, d.reason = cloud.JobFailed, "timed out after "+limit.String()
+	default:
+		return nil
+	}
+	return d
+}
+
+const exitTimedOut = 124
+
+// outcome says how the job ended. A job that was asked to end and had succeeded before it could, has succeeded.
+func (r *runner) outcome(p *program, why *demand) *ending {
+	code, words := exitOf(p.cmd)
+	end := &ending{state: cloud.JobSucceeded, code: &code}
+	if code == 0 {
+		return end
+	}
+	end.state, end.reason = cloud.JobFailed, words
+	if reason := r.runReason(); reason != "" {
+		end.reason = reason
+	}
+	if n := p.limits.outOfMemory(); n > 0 {
+		end.reason += fmt.Sprintf(" (out of memory: the limit of %d MiB was reached)", r.rec.Spec.Memory)
+	}
+	if why == nil {
+		return end
+	}
+	end.state, end.reason = why.state, why.reason
+	if why.killed {
+		end.reason += fmt.Sprintf("; killed, since it had not ended after %s", why.grace)
+	}
+	if why.state == cloud.JobFailed {
+		code = exitTimedOut
+	}
+	return end
+}
+
+// exitOf answers the exit code, 128+n for signal n, and the same in words.
+func exitOf(cmd *exec.Cmd) (int, string) {
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if ok && status.Signaled() {
+		return 128 + int(status.Signal()), "handoff was killed by " + unix.SignalName(status.Signal())
+	}
+	code := cmd.ProcessState.ExitCode()
+	return code, fmt.Sprintf("exit code %d", code)
+}

@@ -1,0 +1,465 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+const runnerMark = "HANDOFF_TEST_RUNNER"
+
+// TestRunnerProcess is no test: started by another test it is the runner of a job, in which a shell stands in for handoff.
+func TestRunnerProcess(t *testing.T) {
+	if os.Getenv(runnerMark) == "" {
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	err := RunJob(ctx, os.Args[slices.Index(os.Args, "--")+1:], RunnerOptions{
+		Program: []string{"/bin/sh", "-c", `eval "$SCRIPT"`, "handoff"}, Environ: os.Environ(),
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+type bench struct {
+	t    *testing.T
+	home *Home
+	jobs *Jobs
+	runs int
+}
+
+func newBench(t *testing.T, task cloud.TaskSpec) *bench {
+	t.Helper()
+	home, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	scope := cloud.Scope{Stage: "dev", ResourceGroup: "Group", Task: "Load"}
+	apply(t, home.Infra(scope), cloud.Want{Kind: cloud.KindTask, Task: task})
+	b := &bench{t: t, home: home, jobs: home.Jobs(scope, JobOptions{
+		Runner:  []string{os.Args[0], "-test.run=^TestRunnerProcess$", "--"},
+		Environ: append(os.Environ(), runnerMark+"=1", "GORACE=atexit_sleep_ms=0"),
+	})}
+	t.Cleanup(b.stopAll)
+	return b
+}
+
+func apply(t *testing.T, i *Infra, w cloud.Want) []cloud.Change {
+	t.Helper()
+	changes, err := i.Plan(t.Context(), w)
+	if err == nil {
+		err = i.Apply(t.Context(), w, changes, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changes
+}
+
+// stopAll leaves nothing behind.
+func (b *bench) stopAll() {
+	ctx := context.Background()
+	for job := range b.jobs.List(ctx, cloud.JobQuery{Active: true}) {
+		_, _ = b.jobs.Stop(ctx, job.ID, cloud.StopOptions{Grace: time.Millisecond})
+	}
+	for range 1000 {
+		if ids, err := b.jobs.ids(); err == nil && !slices.ContainsFunc(ids, b.jobs.busy) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.t.Error("jobs are still active")
+}
+
+func (b *bench) spec(script string) cloud.JobSpec {
+	b.runs++
+	return cloud.JobSpec{
+		Run: "run-" + strconv.Itoa(b.runs), Arguments: []string{"x"},
+		TaskSpec: cloud.TaskSpec{Env: map[string]string{"SCRIPT": script}},
+	}
+}
+
+func (b *bench) run(spec cloud.JobSpec) cloud.Job {
+	b.t.Helper()
+	job, err := b.jobs.Run(b.t.Context(), spec)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return job
+}
+
+// await polls until ok holds for the job.
+func (b *bench) await(id string, ok func(cloud.Job) bool) cloud.Job {
+	b.t.Helper()
+	var job cloud.Job
+	for begin := time.Now(); time.Since(begin) < 30*time.Second; time.Sleep(5 * time.Millisecond) {
+		var err error
+		if job, err = b.jobs.Status(b.t.Context(), id); err != nil {
+			b.t.Fatal(err)
+		}
+		if ok(job) {
+			return job
+		}
+	}
+	b.t.Fatalf("job is still %+v", job)
+	return job
+}
+
+func (b *bench) end(id string) cloud.Job {
+	b.t.Helper()
+	return b.await(id, func(j cloud.Job) bool { return j.State.Ended() })
+}
+
+func (b *bench) lines(id string) []string {
+	b.t.Helper()
+	var lines []string
+	for l, err := range b.home.Logs(b.jobs.scope).Read(b.t.Context(), cloud.Query{Job: id}) {
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		lines = append(lines, l.Text)
+	}
+	return lines
+}
+
+func TestJobEnds(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, script string
+		spec         cloud.TaskSpec
+		state        cloud.JobState
+		code         int
+		reason, log  string
+	}{
+		{name: "success", script: `echo "$HANDOFF_JOB_RUN $GREETING"; echo oops >&2`, state: cloud.JobSucceeded, log: "run-1 hello|oops"},
+		{name: "failure", script: "exit 7", state: cloud.JobFailed, code: 7, reason: "exit code 7", log: "handoff: job failed: exit code 7"},
+		{name: "signal", script: "kill -9 $$", state: cloud.JobFailed, code: 137, reason: "handoff was killed by SIGKILL", log: "handoff: job failed: handoff was killed by SIGKILL"},
+		{
+			name: "reason of the run record", code: 1, state: cloud.JobFailed, reason: "the tap broke", log: "handoff: job failed: the tap broke",
+			script: `mkdir -p ws/artifacts; echo '{"id":"run-1","reason":"the tap broke"}' >ws/artifacts/run.json; exit 1`,
+		},
+		{
+			name: "timeout", script: "exec sleep 60", spec: cloud.TaskSpec{Timeout: 300 * time.Millisecond},
+			state: cloud.JobFailed, code: 124, reason: "timed out after 300ms", log: "handoff: job failed: timed out after 300ms",
+		},
+		{name: "no line end", script: `printf a; printf b`, state: cloud.JobSucceeded, log: "ab"},
+		{name: "stubborn daemon", script: `(sleep 1; echo late) & echo early`, state: cloud.JobSucceeded, log: "early|late"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, cloud.TaskSpec{Env: map[string]string{"GREETING": "hello"}})
+			spec := b.spec(tc.script)
+			spec.Timeout = tc.spec.Timeout
+			job := b.end(b.run(spec).ID)
+			if job.State != tc.state || job.ExitCode == nil || *job.ExitCode != tc.code || job.Reason != tc.reason {
+				t.Errorf("job = %+v, exit code %v", job, *job.ExitCode)
+			}
+			if got := strings.Join(b.lines(job.ID), "|"); got != tc.log {
+				t.Errorf("log = %q, want %q", got, tc.log)
+			}
+			if _, err := os.Stat(b.jobs.path(job.ID, workspaceDir)); (err == nil) == (tc.state == cloud.JobSucceeded) {
+				t.Errorf("workspace: %v", err)
+			}
+		})
+	}
+}
+
+func TestJobToken(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, cloud.TaskSpec{})
+	spec := b.spec("true")
+	spec.Token = "fire-1"
+	first := b.run(spec)
+	if again := b.run(spec); again.ID != first.ID {
+		t.Errorf("the token started %s and %s", first.ID, again.ID)
+	}
+	b.end(first.ID)
+	if again := b.run(spec); again.ID != first.ID || again.State != cloud.JobSucceeded {
+		t.Errorf("job = %+v", again)
+	}
+}
+
+// A starter that was killed between the record and the runner is made up for by the next call with the token, and only so.
+func TestJobTokenRevives(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, cloud.TaskSpec{})
+	spec := b.spec("echo here")
+	spec.Token = spec.Run
+	if err := os.MkdirAll(filepath.Join(b.jobs.dir, activeDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := b.jobs.newRecord(spec, newJobID(nil, tokenMark(spec.Token)), nil)
+	r.Created = time.Now().Add(-time.Hour)
+	if err := os.Mkdir(b.jobs.path(r.ID), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.jobs.record(r); err != nil {
+		t.Fatal(err)
+	}
+	job, err := b.jobs.Status(t.Context(), r.ID)
+	if err != nil || job.State != cloud.JobLost {
+		t.Fatalf("job = %+v, %v", job, err)
+	}
+	if again := b.run(spec); again.ID != r.ID {
+		t.Errorf("another job was started: %+v", again)
+	}
+	if job := b.end(r.ID); job.State != cloud.JobSucceeded {
+		t.Errorf("job = %+v", job)
+	}
+}
+
+func TestJobOverlap(t *testing.T) {
+	t.Parallel()
+	t.Run("skip", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, cloud.TaskSpec{})
+		b.run(b.spec("exec sleep 60"))
+		if _, err := b.jobs.Run(t.Context(), b.spec("true")); !errors.Is(err, cloud.ErrConflict) {
+			t.Errorf("err = %v", err)
+		}
+	})
+	t.Run("allow", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, cloud.TaskSpec{Overlap: cloud.OverlapAllow})
+		b.run(b.spec("exec sleep 60"))
+		if job := b.end(b.run(b.spec("true")).ID); job.State != cloud.JobSucceeded {
+			t.Errorf("job = %+v", job)
+		}
+	})
+	t.Run("replace", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, cloud.TaskSpec{Overlap: cloud.OverlapReplace})
+		first, second := b.run(b.spec("exec sleep 60")), b.run(b.spec("true"))
+		if job := b.end(second.ID); job.State != cloud.JobSucceeded {
+			t.Errorf("job = %+v", job)
+		}
+		if job := b.end(first.ID); job.State != cloud.JobStopped || job.Reason != "replaced by run run-2" {
+			t.Errorf("job = %+v", job)
+		}
+	})
+	t.Run("queue", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, cloud.TaskSpec{Overlap: cloud.OverlapQueue})
+		out := filepath.Join(t.TempDir(), "out")
+		var ids []string
+		for i := range 5 {
+			spec := b.spec(fmt.Sprintf("echo begin %d >>%s; sleep 0.1; echo end %d >>%s", i, out, i, out))
+			ids = append(ids, b.run(spec).ID)
+		}
+		if !slices.IsSorted(ids) {
+			t.Errorf("ids do not rise: %v", ids)
+		}
+		b.end(ids[4])
+		text, err := os.ReadFile(out)
+		want := "begin 0\nend 0\nbegin 1\nend 1\nbegin 2\nend 2\nbegin 3\nend 3\nbegin 4\nend 4\n"
+		if err != nil || string(text) != want {
+			t.Errorf("out = %q, %v", text, err)
+		}
+	})
+}
+
+func TestJobStop(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, cloud.TaskSpec{Overlap: cloud.OverlapQueue})
+	running := func(j cloud.Job) bool { return j.State == cloud.JobRunning }
+	polite := b.run(b.spec(`trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done`))
+	queued := b.run(b.spec("echo never"))
+	b.await(polite.ID, running)
+	if _, err := b.jobs.Stop(t.Context(), queued.ID, cloud.StopOptions{}); err != nil {
+		t.Error(err)
+	}
+	if job := b.end(queued.ID); job.State != cloud.JobStopped || job.Reason != "stopped on request" || job.ExitCode != nil {
+		t.Errorf("job = %+v", job)
+	}
+	for begin := time.Now(); len(b.lines(polite.ID)) == 0 && time.Since(begin) < 10*time.Second; {
+		time.Sleep(10 * time.Millisecond)
+	}
+	job, err := b.jobs.Stop(t.Context(), polite.ID, cloud.StopOptions{Reason: "enough"})
+	if err != nil || job.State != cloud.JobStopping {
+		t.Errorf("job = %+v, %v", job, err)
+	}
+	if job := b.end(polite.ID); job.State != cloud.JobStopped || job.Reason != "enough" || *job.ExitCode != 3 {
+		t.Errorf("job = %+v", job)
+	}
+	if got := b.lines(polite.ID); !slices.Contains(got, "bye") {
+		t.Errorf("log = %q", got)
+	}
+	deaf := b.run(b.spec(`trap '' TERM; echo up; while :; do sleep 0.05; done`))
+	b.await(deaf.ID, running)
+	if _, err := b.jobs.Stop(t.Context(), deaf.ID, cloud.StopOptions{Grace: 100 * time.Millisecond}); err != nil {
+		t.Error(err)
+	}
+	if job := b.end(deaf.ID); job.State != cloud.JobStopped || *job.ExitCode != 137 || !strings.Contains(job.Reason, "killed, since") {
+		t.Errorf("job = %+v", job)
+	}
+	if job, err := b.jobs.Stop(t.Context(), deaf.ID, cloud.StopOptions{Reason: "again"}); err != nil || job.State != cloud.JobStopped {
+		t.Errorf("job = %+v, %v", job, err)
+	}
+}
+
+// A job whose runner was killed is lost, its processes end, and the next one can run.
+func TestJobRunnerKilled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, cloud.TaskSpec{})
+	job := b.run(b.spec("exec sleep 60"))
+	b.await(job.ID, func(j cloud.Job) bool { return j.State == cloud.JobRunning })
+	r, err := b.jobs.read(job.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(r.Runner, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if job = b.end(job.ID); job.State != cloud.JobLost || job.Ended.IsZero() {
+		t.Errorf("job = %+v", job)
+	}
+	if job := b.end(b.run(b.spec("true")).ID); job.State != cloud.JobSucceeded {
+		t.Errorf("job = %+v", job)
+	}
+}
+
+// Of 50 starts at a time exactly one runs, and each of the others is told so.
+func TestJobConcurrentStarts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, cloud.TaskSpec{})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	started, refused := 0, 0
+	for range 50 {
+		spec := b.spec("exec sleep 60")
+		wg.Go(func() {
+			_, err := b.jobs.Run(t.Context(), spec)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				started++
+			case errors.Is(err, cloud.ErrConflict):
+				refused++
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if started != 1 || refused != 49 {
+		t.Errorf("%d started, %d refused", started, refused)
+	}
+}
+
+func TestJobList(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, cloud.TaskSpec{Overlap: cloud.OverlapAllow})
+	first := b.end(b.run(b.spec("true")).ID)
+	second := b.run(b.spec("exec sleep 60"))
+	if err := os.MkdirAll(b.jobs.path(newJobID([]string{second.ID}, tokenMark("z"))), 0o700); err != nil { // killed before the record
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name string
+		q    cloud.JobQuery
+		want []string
+	}{
+		{"all", cloud.JobQuery{}, []string{second.ID, first.ID}},
+		{"active", cloud.JobQuery{Active: true}, []string{second.ID}},
+		{"run", cloud.JobQuery{Run: "run-1"}, []string{first.ID}},
+		{"limit", cloud.JobQuery{Limit: 1}, []string{second.ID}},
+		{"since", cloud.JobQuery{Since: second.Created}, []string{second.ID}},
+	} {
+		var got []string
+		for job, err := range b.jobs.List(t.Context(), tc.q) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, job.ID)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+	if err := os.WriteFile(b.jobs.path(first.ID, recordFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.jobs.Status(t.Context(), first.ID); !errors.Is(err, cloud.ErrCorrupt) || cloud.Hint(err) == "" {
+		t.Errorf("err = %v", err)
+	}
+	n := 0
+	for job, err := range b.jobs.List(t.Context(), cloud.JobQuery{}) {
+		if n++; err != nil || job.ID == "" {
+			t.Errorf("job = %+v, %v", job, err)
+		}
+	}
+	if n != 2 {
+		t.Errorf("a damaged record hides others: %d jobs", n)
+	}
+	for _, id := range []string{"", "..", "nothing", "20260102T030405.678Z-0123456789ab"} {
+		if _, err := b.jobs.Status(t.Context(), id); !errors.Is(err, cloud.ErrNotFound) {
+			t.Errorf("%q: err = %v", id, err)
+		}
+	}
+}
+
+func TestJobIDRises(t *testing.T) {
+	t.Parallel()
+	future := time.Now().Add(time.Hour).UTC().Format(jobTime) + "-0123456789ab"
+	id := newJobID([]string{future}, tokenMark("x"))
+	if id <= future || !isJobID(id) {
+		t.Errorf("id = %q after %q", id, future)
+	}
+}
+
+func TestJobPrune(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, cloud.TaskSpec{})
+	var ids []string
+	for range keepWorkspaces + 2 {
+		ids = append(ids, b.end(b.run(b.spec("exit 1")).ID).ID)
+		b.stopAll()
+	}
+	for i, id := range ids {
+		_, err := os.Stat(b.jobs.path(id, workspaceDir))
+		if kept := err == nil; kept != (i >= 2) {
+			t.Errorf("workspace of job %d: %v", i, err)
+		}
+	}
+	if err := b.jobs.remove(ids[0]); err != nil {
+		t.Error(err)
+	}
+	if lines := b.lines(ids[0]); len(lines) != 0 {
+		t.Errorf("log = %q", lines)
+	}
+}
+
+func TestJobArguments(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, cloud.TaskSpec{})
+	args, err := b.jobs.arguments(cloud.JobSpec{TaskSpec: cloud.TaskSpec{Env: map[string]string{varsKey: `a=1 b="x y" c=$(date -I -d 2026-01-02)`}}})
+	want := []string{
+		"run", "--cloud-provider", "local", "--stage", "dev", "--envs=resource_group=Group", "--envs=task=Load",
+		"--push-artifacts", "--output", "text", "--vars=a=1", "--vars=b=x y", "--vars=c=2026-01-02",
+	}
+	if err != nil || !slices.Equal(args, want) {
+		t.Errorf("args = %q, %v", args, err)
+	}
+	spec := b.spec("")
+	spec.Arguments, spec.Env = nil, map[string]string{varsKey: "a=$(rm -rf x)"}
+	if _, err := b.jobs.Run(t.Context(), spec); !errors.Is(err, cloud.ErrInvalid) {
+		t.Errorf("err = %v", err)
+	}
+}
