@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ type Input struct {
 	Envs      []project.KeyValue         // from the command line; they win
 	Secrets   []secret.Entry             //
 	Activate  func(venv string) []string // environment that switches a venv on: "K=V"; nil: venvs are refused
+	StateFile func(task string) string   // where the state of a pipeline is; nil: below the workspace
 	Inherited func(key string) bool      // is the variable in the environment of handoff; nil: no
 	CheckOnly bool                       // nothing will run: a secret without a value is a warning
 }
@@ -143,10 +145,27 @@ func (b *builder) task(at string, t project.Task, up inherited, depth int) Task 
 	case t.Commands != nil:
 		out.Commands = b.stages(at+".commands", t.Commands, up, depth)
 	default:
+		if t.State.On {
+			out.State = &State{File: b.stateFile(t.Name), Checkpoint: t.State.Checkpoint}
+			all := b.vars
+			b.vars = maps.Clone(all)
+			b.vars["_state_file"] = template.Data(out.State.File) // quoted for its place in the command
+			defer func() { b.vars = all }()
+		}
 		out.Pipeline = b.stages(at+".pipeline", t.Pipeline, up, depth)
 	}
 	return out
 }
+
+func (b *builder) stateFile(task string) string {
+	if b.in.StateFile != nil {
+		return b.in.StateFile(task)
+	}
+	return path.Join(b.in.Workspace, StateDir, task+".json")
+}
+
+// StateDir is the folder in the workspace that has the states for the taps.
+const StateDir = "state"
 
 func (b *builder) stages(at string, stages []project.Stage, up inherited, depth int) []Stage {
 	out := make([]Stage, 0, len(stages))

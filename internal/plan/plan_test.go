@@ -214,3 +214,32 @@ func TestCheckWithoutSecrets(t *testing.T) {
 		t.Errorf("warnings %v, error %v", warnings, err)
 	}
 }
+
+func TestStateFile(t *testing.T) {
+	t.Parallel()
+	text := `version: 1
+tasks:
+- name: my load
+  state: {checkpoint: true}
+  pipeline:
+  - command: tap --state {{ _state_file }}
+  - command: target
+- name: other
+  pipeline: [{command: tap}]
+`
+	p := mustBuild(t, text, nil)
+	want := &State{File: "/ws/state/my load.json", Checkpoint: true}
+	if diff := cmp.Diff(want, p.Tasks[0].State); diff != "" {
+		t.Error(diff)
+	}
+	if got := p.Tasks[0].Pipeline[0].Command.Script; got != "tap --state '/ws/state/my load.json'" {
+		t.Errorf("script %q", got)
+	}
+	if p.Tasks[1].State != nil {
+		t.Error("a task without a state has one")
+	}
+	_, _, err := build(t, strings.Replace(text, "[{command: tap}]", "[{command: 'tap {{ _state_file }}'}]", 1), nil)
+	if err == nil || !strings.Contains(err.Error(), "_state_file") {
+		t.Errorf("outside of its task: %v", err)
+	}
+}

@@ -37,6 +37,13 @@ type Task struct {
 	KillLoopOnFail       bool     `json:"kill_loop_on_fail"`
 	StdoutToFile         bool     `json:"stdout_to_file"`
 	StderrToFile         bool     `json:"stderr_to_file"`
+	State                *State   `json:"state,omitempty"`
+}
+
+// State says that a pipeline goes on from where its last good run has ended.
+type State struct {
+	File       string `json:"file"` // for the first stage to read; {{ _state_file }} in its commands
+	Checkpoint bool   `json:"checkpoint,omitempty"`
 }
 
 // Retries says how often a failed task is tried again; the zero value means never.

@@ -5,6 +5,7 @@ import "time"
 // catalog holds the shapes of every map in project.yml.
 type catalog struct {
 	project, install, variable, env, secret, files  *shape
+	state, artifacts                                *shape
 	task, retries, stage, command, deploy, schedule *shape
 }
 
@@ -13,6 +14,7 @@ func newCatalog() *catalog {
 	c := &catalog{task: new(shape)}
 	c.install, c.variable, c.env, c.secret = installShape(), variableShape(), envShape(), secretShape()
 	c.files, c.retries, c.deploy = filesShape(), retriesShape(), deployShape()
+	c.state, c.artifacts = stateShape(), artifactsShape()
 	c.command, c.stage, c.schedule = commandShape(), stageShape(c), scheduleShape(c)
 	*c.task = taskShape(c)
 	c.project = projectShape(c)
@@ -22,7 +24,7 @@ func newCatalog() *catalog {
 // all answers every shape once, the project first.
 func (c *catalog) all() []*shape {
 	return []*shape{
-		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.retries, c.files, c.deploy, c.schedule,
+		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.retries, c.state, c.files, c.artifacts, c.deploy, c.schedule,
 	}
 }
 
@@ -49,6 +51,8 @@ func projectShape(c *catalog) *shape {
 				doc: "What to run, in order."},
 			{name: "files", field: object(c.files, func(p *p) *Files { return &p.Files }),
 				doc: "How the folder files/ is treated."},
+			{name: "artifacts", field: object(c.artifacts, func(p *p) *Artifacts { return &p.Artifacts }), example: "{keep: 10}",
+				doc: "What becomes of the artifacts folder between runs."},
 			{name: "deploy", field: object(c.deploy, func(p *p) *deployDraft { return &p.deploy }),
 				doc: "Where the project runs when it does not run here."},
 			{name: "schedules", field: list(c.schedule, func(p *p) *[]Schedule { return &p.schedules }),
@@ -143,6 +147,19 @@ func filesShape() *shape {
 	}
 }
 
+func artifactsShape() *shape {
+	return &shape{
+		name: "artifacts", what: "a map with keep and on_failure",
+		doc: "What becomes of the artifacts folder between runs that take it from a bucket: `handoff run`.",
+		keys: []key{
+			{name: "keep", field: integer(1, func(a *Artifacts) *int { return &a.Keep }), standard: "30", example: "10",
+				doc: "How many archives of good runs are kept, and as many of what failed runs have left."},
+			{name: "on_failure", field: choice([]string{"keep", "discard", "commit"}, func(a *Artifacts) *string { return &a.OnFailure }), standard: "keep; discard where deploy.push_artifacts_on_fail is false",
+				doc: "What becomes of the artifacts of a failed run: keep stores them apart, discard does not store them, commit makes them what the next run finds."},
+		},
+	}
+}
+
 func deployShape() *shape {
 	return &shape{
 		name: "deploy", what: "a map with the keys of a deployment",
@@ -176,6 +193,8 @@ func deployShape() *shape {
 				doc: "Ephemeral storage of the container."},
 			{name: "env", field: envMap(func(d *deployDraft) *map[string]string { return &d.Env }), example: "{TZ: Europe/Paris}",
 				doc: "Further environment of the container."},
+			{name: "overlap", field: choice([]string{"skip", "queue", "replace", "allow"}, func(d *deployDraft) *string { return &d.Overlap }), standard: "skip",
+				doc: "What happens to a run that starts while another one of the task goes on: skip refuses it, queue lets it wait, replace stops the other one, allow lets both run at their own risk."},
 			{name: "push_artifacts_on_fail", field: maybe(func(d *deployDraft) **bool { return &d.PushOnFail }), standard: "true",
 				doc: "Whether a failed run pushes its artifacts too."},
 		},

@@ -1,6 +1,10 @@
 package project
 
-import "time"
+import (
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
 
 func taskShape(c *catalog) shape {
 	return shape{
@@ -54,7 +58,33 @@ func taskPolicyKeys(c *catalog) []key {
 			doc: "Whether standard output goes to `artifacts/<task>_stdout.log`."},
 		{name: "stderr_to_file", field: boolean(func(t *taskDraft) *bool { return &t.StderrToFile }), standard: "true",
 			doc: "Whether standard error goes to `artifacts/<task>_stderr.log`."},
+		{name: "state", field: stateField(c.state), standard: "false", example: "{checkpoint: true}",
+			doc: "Whether the pipeline goes on from where its last good run has ended. `{{ _state_file }}` names a file with the last state; the last STATE line that the last stage prints becomes the next one."},
 	}
+}
+
+func stateShape() *shape {
+	return &shape{
+		name: "state", what: "true, false or a map with checkpoint",
+		doc: "The state of a pipeline of a Singer tap and target. `state: true` is short for an empty map.",
+		keys: []key{
+			{name: "checkpoint", field: boolean(func(s *State) *bool { return &s.Checkpoint }), standard: "false",
+				doc: "Whether a state counts as soon as the target has printed it. Else the last one counts, when the whole run has succeeded."},
+		},
+	}
+}
+
+// stateField takes a map, or true or false.
+func stateField(of *shape) field {
+	return field{kind: objectKind, of: of, flag: true, set: func(d *decoder, into any, v value) {
+		s := &into.(*taskDraft).State
+		if v.node.Kind == yaml.ScalarNode && !isNull(v.node) {
+			s.On, _ = d.boolean(v)
+			return
+		}
+		s.On = !isNull(v.node)
+		d.object(v, of, s)
+	}}
 }
 
 func retriesShape() *shape {

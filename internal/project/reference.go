@@ -69,6 +69,8 @@ func (k *key) typeName() string {
 	switch f := k.field; {
 	case f.enum != nil:
 		name = "`" + strings.Join(f.enum, "`, `") + "`"
+	case f.flag:
+		name = fmt.Sprintf("true, false or [%s](#%s)", f.of.name, f.of.name)
 	case f.kind == objectKind:
 		name = fmt.Sprintf("[%s](#%s)", f.of.name, f.of.name)
 	case f.kind == listKind && f.of != nil:

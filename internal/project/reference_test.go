@@ -40,7 +40,7 @@ func blank(t *testing.T, s *shape) any {
 	into := map[string]any{
 		"project": &draft{}, "install": &Install{}, "var": &Var{}, "env": &Env{}, "secret": &Secret{}, "files": &Files{},
 		"task": &taskDraft{at: value{node: &yaml.Node{}}}, "retries": &Retries{}, "stage": &stageDraft{}, "command": &stageDraft{},
-		"deploy": &deployDraft{}, "schedule": &Schedule{},
+		"state": &State{}, "artifacts": &Artifacts{}, "deploy": &deployDraft{}, "schedule": &Schedule{},
 	}[s.name]
 	if into == nil {
 		t.Fatalf("nothing to fill for %q", s.name)

@@ -63,11 +63,47 @@ func checkTask(d *decoder, into any, m *mapping) {
 	if body := d.exactlyOne(m, m.oneOf, t.Active); body != "" {
 		d.notEmpty(m, body, t.Active)
 	}
+	if t.State.On && t.Active {
+		d.checkState(t, m)
+	}
 	if t.OnUpstreamFailure == "terminate" {
 		t.OnUpstreamFailure = ""
 	}
 	if !t.Active {
 		d.leaves = d.leaves[:t.leaves]
+	}
+}
+
+// checkState refuses a state where there is nobody to print one, or more than one.
+func (d *decoder) checkState(t *taskDraft, m *mapping) {
+	at := m.place("state")
+	live := slices.DeleteFunc(slices.Clone(t.Pipeline), func(s Stage) bool { return !s.Active })
+	switch {
+	case len(live) == 0:
+		d.fail(at, "a state belongs to a pipeline", "")
+	case d.loops > 0 || d.branch:
+		d.fail(at, "a pipeline in a foreach or a fork cannot have a state", "a state belongs to a pipeline that runs once")
+	case live[len(live)-1].Command == nil:
+		d.fail(at, "the last stage must be a command: the one that prints the states", "")
+	case !t.StdoutToFile:
+		d.fail(at, "a state is found in the standard output of the last stage: it needs stdout_to_file", "")
+	}
+}
+
+// checkStates refuses two pipelines of one name that both have a state: it is stored under that name.
+func checkStates(d *decoder, tasks []Task, seen map[string]Pos) {
+	for _, t := range tasks {
+		if !t.Active {
+			continue
+		}
+		if other, twice := seen[t.Name]; twice && t.State.On {
+			at := value{&yaml.Node{Line: t.Pos.Line, Column: t.Pos.Column}, "tasks"}
+			d.fail(at, fmt.Sprintf("the task %s on line %d has a state under this name already", quote(t.Name), other.Line), "give it another name")
+		}
+		if t.State.On {
+			seen[t.Name] = t.Pos
+		}
+		checkStates(d, t.Tasks, seen)
 	}
 }
 
@@ -204,6 +240,7 @@ func checkProject(d *decoder, into any, m *mapping) {
 		d.warn(m.place("tasks"), "no tasks: there is nothing to run", "")
 	}
 	d.checkArtifacts()
+	checkStates(d, p.Tasks, map[string]Pos{})
 	checkTwice(d, m, "vars", p.Vars, func(v Var) (string, Pos) { return v.Key, v.Pos })
 	checkTwice(d, m, "envs", p.Envs, func(v Env) (string, Pos) { return v.Key, v.Pos })
 	checkTwice(d, m, "secrets", p.Secrets, func(v Secret) (string, Pos) { return v.Key, v.Pos })
@@ -270,7 +307,7 @@ func (d *decoder) checkEnvName(at value, name string) {
 func isReserved(key string) bool {
 	return slices.Contains([]string{
 		"_stage", "_stage_", "_stage-", "__stage", "__stage_", "_today", "_yesterday", "_tomorrow",
-		"_line", "_line_safe", "_run_id", "work_dir",
+		"_line", "_line_safe", "_run_id", "_state_file", "work_dir",
 	}, key)
 }
 

@@ -258,3 +258,25 @@ func TestProjectRules(t *testing.T) {
 			lenient: []string{`E 3:12: installs[0]: "command" is missing`, `E 3:33: installs[1]: "command" is empty`}},
 	})
 }
+
+func TestStateRules(t *testing.T) {
+	t.Parallel()
+	checkRules(t, []rule{
+		{name: "fine", text: "tasks: [{name: a, state: true, pipeline: [{command: tap}, {command: target}, {nulldev: , active: false}]}]\n"},
+		{name: "off", text: "tasks: [{name: a, state: false, commands: [{command: ls}]}]\n"},
+		{name: "not active", text: "tasks: [{name: a, active: false, state: true, commands: [{command: ls}]}]\n"},
+		{name: "commands", text: "tasks: [{name: a, state: true, commands: [{command: ls}]}]\n",
+			lenient: []string{"E 2:26: tasks[0]: a state belongs to a pipeline"}},
+		{name: "nobody prints", text: "tasks: [{name: a, state: {}, pipeline: [{command: tap}, {nulldev: }]}]\n",
+			lenient: []string{"E 2:26: tasks[0]: the last stage must be a command: the one that prints the states"}},
+		{name: "no file", text: "tasks: [{name: a, stdout_to_file: false, state: yes, pipeline: [{command: tap}]}]\n",
+			lenient: []string{"E 2:49: tasks[0]: a state is found in the standard output of the last stage: it needs stdout_to_file"}},
+		{name: "in a loop", text: "tasks: [{pipeline: [{command: ls}, {foreach: [{name: a, state: true, pipeline: [{command: tap}]}]}]}]\n",
+			lenient: []string{"E 2:63: tasks[0].pipeline[1].foreach[0]: a pipeline in a foreach or a fork cannot have a state"}},
+		{name: "in a fork", text: "tasks: [{pipeline: [{command: ls}, {fork: [{name: a, state: true, pipeline: [{command: tap}]}]}]}]\n",
+			lenient: []string{"E 2:60: tasks[0].pipeline[1].fork[0]: a pipeline in a foreach or a fork cannot have a state"}},
+	})
+	if got := problems(t, "version: 0.4\ntasks:\n- name: a\n  state: true\n  pipeline: [{command: tap}]\n- name: b\n  tasks:\n  - name: a\n    state: true\n    pipeline: [{command: tap}]\n"); len(got) < 1 || !strings.Contains(strings.Join(got, "\n"), "has a state under this name already") {
+		t.Errorf("two of one name: %q", got)
+	}
+}

@@ -116,7 +116,11 @@ func (f *field) schema(present bool) map[string]any {
 	case listKind:
 		return f.listSchema(types("array"))
 	case objectKind:
-		return map[string]any{"anyOf": []any{reference(f.of), map[string]any{"type": "null"}}}
+		choices := []any{reference(f.of), map[string]any{"type": "null"}}
+		if f.flag {
+			choices = append(choices, map[string]any{"type": "boolean"})
+		}
+		return map[string]any{"anyOf": choices}
 	case mapKind:
 		return map[string]any{"type": types("object")}
 	case textMapKind:

@@ -79,6 +79,7 @@ type field struct {
 	of     *shape   // of lists and objects; nil: texts
 	only   string   // the elements of the list have this key
 	single bool     // one element may stand without its list
+	flag   bool     // true and false may stand in place of the map
 	enum   []string // of texts
 	low    float64  // of numbers
 	set    func(d *decoder, into any, v value)

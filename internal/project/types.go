@@ -25,6 +25,7 @@ type Project struct {
 	Secrets              []Secret
 	Tasks                []Task
 	Files                Files
+	Artifacts            Artifacts
 	Deploy               Deploy
 	Schedules            []Schedule
 	KillDownstreamOnFail *bool
@@ -88,7 +89,23 @@ type Task struct {
 	KillLoopOnFail       *bool
 	StdoutToFile         bool // default true
 	StderrToFile         bool // default true
+	State                State
 }
+
+// State says whether a pipeline goes on from where its last successful run has ended, as Singer taps and targets do.
+type State struct {
+	On         bool
+	Checkpoint bool // what the target prints on its way counts too, not only what it has printed at the end of a good run
+}
+
+// Artifacts says what becomes of the artifacts folder between runs that get it from a bucket.
+type Artifacts struct {
+	Keep      int    // archives; 0: DefaultKeep
+	OnFailure string // "" (keep apart), "discard" or "commit"
+}
+
+// DefaultKeep is how many archives of artifacts are kept where the project does not say.
+const DefaultKeep = 30
 
 // Retries says how often a failed task is tried again.
 type Retries struct {
@@ -132,6 +149,7 @@ type Deploy struct {
 	Memory         int // MiB
 	Storage        int // GiB, ephemeral
 	Env            map[string]string
+	Overlap        string         // "" (skip), "queue", "replace" or "allow"
 	PushOnFail     *bool          // push_artifacts_on_fail of 0.4.x
 	Extra          map[string]any // further keys of a 0.4.x project, as Var.Value; it reads them as HO_<KEY>
 }
