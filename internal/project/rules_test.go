@@ -272,9 +272,9 @@ func TestStateRules(t *testing.T) {
 		{name: "no file", text: "tasks: [{name: a, stdout_to_file: false, state: yes, pipeline: [{command: tap}]}]\n",
 			lenient: []string{"E 2:49: tasks[0]: a state is found in the standard output of the last stage: it needs stdout_to_file"}},
 		{name: "in a loop", text: "tasks: [{pipeline: [{command: ls}, {foreach: [{name: a, state: true, pipeline: [{command: tap}]}]}]}]\n",
-			lenient: []string{"E 2:63: tasks[0].pipeline[1].foreach[0]: a pipeline in a foreach or a fork cannot have a state"}},
+			lenient: []string{"E 2:64: tasks[0].pipeline[1].foreach[0]: a pipeline in a foreach or a fork cannot have a state (a state belongs to a pipeline that runs once)"}},
 		{name: "in a fork", text: "tasks: [{pipeline: [{command: ls}, {fork: [{name: a, state: true, pipeline: [{command: tap}]}]}]}]\n",
-			lenient: []string{"E 2:60: tasks[0].pipeline[1].fork[0]: a pipeline in a foreach or a fork cannot have a state"}},
+			lenient: []string{"E 2:61: tasks[0].pipeline[1].fork[0]: a pipeline in a foreach or a fork cannot have a state (a state belongs to a pipeline that runs once)"}},
 	})
 	if got := problems(t, "version: 0.4\ntasks:\n- name: a\n  state: true\n  pipeline: [{command: tap}]\n- name: b\n  tasks:\n  - name: a\n    state: true\n    pipeline: [{command: tap}]\n"); len(got) < 1 || !strings.Contains(strings.Join(got, "\n"), "has a state under this name already") {
 		t.Errorf("two of one name: %q", got)
