@@ -49,6 +49,7 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 	root.AddCommand(
 		c.runCommand(), c.planCommand(), c.configCommand(), c.filesCommand(), c.workspaceCommand(),
 		c.initCommand(), c.quickStartCommand(), c.versionCommand(), c.cloudCommand(),
+		c.projectCommand(), c.secretsCommand(), c.releaseCommand(),
 	)
 	root.Args = cobra.ArbitraryArgs
 	root.RunE = func(cmd *cobra.Command, args []string) error {
@@ -66,10 +67,21 @@ func tidy(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
 	for _, child := range cmd.Commands() {
 		tidy(child)
-		if child.HasSubCommands() {
+		switch {
+		case child.HasSubCommands() && child.RunE == nil:
 			asGroup(child)
+		case child.HasSubCommands(): // "files get" beside "files get local"
+			child.Args = onlyCommands
 		}
 	}
+}
+
+// onlyCommands refuses words that are no command.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(cmd, args)
+	}
+	return nil
 }
 
 // asGroup makes a command that only holds others refuse to run: cobra would print help and exit 0, and a script

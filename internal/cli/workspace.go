@@ -78,36 +78,3 @@ func installText(r workspace.InstallResult) string {
 	}
 	return b.String()
 }
-
-func (c *cli) filesCommand() *cobra.Command {
-	files := &cobra.Command{
-		Use:     "files",
-		Short:   "Render the files of a project",
-		Example: "  handoff files get local -p my_project -w ws",
-	}
-	get := &cobra.Command{
-		Use:     "get",
-		Short:   "Render the files of a project into the workspace",
-		Example: "  handoff files get local -p my_project -w ws",
-	}
-	local := &cobra.Command{
-		Use:     "local",
-		Short:   "Render files/ of the project folder into <workspace>/files",
-		Example: "  handoff files get local -p my_project -w ws -v name=value",
-		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.target()
-			if err != nil {
-				return err
-			}
-			res, err := c.app().FilesGetLocal(cmd.Context(), t)
-			if err != nil {
-				return err
-			}
-			return c.print(res, "files: "+res.Files)
-		},
-	}
-	get.AddCommand(local)
-	files.AddCommand(get)
-	return files
-}

@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"internal/cloud/cloudtest": {"cloud", "secret"},
 	"internal/cloud/local":     {"cloud", "secret", "schedule"},
 	"internal/cloud/memory":    {"cloud"},
-	"internal/cli":             {"app", "project", "plan", "pipeline", "process", "ledger", "workspace", "quickstart", "cloud", "cloud/local", "secret", "schedule", "server"},
+	"internal/cli":             {"app", "project", "plan", "pipeline", "process", "ledger", "workspace", "quickstart", "cloud", "cloud/local", "secret", "release", "schedule", "server"},
 	"internal/app":             {"project", "template", "plan", "pipeline", "process", "workspace", "secret", "ledger", "release", "quickstart", "cloud", "lease", "state", "artifact", "schedule"},
 	"internal/ledger":          {"pipeline", "cloud"},
 	"internal/release":         {"cloud"},

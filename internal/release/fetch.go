@@ -191,6 +191,56 @@ func lost(err error) error {
 	return err
 }
 
+// File answers the content of one file of a release; name is as in Resolve. ErrNotFound: the release has no such file.
+func (s *Store) File(ctx context.Context, name, path string) ([]byte, error) {
+	r, err := s.read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read release: %w", err)
+	}
+	id, err := s.resolve(r, name)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.manifest(ctx, r, id)
+	if err != nil {
+		return nil, err
+	}
+	for i := range m.Entries {
+		if e := &m.Entries[i]; e.Path == path && e.isFile() {
+			return s.content(ctx, r.Data, e)
+		}
+	}
+	return nil, fmt.Errorf("%s in release %s: %w", path, Short(id), cloud.ErrNotFound)
+}
+
+// content reads the content of one file.
+func (s *Store) content(ctx context.Context, data string, e *Entry) ([]byte, error) {
+	if e.Size == 0 {
+		return nil, nil
+	}
+	body, _, err := s.cloud.Files.Get(ctx, s.blobKey(data, e.Blob))
+	if err != nil {
+		return nil, lost(err)
+	}
+	defer body.Close() //nolint:errcheck // read only
+	if _, err := io.CopyN(io.Discard, body, e.Offset); err != nil {
+		return nil, failed(e, err)
+	}
+	text := make([]byte, e.Size)
+	if _, err := io.ReadFull(body, text); err != nil {
+		return nil, failed(e, err)
+	}
+	if !fits(text, e) {
+		return nil, wrong(e)
+	}
+	return text, nil
+}
+
+func fits(text []byte, e *Entry) bool {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]) == e.SHA256
+}
+
 // extractor writes the files of one folder.
 type extractor struct {
 	dir  string
@@ -214,17 +264,17 @@ func (x *extractor) blob(in io.Reader, files []*Entry) error {
 			return lost(fmt.Errorf("%s: %w: contents overlap in their blob", e.Path, cloud.ErrCorrupt))
 		}
 		if _, err := io.CopyN(io.Discard, in, e.Offset-at); err != nil {
-			return x.failed(e, err)
+			return failed(e, err)
 		}
 		if err := x.content(in, same); err != nil {
-			return x.failed(e, err)
+			return failed(e, err)
 		}
 		at = e.Offset + e.Size
 	}
 	return nil
 }
 
-func (x *extractor) failed(e *Entry, err error) error {
+func failed(e *Entry, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = lost(fmt.Errorf("%w: the blob ends too early", cloud.ErrCorrupt))
 	}
@@ -249,7 +299,7 @@ func (x *extractor) content(in io.Reader, files []*Entry) error {
 
 // write makes a small file.
 func (x *extractor) write(e *Entry, text []byte) error {
-	if sum := sha256.Sum256(text); hex.EncodeToString(sum[:]) != e.SHA256 {
+	if !fits(text, e) {
 		return wrong(e)
 	}
 	f, err := x.create(e)

@@ -25,8 +25,8 @@ func Hash(dir string) (string, error) {
 	return t.ID(), nil
 }
 
-// id answers the name of a release with these entries, which are sorted by path. It covers what a run can see of them.
-func id(entries []Entry) string {
+// ID answers the name of a release with these entries, which are sorted by path. It covers what a run can see of them.
+func ID(entries []Entry) string {
 	h := sha256.New()
 	var line []byte
 	for i := range entries {

@@ -70,7 +70,7 @@ type Manifest struct {
 }
 
 func newManifest(entries []Entry) *Manifest {
-	return &Manifest{Format: formatVersion, Release: id(entries), Entries: entries}
+	return &Manifest{Format: formatVersion, Release: ID(entries), Entries: entries}
 }
 
 // Config answers whether the release has a project.yml: only then it can run.
@@ -103,7 +103,7 @@ func decodeManifest(text []byte, want string) (*Manifest, error) {
 			return nil, fmt.Errorf("%w: %w", cloud.ErrCorrupt, err)
 		}
 	}
-	if got := id(m.Entries); m.Release != want || got != want {
+	if got := ID(m.Entries); m.Release != want || got != want {
 		return nil, fmt.Errorf("%w: its entries make %s", cloud.ErrCorrupt, Short(got))
 	}
 	return m, nil

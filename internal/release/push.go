@@ -66,19 +66,12 @@ func (s *Store) Push(ctx context.Context, o PushOptions) (res PushResult, err er
 // prepare brings all of the new release into the bucket and answers its manifest; nil where it is the current one.
 func (s *Store) prepare(ctx context.Context, r *record, u *upload) (*Manifest, error) {
 	whole := u.o.Parts == All
-	if whole && !u.o.Force && r.current() != "" && id(u.o.entries()) == r.current() {
+	if whole && !u.o.Force && r.current() != "" && ID(u.o.entries()) == r.current() {
 		return nil, nil
 	}
-	base := &Manifest{}
-	if r.current() != "" {
-		var err error
-		base, err = s.manifest(ctx, r, r.current())
-		if err != nil && !(whole && errors.Is(err, cloud.ErrCorrupt)) {
-			return nil, err
-		}
-		if err != nil {
-			base = &Manifest{}
-		}
+	base, err := s.base(ctx, r, whole)
+	if err != nil {
+		return nil, err
 	}
 	m := newManifest(merge(base.Entries, u.o))
 	if m.Release == r.current() && !u.o.Force {
@@ -93,6 +86,18 @@ func (s *Store) prepare(ctx context.Context, r *record, u *upload) (*Manifest, e
 		return nil, err
 	}
 	return m, s.putManifest(ctx, r.Data, m)
+}
+
+// base answers the current release. Where that is replaced as a whole, one that is lost counts as none.
+func (s *Store) base(ctx context.Context, r *record, whole bool) (*Manifest, error) {
+	if r.current() == "" {
+		return &Manifest{}, nil
+	}
+	m, err := s.manifest(ctx, r, r.current())
+	if whole && (errors.Is(err, cloud.ErrCorrupt) || errors.Is(err, cloud.ErrNotFound)) {
+		return &Manifest{}, nil
+	}
+	return m, err
 }
 
 func (s *Store) putManifest(ctx context.Context, data string, m *Manifest) error {

@@ -41,7 +41,7 @@ type Tree struct {
 }
 
 // ID answers the name of the release that the tree makes.
-func (t *Tree) ID() string { return id(t.Entries) }
+func (t *Tree) ID() string { return ID(t.Entries) }
 
 // Scan reads and hashes parts of a project folder. A symbolic link that leaves files/ is an error; secrets, folders of
 // version control and what Python caches are left out, in every folder.

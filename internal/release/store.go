@@ -171,13 +171,15 @@ func (s *Store) Manifest(ctx context.Context, name string) (*Manifest, error) {
 
 func (s *Store) manifest(ctx context.Context, r *record, id string) (*Manifest, error) {
 	text, _, err := get(ctx, s.cloud.Files, s.manifestKey(r.Data, id))
-	if errors.Is(err, cloud.ErrNotFound) {
+	var m *Manifest
+	if err == nil {
+		m, err = decodeManifest(text, id)
+	}
+	if id != r.current() && errors.Is(err, cloud.ErrNotFound) {
 		err = cloud.WithHint(err, "see handoff release list for what there is")
+	} else {
+		err = lost(err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("release %s: %w", Short(id), err)
-	}
-	m, err := decodeManifest(text, id)
 	if err != nil {
 		return nil, fmt.Errorf("release %s: %w", Short(id), err)
 	}
@@ -268,6 +270,15 @@ func (s *Store) Rollback(ctx context.Context, name string, p Push) (now Push, er
 		return Push{}, fmt.Errorf("roll back: %w", err)
 	}
 	return now, nil
+}
+
+// RollbackTarget answers the id to which Rollback would go.
+func (s *Store) RollbackTarget(ctx context.Context, name string) (string, error) {
+	r, err := s.read(ctx)
+	if err != nil {
+		return "", fmt.Errorf("find release: %w", err)
+	}
+	return s.target(r, name)
 }
 
 // target answers the id to which Rollback goes.

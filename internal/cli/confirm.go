@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/handoff-run/handoff/internal/app"
+)
+
+// declinedError ends a command that a person, or -n, did not want.
+type declinedError struct{}
+
+func (declinedError) Error() string { return "not confirmed: nothing was done" }
+
+// confirm asks a person before something is deleted or replaced; details go before the question. -y and -n answer for
+// him. Without a terminal and without an answer it is a UsageError. nil: go on.
+func (c *cli) confirm(ctx context.Context, question string, details ...string) error {
+	if !c.flags.yes && !c.flags.no && !c.canAsk() {
+		return &app.UsageError{
+			Message: question + " There is nobody to answer",
+			Hint:    "add -y to do it, or --dry-run to see what would be done",
+		}
+	}
+	return c.ask(ctx, question, details)
+}
+
+// confirmOnTerminal is confirm for what goes on where nobody can be asked.
+func (c *cli) confirmOnTerminal(ctx context.Context, question string, details ...string) error {
+	if !c.flags.no && !c.canAsk() {
+		return nil
+	}
+	return c.ask(ctx, question, details)
+}
+
+func (c *cli) canAsk() bool { return isTerminal(c.In) && isTerminal(c.Err) }
+
+func (c *cli) ask(ctx context.Context, question string, details []string) error {
+	if c.flags.yes {
+		return nil
+	}
+	for _, d := range details {
+		fmt.Fprintln(c.con, "  "+d)
+	}
+	if c.flags.no {
+		return &codedError{error: declinedError{}, code: exitFailed}
+	}
+	fmt.Fprintf(c.con, "%s [y/N] ", question)
+	c.con.flush()
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(c.In).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case a := <-answer:
+		if a == "y" || a == "yes" {
+			return nil
+		}
+		return &codedError{error: declinedError{}, code: exitFailed}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

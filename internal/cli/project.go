@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/release"
+)
+
+func (c *cli) projectCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "project",
+		Short:   "Push a project to the cloud, delete it there",
+		Example: "  handoff project push -p my_project",
+	}
+	cmd.AddCommand(c.projectPushCommand(), c.projectDeleteCommand())
+	return cmd
+}
+
+func (c *cli) projectPushCommand() *cobra.Command {
+	return c.pushCommand(pushWords{
+		short: "Push project.yml, files/ and secrets",
+		long: `Push the project: its secrets to the store of secrets, project.yml and files/ as one
+release to the bucket of the resource group. The release becomes the current one at
+the very end, as a whole: a run sees the old release or the new one. Only what the
+bucket does not have is uploaded. The folder .secrets is never part of a release.
+
+See "handoff release list" for what was pushed, and "release rollback" for the way back.`,
+		example: `  handoff project push -p my_project
+  handoff project push -p my_project -s prod --dry-run`,
+		parts:   release.All,
+		secrets: true,
+	})
+}
+
+// pushWords describe one of the push commands.
+type pushWords struct {
+	short, long, example string
+	parts                release.Parts
+	secrets              bool
+}
+
+func (c *cli) pushCommand(w pushWords) *cobra.Command {
+	var o app.PushOptions
+	cmd := &cobra.Command{
+		Use: "push", Short: w.short, Long: w.long, Example: w.example, Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			o.Parts, o.Secrets = w.parts, w.secrets
+			if o.Target, err = c.target(); err != nil {
+				return err
+			}
+			if o.Secrets && !o.DryRun {
+				if err := c.confirmSecrets(cmd, app.SecretsOptions{Target: o.Target}); err != nil {
+					return err
+				}
+			}
+			var done func()
+			o.Progress, done = c.uploads()
+			res, err := c.app().Push(cmd.Context(), o)
+			done()
+			if err != nil {
+				return err
+			}
+			return c.print(res, c.pushText(res))
+		},
+	}
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would change, and change nothing")
+	cmd.Flags().BoolVar(&o.Force, "force", false, "upload also what the bucket seems to have: mends a bucket that has lost something")
+	return cmd
+}
+
+// uploads answers what shows the progress of a push to a person, and what takes it away.
+func (c *cli) uploads() (show func(release.Uploads), done func()) {
+	if !c.showsProgress() {
+		return nil, func() {}
+	}
+	var last time.Time
+	shown := false
+	show = func(u release.Uploads) {
+		if time.Since(last) < 100*time.Millisecond {
+			return
+		}
+		last, shown = time.Now(), true
+		fmt.Fprintf(c.con, "\r\x1b[Kuploaded %d of %s, %s of %s", u.Done, count(u.Files, "file"), app.Bytes(u.DoneSize), app.Bytes(u.Size))
+	}
+	return show, func() {
+		if shown {
+			fmt.Fprint(c.con, "\r\x1b[K")
+		}
+	}
+}
+
+func (c *cli) pushText(r app.PushResult) string {
+	var b strings.Builder
+	for _, s := range r.Secrets {
+		fmt.Fprintf(&b, "secret %s (%s): %s\n", s.Key, s.Level, s.Done)
+	}
+	b.WriteString(c.changesText(r.Changes))
+	name := release.Short(r.Release)
+	switch {
+	case r.Status == "planned" && !r.Changed:
+		fmt.Fprintf(&b, "release %s is current: nothing to push", name)
+	case r.Status == "planned":
+		fmt.Fprintf(&b, "would push release %s: %s, %s", name, count(r.Files, "file"), app.Bytes(r.Size))
+	case !r.Changed:
+		fmt.Fprintf(&b, "release %s is current already", name)
+	default:
+		fmt.Fprintf(&b, "release %s (number %d): %s, %s; uploaded %s, %s", name, r.Number,
+			count(r.Files, "file"), app.Bytes(r.Size), count(r.UploadedFiles, "file"), app.Bytes(r.UploadedSize))
+	}
+	return b.String()
+}
+
+func (c *cli) changesText(changes []release.Difference) string {
+	var b strings.Builder
+	for _, d := range changes {
+		sign, col := "~", yellow
+		switch d.Change {
+		case "added":
+			sign, col = "+", green
+		case "removed":
+			sign, col = "-", red
+		}
+		fmt.Fprintf(&b, "%s %s\n", c.style(c.Out, col, sign), d.Path)
+	}
+	return b.String()
+}
+
+// deleteWords describe a command that deletes a part of a project.
+type deleteWords struct {
+	short, example, what string
+	parts                release.Parts
+}
+
+func (c *cli) deletePartsCommand(w deleteWords) *cobra.Command {
+	o := app.DeleteOptions{Parts: w.parts}
+	cmd := &cobra.Command{
+		Use: "delete", Short: w.short, Example: w.example, Args: noArgs,
+		Long: w.short + `.
+
+The release that is current stays in the bucket: "handoff release rollback" brings it
+back. Asks first; -y answers.`,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Target, err = c.anyTarget(); err != nil {
+				return err
+			}
+			plan := o
+			plan.DryRun = true
+			res, err := c.app().DeleteParts(cmd.Context(), plan)
+			if err == nil && !o.DryRun && res.Changed {
+				question := fmt.Sprintf("Delete %s of %s?", w.what, placeText(res.Place))
+				if err = c.confirm(cmd.Context(), question); err == nil {
+					res, err = c.app().DeleteParts(cmd.Context(), o)
+				}
+			}
+			if err != nil {
+				return err
+			}
+			return c.print(res, c.pushText(res))
+		},
+	}
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would be deleted, and delete nothing")
+	return cmd
+}
+
+// placeText names a task for a person.
+func placeText(p app.Place) string {
+	return fmt.Sprintf("task %s (resource group %s, env stage %s, %s)", p.Task, p.ResourceGroup, p.Stage, p.Provider)
+}
+
+func (c *cli) projectDeleteCommand() *cobra.Command {
+	var o app.DeleteOptions
+	cmd := &cobra.Command{
+		Use:   "delete",
+		Short: "Delete every release of the task, and its secrets",
+		Long: `Delete every release of the task and the secrets on its level. There is no way back.
+Secrets of the resource group, artifacts, state and run records stay.
+Asks first; -y answers.`,
+		Example: `  handoff project delete -p my_project -s dev --dry-run
+  handoff project delete -e resource_group=etl task=quakes -y`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Target, err = c.anyTarget(); err != nil {
+				return err
+			}
+			plan := o
+			plan.DryRun = true
+			res, err := c.app().ProjectDelete(cmd.Context(), plan)
+			if err == nil && !o.DryRun {
+				question := fmt.Sprintf("Delete the project of %s?", placeText(res.Place))
+				if err = c.confirm(cmd.Context(), question, projectDeleteText(res)); err == nil {
+					res, err = c.app().ProjectDelete(cmd.Context(), o)
+				}
+			}
+			if err != nil {
+				return err
+			}
+			return c.print(res, projectDeleteText(res))
+		},
+	}
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would be deleted, and delete nothing")
+	return cmd
+}
+
+func projectDeleteText(r app.ProjectDeleteResult) string {
+	verb := "deleted"
+	if r.Status == "planned" {
+		verb = "would delete"
+	}
+	text := fmt.Sprintf("%s: the releases of %s", verb, count(r.Pushes, "change"))
+	if len(r.Secrets) > 0 {
+		text += ", the secrets " + strings.Join(r.Secrets, ", ")
+	}
+	return text
+}

@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+func (c *cli) secretsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "secrets",
+		Short:   "Push secrets to the cloud, look at them, delete them there",
+		Example: "  handoff secrets push -p my_project -s prod",
+	}
+	cmd.AddCommand(c.secretsPushCommand(), c.secretsPrintCommand(), c.secretsDeleteCommand())
+	return cmd
+}
+
+func (c *cli) secretsPushCommand() *cobra.Command {
+	var o app.SecretsOptions
+	cmd := &cobra.Command{
+		Use:   "push",
+		Short: "Push the secrets of .secrets",
+		Long: `Push the secrets of .secrets/<env stage>_secrets.yml, or of .secrets/secrets.yml where
+that is missing, each on its level: "task" or "resource group". Those with push: false
+are left out. On a terminal it shows their names and asks first.`,
+		Example: `  handoff secrets push -p my_project
+  handoff secrets push -p my_project -s prod -v secrets_dir=/run/secrets -y`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Target, err = c.target(); err != nil {
+				return err
+			}
+			if !o.DryRun {
+				if err := c.confirmSecrets(cmd, o); err != nil {
+					return err
+				}
+			}
+			res, err := c.app().SecretsPush(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			return c.print(res, secretsText(res))
+		},
+	}
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "name the secrets that would be pushed, and push none")
+	return cmd
+}
+
+// confirmSecrets asks a person, if there is one, whether the secrets may be pushed.
+func (c *cli) confirmSecrets(cmd *cobra.Command, o app.SecretsOptions) error {
+	if c.flags.yes || !c.flags.no && !c.canAsk() {
+		return nil
+	}
+	quiet := c.app()
+	quiet.Log = slog.New(slog.DiscardHandler)
+	o.DryRun = true
+	res, err := quiet.SecretsPush(cmd.Context(), o)
+	if err != nil || len(res.Secrets) == 0 {
+		return nil //nolint:nilerr // the push itself says what is wrong
+	}
+	question := fmt.Sprintf("Push these secrets for %s?", placeText(res.Place))
+	return c.confirmOnTerminal(cmd.Context(), question, strings.Split(secretsText(res), "\n")...)
+}
+
+func secretsText(r app.SecretsResult) string {
+	var lines []string
+	for _, s := range r.Secrets {
+		lines = append(lines, fmt.Sprintf("%s (%s): %s", s.Key, s.Level, s.Done))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (c *cli) secretsPrintCommand() *cobra.Command {
+	var o app.SecretsOptions
+	cmd := &cobra.Command{
+		Use:   "print",
+		Short: "List the secrets that the cloud has, by name",
+		Long: `List the secrets that the cloud has for the task: its own and those of its resource
+group. Where both have a key, the task gets its own. Values show with --show only.`,
+		Example: `  handoff secrets print -p my_project
+  handoff secrets print -e resource_group=etl task=quakes --show`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Target, err = c.anyTarget(); err != nil {
+				return err
+			}
+			res, err := c.app().SecretsPrint(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			var b strings.Builder
+			for _, s := range res.Secrets {
+				fmt.Fprintf(&b, "%s (%s)", s.Key, s.Level)
+				if s.Value != nil {
+					fmt.Fprintf(&b, ": %s", *s.Value)
+				}
+				b.WriteByte('\n')
+			}
+			return c.print(res, b.String())
+		},
+	}
+	cmd.Flags().BoolVar(&o.Show, "show", false, "print the values too")
+	return cmd
+}
+
+func (c *cli) secretsDeleteCommand() *cobra.Command {
+	var o app.SecretsOptions
+	var level string
+	cmd := &cobra.Command{
+		Use:   "delete [KEY...]",
+		Short: "Delete secrets in the cloud",
+		Long: `Delete secrets in the cloud: those with the keys given, or those that "secrets push"
+would push. One that does not exist is no error. Asks first; -y answers.`,
+		Example: `  handoff secrets delete -p my_project -s dev
+  handoff secrets delete api_key -e resource_group=etl task=quakes -y`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			o.Keys, o.Level = args, cloud.Level(level)
+			find := c.target
+			if len(args) > 0 {
+				find = c.anyTarget
+			}
+			if o.Target, err = find(); err != nil {
+				return err
+			}
+			for _, key := range args {
+				if err := cloud.CheckSecret(o.Level, key); err != nil {
+					return &app.UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
+				}
+			}
+			res, err := c.deleteSecrets(cmd, o)
+			if err != nil {
+				return err
+			}
+			return c.print(res, secretsText(res))
+		},
+	}
+	cmd.Flags().StringVar(&level, "level", string(cloud.LevelTask), "`level` of the keys: task, or \"resource group\"")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "name the secrets that would be deleted, and delete none")
+	return cmd
+}
+
+func (c *cli) deleteSecrets(cmd *cobra.Command, o app.SecretsOptions) (app.SecretsResult, error) {
+	plan := o
+	plan.DryRun = true
+	res, err := c.app().SecretsDelete(cmd.Context(), plan)
+	if err != nil || o.DryRun {
+		return res, err
+	}
+	question := fmt.Sprintf("Delete these secrets of %s?", placeText(res.Place))
+	if err := c.confirm(cmd.Context(), question, strings.Split(secretsText(res), "\n")...); err != nil {
+		return res, err
+	}
+	return c.app().SecretsDelete(cmd.Context(), o)
+}
