@@ -26,9 +26,8 @@ type JobOptions struct {
 //	job.json   the record
 //	busy       locked while a process of the job is there
 //	stop       who asked it to end, and why
-//	ws/        its workspace
 //
-// and, while it is active, an empty file in <task>/active. A runner (RunJob) belongs to each job: it needs neither the
+// and, while it is active, an empty file in <task>/active and a workspace in <task>/workspaces. A runner (RunJob) belongs to each job: it needs neither the
 // program that started it nor a server.
 type Jobs struct {
 	home    *Home

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,9 +17,9 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-// childBusyFD is where handoff in a job, and what it starts, have the file "busy": as long as one of them is there, the
-// job is active. The number is out of the way of those that programs count on.
-const childBusyFD = 9
+// childFD is where handoff in a job, and what it starts, have the file "busy", and next to it the lock of the workspace: as
+// long as one of them is there, the job is active. The numbers are out of the way of those that programs count on.
+const childFD = 9
 
 // program is handoff in a job.
 type program struct {
@@ -32,10 +31,12 @@ type program struct {
 
 // execute runs handoff in the job, to its end.
 func (r *runner) execute(ctx context.Context) *ending {
-	ws := filepath.Join(r.dir, workspaceDir)
-	if err := os.MkdirAll(ws, 0o700); err != nil {
-		return &ending{state: cloud.JobFailed, reason: err.Error()}
+	ws, err := r.jobs.takeSlot()
+	if err != nil {
+		return &ending{state: cloud.JobFailed, reason: fmt.Sprintf("could not start: %v", err)}
 	}
+	defer ws.free()
+	r.rec.Workspace = ws.dir
 	p, err := r.launch(ws)
 	if err != nil {
 		return &ending{state: cloud.JobFailed, reason: fmt.Sprintf("could not start: %v", err)}
@@ -53,9 +54,9 @@ func (r *runner) execute(ctx context.Context) *ending {
 }
 
 // launch starts handoff in the limits of the job, in a process group of its own. It dies with its runner.
-func (r *runner) launch(ws string) (*program, error) {
+func (r *runner) launch(ws *slot) (*program, error) {
 	lim := newLimits(r.rec.ID, r.options.Cgroup, r.rec.Spec.CPU, r.rec.Spec.Memory)
-	r.rec.Warnings = append(lim.warnings, storageWarnings(ws, r.rec.Spec.Storage)...)
+	r.rec.Warnings = append(lim.warnings, storageWarnings(ws.dir, r.rec.Spec.Storage)...)
 	r.rec.Cgroups = lim.dirs()
 	for _, w := range r.rec.Warnings {
 		r.say("warning: " + w)
@@ -87,9 +88,9 @@ func (r *runner) launch(ws string) (*program, error) {
 	return p, nil
 }
 
-func (r *runner) command(ws string, out *os.File) *exec.Cmd {
+func (r *runner) command(ws *slot, out *os.File) *exec.Cmd {
 	spec := r.rec.Spec
-	argv := slices.Concat(r.options.Program, spec.Arguments, []string{"--workspace-dir", ws})
+	argv := slices.Concat(r.options.Program, spec.Arguments, []string{"--workspace-dir", ws.dir})
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx,gosec // it is asked to end before it is killed
 	cmd.Dir = r.dir
 	for _, kv := range r.options.Environ {
@@ -104,8 +105,7 @@ func (r *runner) command(ws string, out *os.File) *exec.Cmd {
 	}
 	cmd.Env = append(cmd.Env, spec.Environ(r.rec.ID)...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.ExtraFiles = make([]*os.File, childBusyFD-2)
-	cmd.ExtraFiles[childBusyFD-3] = r.busy
+	cmd.ExtraFiles = append(make([]*os.File, childFD-3), r.busy, ws.lock)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }

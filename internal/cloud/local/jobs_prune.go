@@ -12,10 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	keepJobs       = 1000 // of a task: records and logs of jobs that have ended
-	keepWorkspaces = 3    // of a task: workspaces of jobs that did not succeed
-)
+// keepJobs is how many jobs of a task that have ended are known, with their logs.
+const keepJobs = 1000
 
 // prune removes what is too old to be looked at. It is called by the runner of a job that has ended.
 func (j *Jobs) prune() error {
@@ -34,23 +32,9 @@ func (j *Jobs) prune() error {
 	if err != nil {
 		return fmt.Errorf("prune jobs: %w", err)
 	}
-	kept, workspaces := 0, 0
-	for _, id := range slices.Backward(ids) {
-		if slices.Contains(marked, id) {
-			continue
-		}
-		kept++
-		if kept > keepJobs {
-			err = errors.Join(err, j.remove(id))
-			continue
-		}
-		ws := j.path(id, workspaceDir)
-		if _, missing := os.Lstat(ws); missing != nil {
-			continue
-		}
-		if workspaces++; workspaces > keepWorkspaces {
-			err = errors.Join(err, os.RemoveAll(ws))
-		}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return slices.Contains(marked, id) })
+	for _, id := range ids[:max(len(ids)-keepJobs, 0)] {
+		err = errors.Join(err, j.remove(id))
 	}
 	return err
 }

@@ -23,12 +23,13 @@ import (
 type jobRecord struct {
 	Format int `json:"handoff_job"` // 1
 	cloud.Job
-	Scope   cloud.Scope   `json:"scope"`
-	Spec    cloud.JobSpec `json:"spec"`
-	After   []string      `json:"after,omitempty"`   // jobs that must have ended before this one begins
-	Runner  int           `json:"runner,omitempty"`  // process id; 0: it has not come up yet
-	Pid     int           `json:"pid,omitempty"`     // of handoff in the job, and of its process group
-	Cgroups []string      `json:"cgroups,omitempty"` // folders that were made for the job
+	Scope     cloud.Scope   `json:"scope"`
+	Spec      cloud.JobSpec `json:"spec"`
+	After     []string      `json:"after,omitempty"`     // jobs that must have ended before this one begins
+	Runner    int           `json:"runner,omitempty"`    // process id; 0: it has not come up yet
+	Pid       int           `json:"pid,omitempty"`       // of handoff in the job, and of its process group
+	Cgroups   []string      `json:"cgroups,omitempty"`   // folders that were made for the job
+	Workspace string        `json:"workspace,omitempty"` // folder; the next job of the task may be using it now
 }
 
 // stopRequest is the file "stop".
@@ -71,11 +72,10 @@ func isJobID(name string) bool {
 
 // The names of files of a job.
 const (
-	recordFile   = "job.json"
-	busyFile     = "busy"
-	stopFile     = "stop"
-	workspaceDir = "ws"
-	activeDir    = "active" // beside the jobs
+	recordFile = "job.json"
+	busyFile   = "busy"
+	stopFile   = "stop"
+	activeDir  = "active" // beside the jobs
 )
 
 func (j *Jobs) path(id string, more ...string) string {

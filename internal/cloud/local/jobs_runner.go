@@ -168,9 +168,6 @@ func (r *runner) finish(end *ending) error {
 		r.say("job " + string(end.state) + ": " + end.reason)
 	}
 	logged := r.logs.Close()
-	if end.state == cloud.JobSucceeded {
-		_ = os.RemoveAll(filepath.Join(r.dir, workspaceDir)) // else prune does it, with those of failed jobs
-	}
 	removeCgroups(r.rec.Cgroups)
 	now := time.Now().UTC()
 	r.rec.State, r.rec.Reason, r.rec.ExitCode, r.rec.Ended = end.state, end.reason, end.code, now
@@ -203,7 +200,7 @@ func (r *runner) say(text string) {
 
 // runReason answers why the run failed, by the record that it left in its workspace; "" where it left none.
 func (r *runner) runReason() string {
-	text, err := os.ReadFile(filepath.Join(r.dir, workspaceDir, "artifacts", "run.json"))
+	text, err := os.ReadFile(filepath.Join(r.rec.Workspace, "artifacts", "run.json"))
 	if err != nil {
 		return ""
 	}

@@ -152,7 +152,7 @@ func TestJobEnds(t *testing.T) {
 		{name: "signal", script: "kill -9 $$", state: cloud.JobFailed, code: 137, reason: "handoff was killed by SIGKILL", log: "handoff: job failed: handoff was killed by SIGKILL"},
 		{
 			name: "reason of the run record", code: 1, state: cloud.JobFailed, reason: "the tap broke", log: "handoff: job failed: the tap broke",
-			script: `mkdir -p ws/artifacts; echo '{"id":"run-1","reason":"the tap broke"}' >ws/artifacts/run.json; exit 1`,
+			script: `mkdir -p "$3/artifacts"; echo '{"id":"run-1","reason":"the tap broke"}' >"$3/artifacts/run.json"; exit 1`,
 		},
 		{
 			name: "timeout", script: "exec sleep 60", spec: cloud.TaskSpec{Timeout: 300 * time.Millisecond},
@@ -172,9 +172,6 @@ func TestJobEnds(t *testing.T) {
 			}
 			if got := strings.Join(b.lines(job.ID), "|"); got != tc.log {
 				t.Errorf("log = %q, want %q", got, tc.log)
-			}
-			if _, err := os.Stat(b.jobs.path(job.ID, workspaceDir)); (err == nil) == (tc.state == cloud.JobSucceeded) {
-				t.Errorf("workspace: %v", err)
 			}
 		})
 	}
@@ -424,25 +421,53 @@ func TestJobIDRises(t *testing.T) {
 	}
 }
 
+// Two jobs at a time have workspaces of their own; one after the other they share one, with what was made in it.
+func TestJobWorkspace(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, cloud.TaskSpec{Overlap: cloud.OverlapAllow})
+	place := func(id string) string {
+		r, err := b.jobs.read(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Base(r.Workspace)
+	}
+	running := func(j cloud.Job) bool { return j.State == cloud.JobRunning }
+	first := b.run(b.spec(`touch "$3/made"; exec sleep 60`))
+	b.await(first.ID, running)
+	second := b.end(b.run(b.spec("true")).ID)
+	if place(first.ID) != "1" || place(second.ID) != "2" {
+		t.Errorf("workspaces %s and %s", place(first.ID), place(second.ID))
+	}
+	b.stopAll()
+	third := b.end(b.run(b.spec(`cd "$3" && ls`)).ID)
+	if got := b.lines(third.ID); place(third.ID) != "1" || !slices.Equal(got, []string{"made"}) {
+		t.Errorf("workspace %s, log %q", place(third.ID), got)
+	}
+}
+
 func TestJobPrune(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, cloud.TaskSpec{})
-	var ids []string
-	for range keepWorkspaces + 2 {
-		ids = append(ids, b.end(b.run(b.spec("exit 1")).ID).ID)
-		b.stopAll()
+	id := b.end(b.run(b.spec("echo a")).ID).ID
+	b.stopAll()
+	if got := b.lines(id); len(got) != 1 {
+		t.Errorf("log = %q", got)
 	}
-	for i, id := range ids {
-		_, err := os.Stat(b.jobs.path(id, workspaceDir))
-		if kept := err == nil; kept != (i >= 2) {
-			t.Errorf("workspace of job %d: %v", i, err)
+	for i := range keepJobs {
+		stamp := time.Date(2030, 1, 1, 0, 0, i, 0, time.UTC).Format(jobTime)
+		if err := os.Mkdir(filepath.Join(b.jobs.dir, stamp+tokenMark("x")), 0o700); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err := b.jobs.remove(ids[0]); err != nil {
+	if err := b.jobs.prune(); err != nil {
 		t.Error(err)
 	}
-	if lines := b.lines(ids[0]); len(lines) != 0 {
-		t.Errorf("log = %q", lines)
+	if _, err := b.jobs.Status(t.Context(), id); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("err = %v", err)
+	}
+	if got := b.lines(id); len(got) != 0 {
+		t.Errorf("log = %q", got)
 	}
 }
 
