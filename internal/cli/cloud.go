@@ -57,6 +57,8 @@ func (c *cli) cloudCommand() *cobra.Command {
 		Example: "  handoff cloud login test -p my_project",
 	}
 	cmd.AddCommand(c.loginCommand())
+	cmd.AddCommand(c.infraCommands()...)
+	cmd.AddCommand(c.cloudRunCommand(), c.cloudJobCommand(), c.cloudLogsCommand())
 	return cmd
 }
 

@@ -30,5 +30,7 @@ func (c *cli) openLocal(_ context.Context, o app.CloudOptions) (*cloud.Cloud, er
 		return nil, err
 	}
 	p.Account = home.Account()
+	p.Infra = home.Infra(o.Scope)
+	p.Jobs = home.Jobs(o.Scope, c.jobOptions())
 	return cloud.Complete(*p), nil
 }

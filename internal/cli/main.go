@@ -46,6 +46,9 @@ func Main(args []string, io Stdio) int {
 	defer c.con.close()
 	unwatch := c.watchSignals(stop)
 	defer unwatch()
+	if len(args) > 0 && args[0] == jobWord {
+		return c.jobRunner(ctx, args[1:])
+	}
 	root := c.root()
 	root.SetArgs(splitLists(args, root))
 	root.SetIn(io.In)

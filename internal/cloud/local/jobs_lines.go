@@ -46,9 +46,11 @@ type lineWriter struct {
 
 func (w *lineWriter) add(text string) {
 	rec := w.runner.rec
-	w.batch = append(w.batch, cloud.Line{
-		Time: time.Now(), Job: rec.ID, Run: rec.Run, Text: strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"),
-	})
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	w.batch = append(w.batch, cloud.Line{Time: time.Now(), Job: rec.ID, Run: rec.Run, Text: text})
+	if reason, ok := strings.CutPrefix(text, "error: "); ok {
+		w.runner.complaint.Store(&reason)
+	}
 }
 
 func (w *lineWriter) flush() {

@@ -173,7 +173,7 @@ func (r *runner) outcome(p *program, why *demand) *ending {
 		return end
 	}
 	end.state, end.reason = cloud.JobFailed, words
-	if reason := r.runReason(); reason != "" {
+	if reason := r.failure(); reason != "" {
 		end.reason = reason
 	}
 	if n := p.limits.outOfMemory(); n > 0 {

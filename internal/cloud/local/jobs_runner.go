@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -56,6 +57,8 @@ type runner struct {
 	rec     *jobRecord
 	logs    *Logs
 	busy    *os.File
+
+	complaint atomic.Pointer[string] // what handoff in the job said last after "error: "
 }
 
 func newRunner(home, dir string, o RunnerOptions) (*runner, error) {
@@ -198,7 +201,17 @@ func (r *runner) say(text string) {
 	_ = r.logs.Append(context.Background(), cloud.Line{Time: time.Now(), Job: r.rec.ID, Run: r.rec.Run, Text: "handoff: " + text})
 }
 
-// runReason answers why the run failed, by the record that it left in its workspace; "" where it left none.
+// failure answers why the run failed: by the record that it left in its workspace, or by what it said, "" without both.
+func (r *runner) failure() string {
+	if reason := r.runReason(); reason != "" {
+		return reason
+	}
+	if said := r.complaint.Load(); said != nil {
+		return *said
+	}
+	return ""
+}
+
 func (r *runner) runReason() string {
 	text, err := os.ReadFile(filepath.Join(r.rec.Workspace, "artifacts", "run.json"))
 	if err != nil {

@@ -155,6 +155,10 @@ func TestJobEnds(t *testing.T) {
 			script: `mkdir -p "$3/artifacts"; echo '{"id":"run-1","reason":"the tap broke"}' >"$3/artifacts/run.json"; exit 1`,
 		},
 		{
+			name: "reason that was told", script: "echo 'error: no release'; echo 'hint: push'; exit 3", state: cloud.JobFailed, code: 3,
+			reason: "no release", log: "error: no release|hint: push|handoff: job failed: no release",
+		},
+		{
 			name: "timeout", script: "exec sleep 60", spec: cloud.TaskSpec{Timeout: 300 * time.Millisecond},
 			state: cloud.JobFailed, code: 124, reason: "timed out after 300ms", log: "handoff: job failed: timed out after 300ms",
 		},

@@ -1,0 +1,171 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/release"
+)
+
+// InfraOptions says what to make, change or remove around the jobs of a project.
+type InfraOptions struct {
+	Target
+	Kind    cloud.Kind
+	Update  bool // it has to exist already
+	Absent  bool // it shall not exist
+	Force   bool // with Absent: whatever it holds
+	DryRun  bool
+	Confirm func([]cloud.Change) error // asked before anything is deleted or replaced; an error stops it; nil: nobody is asked
+	Step    func(cloud.Step)           // may be nil
+}
+
+// InfraResult tells what was changed, or would be.
+type InfraResult struct {
+	Status  string         `json:"status"`
+	Kind    cloud.Kind     `json:"kind"`
+	DryRun  bool           `json:"dry_run,omitempty"`
+	Changes []cloud.Change `json:"changes"`
+	Message string         `json:"message,omitempty"`
+}
+
+// Infra makes the world as the project wants it.
+func (a *App) Infra(ctx context.Context, o InfraOptions) (res InfraResult, err error) {
+	c, p, err := a.openScope(ctx, o.Target)
+	if err != nil {
+		return InfraResult{}, err
+	}
+	want := cloud.Want{Kind: o.Kind, Absent: o.Absent, Force: o.Force}
+	if o.Kind == cloud.KindTask {
+		if err := needTask(c); err != nil {
+			return InfraResult{}, err
+		}
+		if want.Task, err = taskSpec(o.Target, p, o.Absent); err != nil {
+			return InfraResult{}, err
+		}
+	}
+	defer inCloud(&err)
+	changes, err := c.Infra.Plan(ctx, want)
+	if err != nil {
+		return InfraResult{}, err
+	}
+	if err := o.check(changes); err != nil {
+		return InfraResult{}, err
+	}
+	res = InfraResult{Status: "success", Kind: o.Kind, DryRun: o.DryRun, Changes: changes, Message: infraMessage(c, o.Kind, changes)}
+	if len(changes) == 0 {
+		res.Changes = []cloud.Change{}
+		return res, nil
+	}
+	if o.DryRun {
+		return res, nil
+	}
+	if o.Confirm != nil && destroys(changes) {
+		if err := o.Confirm(changes); err != nil {
+			return InfraResult{}, err
+		}
+	}
+	if err := c.Infra.Apply(ctx, want, changes, o.Step); err != nil {
+		return InfraResult{}, err
+	}
+	if o.Kind == cloud.KindTask && !o.Absent {
+		a.warnUnpushed(ctx, c)
+	}
+	return res, nil
+}
+
+// check refuses to update what is not there.
+func (o InfraOptions) check(changes []cloud.Change) error {
+	if !o.Update || len(changes) == 0 || changes[0].Action != cloud.ActionCreate {
+		return nil
+	}
+	return &UsageError{
+		Message: fmt.Sprintf("there is no %s %q to update", o.Kind, changes[0].Name),
+		Hint:    fmt.Sprintf("make it with `handoff cloud %s create`", o.Kind),
+	}
+}
+
+func destroys(changes []cloud.Change) bool {
+	for _, c := range changes {
+		if c.Action == cloud.ActionDelete || c.Action == cloud.ActionReplace {
+			return true
+		}
+	}
+	return false
+}
+
+func infraMessage(c *cloud.Cloud, k cloud.Kind, changes []cloud.Change) string {
+	switch {
+	case len(changes) > 0:
+		return ""
+	case k == cloud.KindRole && c.Provider == defaultProvider:
+		return "nothing to do: with this provider jobs run as the user who starts them"
+	}
+	return "nothing to do: it is so already"
+}
+
+// warnUnpushed says that jobs of the task would find nothing to run.
+func (a *App) warnUnpushed(ctx context.Context, c *cloud.Cloud) {
+	if list, err := release.Open(c).List(ctx); err == nil && len(list) == 0 {
+		a.Log.Warn("nothing has been pushed for this task yet: its jobs fail until you run `handoff project push`")
+	}
+}
+
+// taskSpec is what deploy says of the task. Values may also come as -v or -e: cpu, memory, storage, release, overlap.
+func taskSpec(t Target, p *project.Project, absent bool) (cloud.TaskSpec, error) {
+	if absent {
+		return cloud.TaskSpec{}, nil
+	}
+	if p == nil {
+		return cloud.TaskSpec{}, &UsageError{
+			Message: "no project given, and there is no project.yml in this folder", Hint: "add -p FOLDER: cpu, memory and env of a task are those of its project",
+		}
+	}
+	d := p.Deploy
+	spec := cloud.TaskSpec{
+		Image: d.ContainerImage, CPU: d.CPU, Memory: d.Memory, Storage: d.Storage, Overlap: cloud.Overlap(d.Overlap), Env: d.Env,
+	}
+	for _, v := range t.Vars {
+		if v.Key == "release" {
+			spec.Release = v.Value
+			continue
+		}
+		return spec, &UsageError{
+			Message: fmt.Sprintf("a task has no -v %s", v.Key),
+			Hint:    "it takes release=...; what is under deploy is read from project.yml",
+		}
+	}
+	return spec, nil
+}
+
+// InfraStatusResult tells what exists.
+type InfraStatusResult struct {
+	Status    string           `json:"status"`
+	Kind      cloud.Kind       `json:"kind"`
+	Resources []cloud.Resource `json:"resources"`
+}
+
+// InfraStatus answers what exists of a kind.
+func (a *App) InfraStatus(ctx context.Context, t Target, k cloud.Kind) (res InfraStatusResult, err error) {
+	c, _, err := a.openScope(ctx, t)
+	if err != nil {
+		return InfraStatusResult{}, err
+	}
+	defer inCloud(&err)
+	list, err := c.Infra.Status(ctx, k)
+	if list == nil {
+		list = []cloud.Resource{}
+	}
+	return InfraStatusResult{Status: "success", Kind: k, Resources: list}, err
+}
+
+// ChangeText is a change as a line for a person.
+func ChangeText(c cloud.Change) string {
+	text := fmt.Sprintf("%s %s %s", c.Action, c.Kind, c.Name)
+	if c.Detail != "" {
+		text += ": " + c.Detail
+	}
+	return strings.TrimSpace(text)
+}

@@ -1,0 +1,411 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/project"
+)
+
+// CloudRunOptions says which job to start, and whether to follow it.
+type CloudRunOptions struct {
+	Target
+	Wait    bool             // until the job has ended
+	Line    func(cloud.Line) // with Wait: each line of its log; nil: not wanted
+	Started func(cloud.Job)  // told as soon as the job is accepted; may be nil
+	DryRun  bool             // answer the job that would be started, and start none
+	Overlap cloud.Overlap    // "": as the task says
+}
+
+// JobResult is a job.
+type JobResult struct {
+	Status string `json:"status"` // success; with Wait that of the job: failed, stopped, skipped, lost
+	DryRun bool   `json:"dry_run,omitempty"`
+	cloud.Job
+}
+
+// Code is the exit code of a command that has waited for the job.
+func (r JobResult) Code() int {
+	switch {
+	case !r.State.Ended() || r.State == cloud.JobSucceeded:
+		return 0
+	case r.ExitCode != nil && *r.ExitCode != 0:
+		return *r.ExitCode
+	}
+	return 1
+}
+
+// CloudRun starts a job of the task. With Wait the error is that of ctx where that ends first: the job goes on.
+func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, err error) {
+	moveScope(&o.Target)
+	c, p, err := a.openScope(ctx, o.Target)
+	if err != nil {
+		return JobResult{}, err
+	}
+	if err := needTask(c); err != nil {
+		return JobResult{}, err
+	}
+	spec, err := a.jobSpec(o, p)
+	if err != nil {
+		return JobResult{}, err
+	}
+	if o.DryRun {
+		job := cloud.Job{Run: spec.Run, Task: c.Scope.Task, Stage: c.Scope.Stage, Release: spec.Release, Trigger: spec.Trigger}
+		return JobResult{Status: "success", DryRun: true, Job: job}, nil
+	}
+	defer inCloud(&err)
+	job, err := c.Jobs.Run(ctx, spec)
+	if err != nil {
+		return JobResult{}, err
+	}
+	if o.Started != nil {
+		o.Started(job)
+	}
+	if o.Wait {
+		job, err = follow(ctx, c, job, o.Line)
+	}
+	return jobResult(job), err
+}
+
+func jobResult(job cloud.Job) JobResult {
+	res := JobResult{Status: "success", Job: job}
+	if job.State.Ended() && job.State != cloud.JobSucceeded {
+		res.Status = string(job.State)
+	}
+	return res
+}
+
+// scopeKeys are the -e, and for 0.4.x the -v, that choose the cloud and the task, and do not go into a job.
+func scopeKeys() []string {
+	return []string{"resource_group", "task", "cloud_provider", "cloud_platform"}
+}
+
+// moveScope takes -v resource_group=... task=... for -e, as 0.4.x documents it.
+func moveScope(t *Target) {
+	var vars []project.KeyValue
+	for _, v := range t.Vars {
+		if slices.Contains(scopeKeys(), v.Key) {
+			t.Envs = append(slices.Clone(t.Envs), v)
+			continue
+		}
+		vars = append(vars, v)
+	}
+	t.Vars = vars
+}
+
+// varsKey is the variable of a job whose words are its template variables. 0.4.x also takes "vars" for it.
+const varsKey = "__VARS"
+
+// jobSpec is a job as the command line asks for it: -v target_id=... takes the environment of that schedule, -e adds to
+// it, and every other -v is a template variable of the run.
+func (a *App) jobSpec(o CloudRunOptions, p *project.Project) (cloud.JobSpec, error) {
+	spec := cloud.JobSpec{Run: newRunID(a.Now()), Trigger: cloud.TriggerManual}
+	spec.Overlap, spec.Env = o.Overlap, map[string]string{}
+	if p != nil && p.Deploy.PushOnFail != nil {
+		spec.PushOnFail = *p.Deploy.PushOnFail
+	}
+	var words []string
+	for _, v := range o.Vars {
+		switch v.Key {
+		case "target_id":
+			env, err := scheduleEnv(p, v.Value)
+			if err != nil {
+				return spec, err
+			}
+			spec.Env = env
+		case "release":
+			spec.Release = v.Value
+		default:
+			words = append(words, quoteWord(v.Key+"="+v.Value))
+		}
+	}
+	for _, e := range o.Envs {
+		switch {
+		case slices.Contains(scopeKeys(), e.Key):
+		case e.Key == "vars":
+			spec.Env[varsKey] = e.Value
+		default:
+			spec.Env[e.Key] = e.Value
+		}
+	}
+	if len(words) > 0 {
+		spec.Env[varsKey] = strings.TrimSpace(spec.Env[varsKey] + " " + strings.Join(words, " "))
+	}
+	return spec, nil
+}
+
+// scheduleEnv answers the environment that a schedule of the project gives to its jobs.
+func scheduleEnv(p *project.Project, target string) (map[string]string, error) {
+	var known []string
+	if p != nil {
+		for _, s := range p.Schedules {
+			if s.TargetID != target {
+				known = append(known, s.TargetID)
+				continue
+			}
+			env := map[string]string{}
+			for _, e := range s.Envs {
+				if e.Value != nil {
+					env[e.Key] = *e.Value
+				}
+			}
+			return env, nil
+		}
+	}
+	return nil, &UsageError{
+		Message: fmt.Sprintf("the project has no schedule with target_id %q", target),
+		Hint:    "it has: " + first(strings.Join(known, ", "), "none"),
+	}
+}
+
+// quoteWord makes text one word of a shell, with nothing in it to be evaluated.
+func quoteWord(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// follow waits for the end of the job, and passes on its log.
+func follow(ctx context.Context, c *cloud.Cloud, job cloud.Job, line func(cloud.Line)) (cloud.Job, error) {
+	if line == nil {
+		return awaitJob(ctx, c, job)
+	}
+	done, read := make(chan struct{}), make(chan error, 1)
+	go func() {
+		read <- readLines(ctx, c, cloud.Query{Job: job.ID, Run: job.Run, Follow: true, Done: done}, func(l cloud.Line) error {
+			line(l)
+			return nil
+		})
+	}()
+	job, err := awaitJob(ctx, c, job)
+	close(done)
+	if readErr := <-read; err == nil {
+		err = readErr
+	}
+	return job, err
+}
+
+func readLines(ctx context.Context, c *cloud.Cloud, q cloud.Query, line func(cloud.Line) error) error {
+	for l, err := range c.Logs.Read(ctx, q) {
+		if err == nil {
+			err = line(l)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitJob asks for the state of a job until it has ended, soon at first.
+func awaitJob(ctx context.Context, c *cloud.Cloud, job cloud.Job) (cloud.Job, error) {
+	for wait := 10 * time.Millisecond; !job.State.Ended(); wait = min(wait*5/4, time.Second) {
+		select {
+		case <-ctx.Done():
+			return job, fmt.Errorf("job %s goes on: %w", job.ID, context.Cause(ctx))
+		case <-time.After(wait):
+		}
+		now, err := c.Jobs.Status(ctx, job.ID)
+		if err != nil {
+			return job, err
+		}
+		job = now
+	}
+	return job, nil
+}
+
+// JobQuery says which jobs to show, as -v of `cloud job status` and `cloud job stop`.
+type JobQuery struct {
+	ID, Run, Reason string
+	Active, Ended   bool // only those; both: all
+	Group           bool // of all tasks of the resource group
+	Limit           int
+	Grace           time.Duration
+}
+
+// defaultJobs is how many jobs are shown where nobody says how many.
+const defaultJobs = 20
+
+func jobQuery(vars []project.KeyValue) (JobQuery, error) {
+	q := JobQuery{Limit: defaultJobs}
+	for _, v := range vars {
+		var err error
+		switch v.Key {
+		case "id":
+			q.ID = v.Value
+		case "run":
+			q.Run = v.Value
+		case "reason":
+			q.Reason = v.Value
+		case "running":
+			q.Active, err = parseBool(v)
+		case "stopped":
+			q.Ended, err = parseBool(v)
+		case "resource_group_level":
+			q.Group, err = parseBool(v)
+		case "full": // 0.4.x: its raw answers; here all is always shown
+			_, err = parseBool(v)
+		case "limit":
+			q.Limit, err = strconv.Atoi(v.Value)
+		case "grace":
+			q.Grace, err = time.ParseDuration(v.Value)
+		default:
+			return q, &UsageError{
+				Message: fmt.Sprintf("there is no -v %s here", v.Key),
+				Hint:    "there are: id, run, running, stopped, resource_group_level, limit, reason, grace",
+			}
+		}
+		if err != nil || q.Limit < 0 || q.Grace < 0 {
+			return q, &UsageError{Message: fmt.Sprintf("-v %s=%s cannot be read", v.Key, v.Value), Hint: "write running=true, limit=10, grace=30s"}
+		}
+	}
+	return q, nil
+}
+
+// parseBool reads a truth value as 0.4.x does: true, false, t, f, in any case; and 1, 0, yes, no.
+func parseBool(v project.KeyValue) (bool, error) {
+	switch strings.ToLower(v.Value) {
+	case "yes", "y", "on":
+		return true, nil
+	case "no", "n", "off":
+		return false, nil
+	}
+	return strconv.ParseBool(strings.ToLower(v.Value))
+}
+
+// JobsResult lists jobs, those created last first.
+type JobsResult struct {
+	Status string      `json:"status"`
+	Jobs   []cloud.Job `json:"jobs"`
+}
+
+// JobStatus answers the jobs that the variables of t ask for.
+func (a *App) JobStatus(ctx context.Context, t Target) (res JobsResult, err error) {
+	moveScope(&t)
+	q, err := jobQuery(t.Vars)
+	if err != nil {
+		return JobsResult{}, err
+	}
+	c, _, err := a.openScope(ctx, t)
+	if err != nil {
+		return JobsResult{}, err
+	}
+	res = JobsResult{Status: "success", Jobs: []cloud.Job{}}
+	clouds := []*cloud.Cloud{c}
+	if !q.Group {
+		err = needTask(c)
+	} else {
+		clouds, err = a.taskClouds(ctx, t, c)
+	}
+	if err != nil {
+		return JobsResult{}, err
+	}
+	defer inCloud(&err)
+	for _, c := range clouds {
+		list, err := listJobs(ctx, c, q)
+		if err != nil {
+			return JobsResult{}, err
+		}
+		res.Jobs = append(res.Jobs, list...)
+	}
+	slices.SortStableFunc(res.Jobs, func(x, y cloud.Job) int { return y.Created.Compare(x.Created) })
+	if q.Limit > 0 && len(res.Jobs) > q.Limit {
+		res.Jobs = res.Jobs[:q.Limit]
+	}
+	return res, nil
+}
+
+// taskClouds opens the cloud for each task that is registered in the resource group.
+func (a *App) taskClouds(ctx context.Context, t Target, c *cloud.Cloud) (clouds []*cloud.Cloud, err error) {
+	defer inCloud(&err)
+	t.Envs = append(slices.Clone(t.Envs), project.KeyValue{Key: "resource_group", Value: c.Scope.ResourceGroup})
+	group, err := a.OpenCloud(ctx, CloudOptions{Provider: c.Provider, Platform: c.Platform, Profile: t.Cloud.Profile, Scope: cloud.Scope{
+		Stage: c.Scope.Stage, ResourceGroup: c.Scope.ResourceGroup,
+	}})
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := group.Infra.Status(ctx, cloud.KindTask)
+	for _, task := range tasks {
+		scope := group.Scope
+		scope.Task = task.Name
+		one, err := a.OpenCloud(ctx, CloudOptions{Provider: c.Provider, Platform: c.Platform, Profile: t.Cloud.Profile, Scope: scope})
+		if err != nil {
+			return nil, err
+		}
+		clouds = append(clouds, one)
+	}
+	return clouds, err
+}
+
+func listJobs(ctx context.Context, c *cloud.Cloud, q JobQuery) ([]cloud.Job, error) {
+	if q.ID != "" {
+		job, err := c.Jobs.Status(ctx, q.ID)
+		return []cloud.Job{job}, err
+	}
+	var list []cloud.Job
+	for job, err := range c.Jobs.List(ctx, cloud.JobQuery{Run: q.Run, Active: q.Active && !q.Ended}) {
+		if err != nil {
+			return nil, err
+		}
+		if q.Ended && !q.Active && !job.State.Ended() {
+			continue
+		}
+		if list = append(list, job); len(list) == q.Limit {
+			break
+		}
+	}
+	return list, nil
+}
+
+// JobStopOptions says which job to stop: by its variables id or run, or the only one that is active.
+type JobStopOptions struct {
+	Target
+	Wait   bool
+	DryRun bool
+}
+
+// JobStop asks a job to end.
+func (a *App) JobStop(ctx context.Context, o JobStopOptions) (res JobResult, err error) {
+	moveScope(&o.Target)
+	q, err := jobQuery(o.Vars)
+	if err != nil {
+		return JobResult{}, err
+	}
+	c, _, err := a.openScope(ctx, o.Target)
+	if err == nil {
+		err = needTask(c)
+	}
+	if err != nil {
+		return JobResult{}, err
+	}
+	defer inCloud(&err)
+	job, err := oneJob(ctx, c, q)
+	if err != nil {
+		return JobResult{}, err
+	}
+	if o.DryRun {
+		return JobResult{Status: "success", DryRun: true, Job: job}, nil
+	}
+	job, err = c.Jobs.Stop(ctx, job.ID, cloud.StopOptions{Grace: q.Grace, Reason: q.Reason})
+	if err == nil && o.Wait {
+		job, err = awaitJob(ctx, c, job)
+	}
+	return JobResult{Status: "success", Job: job}, err
+}
+
+// oneJob answers the job that is meant.
+func oneJob(ctx context.Context, c *cloud.Cloud, q JobQuery) (cloud.Job, error) {
+	q.Active, q.Ended, q.Limit = q.Run == "", false, 2
+	list, err := listJobs(ctx, c, q)
+	switch {
+	case err != nil:
+		return cloud.Job{}, err
+	case len(list) == 0:
+		return cloud.Job{}, &UsageError{Message: "no such job is active", Hint: "see `handoff cloud job status`"}
+	case len(list) > 1 && q.Run == "":
+		return cloud.Job{}, &UsageError{Message: "several jobs are active", Hint: "name one: -v id=" + list[0].ID}
+	}
+	return list[0], nil
+}
