@@ -13,9 +13,12 @@ import (
 	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
+// runLog is the name of the log in the artifacts folder.
+const runLog = "run.log"
+
 // openRunLog answers a logger that writes to the console and to artifacts/run.log.
 func (a *App) openRunLog(s *session) (*slog.Logger, func(), error) {
-	f, err := os.Create(filepath.Join(s.ws.Artifacts(), "run.log"))
+	f, err := os.Create(filepath.Join(s.ws.Artifacts(), runLog))
 	if err != nil {
 		return nil, nil, fmt.Errorf("open run log: %w", err)
 	}

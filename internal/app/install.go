@@ -41,6 +41,10 @@ func (a *App) WorkspaceInstall(ctx context.Context, o InstallOptions) (res works
 		return workspace.InstallResult{}, err
 	}
 	defer lock.Release()
+	return a.install(ctx, s, o)
+}
+
+func (a *App) install(ctx context.Context, s *session, o InstallOptions) (workspace.InstallResult, error) {
 	installs := make([]workspace.Install, 0, len(s.project.Installs))
 	for _, in := range s.project.Installs {
 		installs = append(installs, workspace.Install{Venv: in.Venv, Command: strings.TrimSpace(in.Command + " " + in.Args)})

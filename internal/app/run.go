@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,7 @@ type RunResult struct {
 	Tasks     []TaskResult `json:"tasks"`
 	Artifacts string       `json:"artifacts"`
 	Record    string       `json:"record"`
+	Pushed    string       `json:"pushed,omitempty"` // where in the bucket the artifacts are
 	ExitCode  int          `json:"exit_code"`
 }
 
@@ -77,8 +79,24 @@ func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) 
 	if err := a.render(ctx, s); err != nil {
 		return RunResult{}, err
 	}
-	return a.execute(ctx, o, s, p, lock)
+	states, err := a.localStates(s, p)
+	if err != nil {
+		return RunResult{}, err
+	}
+	return a.execute(ctx, o, s, p, lock, states)
 }
+
+// edge is what a run does around its tasks.
+type edge interface {
+	record(*ledger.Run)                                          // completes the record
+	begin(context.Context, *slog.Logger, *ledger.Recorder) error // nothing has run yet
+	event(context.Context, pipeline.Event)
+	commit(ctx context.Context, res pipeline.Result, code int) error // all tasks have ended; an error makes the run fail
+	end(context.Context, ledger.Run) error                           // the record is finished; as commit
+}
+
+// exitCloud is the exit code of a run whose tasks succeeded, but what they left could not be stored.
+const exitCloud = 3
 
 // lock takes the workspace, and finishes the record of a run that died in it.
 func (a *App) lock(ctx context.Context, s *session) (*workspace.Lock, error) {
@@ -167,8 +185,10 @@ func walkCommands(tasks []project.Task, visit func(*project.Command)) {
 	}
 }
 
-func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Plan, lock *workspace.Lock) (RunResult, error) {
-	rec, err := ledger.NewRecorder(s.record(), a.runRecord(s), s.redactor.String)
+func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Plan, lock *workspace.Lock, at edge) (RunResult, error) {
+	run := a.runRecord(s)
+	at.record(&run)
+	rec, err := ledger.NewRecorder(s.record(), run, s.redactor.String)
 	if err != nil {
 		return RunResult{}, err
 	}
@@ -177,8 +197,10 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 		return RunResult{}, err
 	}
 	defer closeLog()
+	calm := context.WithoutCancel(ctx) // what happens while the run is being stopped is told too
 	emit := func(e pipeline.Event) {
 		rec.Event(e)
+		at.event(calm, e)
 		logEvent(log, e, s.redactor.String)
 		if o.Events != nil {
 			o.Events(e)
@@ -186,7 +208,7 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	}
 	engine := pipeline.New(pipeline.Options{
 		Artifacts: s.ws.Artifacts(), Emit: emit, Mask: s.redactor.String, Stdin: o.Stdin,
-		Environ: a.Environ, Progress: o.Progress,
+		Environ: a.commandEnviron(), Progress: o.Progress,
 		Supervisor: process.Options{
 			Cookie: s.input.RunID, Guard: a.Guard, GuardArgs: []string{s.record()},
 			GuardFiles: []*os.File{lock.File()},
@@ -196,25 +218,44 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 		o.Started(engine.KillAll)
 	}
 	log.Info(fmt.Sprintf("run %s of %s (env stage %s)", s.input.RunID, p.Project, p.EnvStage))
-	res, err := engine.Run(ctx, p)
-	if err != nil {
-		_, ferr := rec.Finish(string(pipeline.Failed), err.Error(), 1)
-		return RunResult{}, errors.Join(err, ferr)
+	err = at.begin(ctx, log, rec)
+	var res pipeline.Result
+	if err == nil {
+		res, err = engine.Run(ctx, p)
 	}
-	code := exitCode(ctx, res)
-	run, err := rec.Finish(string(res.Outcome), res.Reason, code)
-	out := s.result(run, res, code)
 	if err != nil {
-		out.lacksRecord(err)
+		run, ferr := rec.Finish(string(pipeline.Failed), err.Error(), 1)
+		return RunResult{}, errors.Join(err, ferr, at.end(ctx, run))
 	}
+	out := a.finish(ctx, s, rec, res, at)
 	logEnd(log, out)
 	return out, nil
 }
 
+// finish stores what the run has left, and says how it ended.
+func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res pipeline.Result, at edge) RunResult {
+	code := exitCode(ctx, res)
+	if err := at.commit(ctx, res, code); err != nil {
+		res.Reason = strings.TrimPrefix(res.Reason+"; "+err.Error(), "; ")
+		if code == 0 {
+			res.Outcome, code = pipeline.Failed, exitCloud
+		}
+	}
+	run, err := rec.Finish(string(res.Outcome), res.Reason, code)
+	out := s.result(run, res, code)
+	if err != nil {
+		out.lacksRecord(err, 1)
+	}
+	if err := at.end(ctx, run); err != nil {
+		out.lacksRecord(err, exitCloud)
+	}
+	return out
+}
+
 // lacksRecord makes a failure of a run that cannot be looked up.
-func (r *RunResult) lacksRecord(err error) {
+func (r *RunResult) lacksRecord(err error, code int) {
 	if r.ExitCode == 0 {
-		r.Status, r.ExitCode = string(pipeline.Failed), 1
+		r.Status, r.ExitCode = string(pipeline.Failed), code
 	}
 	r.Reason = strings.TrimPrefix(r.Reason+"; the tasks ended, but "+err.Error(), "; ")
 }
@@ -227,7 +268,7 @@ func (a *App) runRecord(s *session) ledger.Run {
 	return ledger.Run{
 		ID: s.input.RunID, Project: filepath.Base(s.project.Dir), ResourceGroup: s.project.Deploy.ResourceGroup,
 		Task: s.project.Deploy.Task, EnvStage: s.target.EnvStage, Trigger: "manual", Release: hash,
-		Version: a.Version, Host: a.Host, Pid: os.Getpid(), Start: s.input.Now.UTC(),
+		Version: a.Version, Host: a.Host, Pid: os.Getpid(), Start: a.Now().UTC(),
 	}
 }
 

@@ -61,6 +61,18 @@ func (s *Store) Push(ctx context.Context, o PushOptions) (Pushed, error) {
 	return Pushed{Archive: snap.Archive, Skipped: skipped}, nil
 }
 
+// Count answers what a Push would store.
+func Count(o PushOptions) (files int, size int64, err error) {
+	entries, _, err := scan(o)
+	if err != nil {
+		return 0, 0, fmt.Errorf("look at artifacts: %w", err)
+	}
+	for _, e := range entries {
+		size += e.Size
+	}
+	return len(entries), size, nil
+}
+
 func (x *Index) commit(snap *Snapshot, o PushOptions) error {
 	if o.Failed {
 		x.Failed = slices.Insert(x.Failed, 0, snap.Archive)

@@ -150,6 +150,15 @@ func (s *Store) last(ctx context.Context) (*Snapshot, error) {
 	return snap, nil
 }
 
+// Last answers what the next run finds; found is false where that is nothing.
+func (s *Store) Last(ctx context.Context) (a Archive, found bool, err error) {
+	snap, err := s.last(ctx)
+	if err != nil || snap == nil {
+		return Archive{}, false, err
+	}
+	return snap.Archive, true, nil
+}
+
 func (s *Snapshot) add(e Entry) {
 	s.Entries = append(s.Entries, e)
 	s.Files++

@@ -106,6 +106,8 @@ type Lease struct {
 	stop  context.CancelFunc
 	done  chan struct{}
 
+	previous Record
+
 	mu     sync.Mutex
 	record Record
 	etag   string
@@ -124,7 +126,7 @@ func Acquire(ctx context.Context, files cloud.Files, o Options) (context.Context
 			return ctx, nil, errors.Join(err, &HeldError{now})
 		}
 	}
-	l := &Lease{files: files, o: o, done: make(chan struct{})}
+	l := &Lease{files: files, o: o, done: make(chan struct{}), previous: now}
 	at := o.Now().UTC()
 	l.record = Record{
 		SchemaVersion: 1, Fence: now.Fence + 1, Run: o.Run, Host: o.Host, Pid: o.Pid,
@@ -167,6 +169,10 @@ func (l *Lease) raced(ctx context.Context, err error) error {
 	}
 	return &HeldError{now}
 }
+
+// Previous answers the lease as it was before; its Run is "" if this is the first one. If it was not released, that run
+// has died.
+func (l *Lease) Previous() Record { return l.previous }
 
 // Fence answers the number of this holder.
 func (l *Lease) Fence() int64 {

@@ -144,6 +144,40 @@ func (b *Bucket) Runs(ctx context.Context, now time.Time) iter.Seq2[Run, error] 
 	}
 }
 
+// recent is how many runs Resolve looks at.
+const recent = 1000
+
+// Resolve answers the id that a person means: "" is the newest run, the beginning or the end of an id is enough where it
+// is that of one of the newest runs only.
+func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
+	if _, err := b.Key(word); err == nil && len(word) > len(idTime)+1 {
+		return word, nil
+	}
+	seen := 0
+	var found []string
+	for o, err := range b.Files.List(ctx, b.Task+"/runs") {
+		if err != nil {
+			return "", fmt.Errorf("list runs: %w", err)
+		}
+		id := idOf(o.Key)
+		if id != "" && (strings.HasPrefix(id, word) || strings.HasSuffix(id, word)) {
+			found = append(found, id)
+		}
+		if seen++; seen == recent || word == "" && len(found) > 0 || len(found) > 1 {
+			break
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return "", cloud.WithHint(fmt.Errorf("run %q: %w: more than one run is meant", word, cloud.ErrInvalid), "write more of its id")
+	case word == "":
+		return "", cloud.WithHint(fmt.Errorf("runs of task %q: %w", b.Task, cloud.ErrNotFound), "`handoff run` makes one")
+	}
+	return "", cloud.WithHint(fmt.Errorf("run %q: %w", word, cloud.ErrNotFound), "see `handoff runs list`")
+}
+
 // yield reads the records of keys at the same time.
 func (b *Bucket) yield(ctx context.Context, keys []string, now time.Time, yield func(Run, error) bool) bool {
 	runs, errs := make([]Run, len(keys)), make([]error, len(keys))

@@ -21,8 +21,11 @@ type Run struct {
 	ResourceGroup string    `json:"resource_group,omitempty"`
 	Task          string    `json:"task,omitempty"` // deploy.task
 	EnvStage      string    `json:"env_stage"`
-	Trigger       string    `json:"trigger"`           // manual, schedule, retry, backfill
-	Release       string    `json:"release,omitempty"` // hash of project.yml and files/
+	Trigger       string    `json:"trigger"`               // manual, schedule, retry, backfill
+	Job           string    `json:"job,omitempty"`         // id of the job at its provider
+	Schedule      string    `json:"schedule,omitempty"`    // target id of the schedule that started it
+	ScheduledAt   time.Time `json:"scheduled_at,omitzero"` // the time for which it was due
+	Release       string    `json:"release,omitempty"`     // hash of project.yml and files/
 	Version       string    `json:"handoff_version"`
 	Host          string    `json:"host"`
 	Pid           int       `json:"pid"`

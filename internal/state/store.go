@@ -46,7 +46,7 @@ type Version struct {
 	From          int64           `json:"from,omitempty"`       // of a rollback: the version whose state it has
 	Checkpoint    bool            `json:"checkpoint,omitempty"` // the run had not ended with success when it was committed
 	Time          time.Time       `json:"time"`                 // UTC
-	Fence         int64           `json:"fence"`                // of the lease of the run
+	Fence         int64           `json:"fence"`                // of the lease of the run; given as 0 by one without a lease: it is not compared
 	State         json.RawMessage `json:"state"`
 }
 
@@ -99,6 +99,28 @@ func (s *Store) At(ctx context.Context, name string, seq int64) (Version, error)
 	return v, nil
 }
 
+// Before answers version seq, or with seq 0 the last version before the current one that has another state.
+func (s *Store) Before(ctx context.Context, name string, seq int64) (Version, error) {
+	if seq != 0 {
+		return s.At(ctx, name, seq)
+	}
+	now, err := s.Current(ctx, name)
+	if err != nil {
+		return Version{}, err
+	}
+	log, err := s.Log(ctx, name, 0)
+	if err != nil {
+		return Version{}, err
+	}
+	for _, v := range log {
+		if v.Seq < now.Seq && !bytes.Equal(v.State, now.State) {
+			return v, nil
+		}
+	}
+	return Version{}, cloud.WithHint(fmt.Errorf("a state of %q before the current one: %w", name, cloud.ErrNotFound),
+		"`handoff state log` shows what there is")
+}
+
 // Log answers the versions, the newest first; at most limit where that is not 0.
 func (s *Store) Log(ctx context.Context, name string, limit int) ([]Version, error) {
 	var out []Version
@@ -145,6 +167,9 @@ func (s *Store) commit(ctx context.Context, v Version) (Version, error) {
 	now, etag, err := s.read(ctx, s.currentKey(v.Task))
 	if err != nil && !errors.Is(err, cloud.ErrNotFound) {
 		return Version{}, fmt.Errorf("commit state of %q: %w", v.Task, err)
+	}
+	if v.Fence == 0 {
+		v.Fence = now.Fence
 	}
 	if now.Fence > v.Fence {
 		return Version{}, fmt.Errorf("commit state of %q: %w: run %s has committed a later one", v.Task, cloud.ErrConflict, now.Run)

@@ -146,6 +146,9 @@ func (w *Workspace) Artifacts() string { return filepath.Join(w.dir, artifactsNa
 // Venv answers the folder of a virtual environment.
 func (w *Workspace) Venv(name string) string { return filepath.Join(w.dir, name) }
 
+// States answers the folder of the states that were fetched from a bucket.
+func (w *Workspace) States() string { return filepath.Join(w.state(), "states") }
+
 func (w *Workspace) state() string { return filepath.Join(w.dir, stateName) }
 
 // Init makes the workspace folder, files/ and artifacts/; what exists stays as it is.

@@ -1,0 +1,184 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/ledger"
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/workspace"
+)
+
+// openTaskProject is openScope for a verb that works on one task.
+func (a *App) openTaskProject(ctx context.Context, t Target) (*cloud.Cloud, *project.Project, error) {
+	c, p, err := a.openScope(ctx, t)
+	if err == nil {
+		err = needTask(c)
+	}
+	return c, p, err
+}
+
+// workspaceOf opens the workspace of t for a verb that reads no project. Its lock is named after a new id.
+func (a *App) workspaceOf(t Target) (*session, error) {
+	s := &session{target: t}
+	if t.WorkspaceDir == "" {
+		return nil, s.needWorkspace()
+	}
+	var err error
+	if s.ws, err = workspace.Open(t.ProjectDir, t.WorkspaceDir); err != nil {
+		return nil, err
+	}
+	s.input.RunID = newRunID(a.Now())
+	return s, nil
+}
+
+// RunsQuery says which runs to list.
+type RunsQuery struct {
+	Limit   int       // at most so many, the newest; 0: all
+	Since   time.Time // only those that started at or after it
+	Outcome string    // only those that ended so; "": all
+}
+
+// RunSummary is one line of a list of runs.
+type RunSummary struct {
+	ID      string    `json:"id"`
+	Outcome string    `json:"outcome"`
+	Start   time.Time `json:"start,omitzero"`
+	Seconds float64   `json:"seconds"` // until now for one that is running
+	Trigger string    `json:"trigger,omitempty"`
+	Release string    `json:"release,omitempty"`
+	Job     string    `json:"job,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// RunsList is a list of runs, the newest first.
+type RunsList struct {
+	Runs []RunSummary `json:"runs"`
+}
+
+// Runs lists the runs of the task.
+func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, err error) {
+	c, _, err := a.openTaskProject(ctx, t)
+	if err != nil {
+		return RunsList{}, err
+	}
+	defer inCloud(&err)
+	now := a.Now()
+	res.Runs = []RunSummary{}
+	for run, err := range a.ledger(c, q.Limit).Runs(ctx, now) {
+		if err != nil {
+			return RunsList{}, err
+		}
+		if !run.Start.IsZero() && run.Start.Before(q.Since) {
+			break
+		}
+		if q.Outcome != "" && run.Outcome != q.Outcome {
+			continue
+		}
+		if res.Runs = append(res.Runs, summary(run, now)); len(res.Runs) == q.Limit {
+			break
+		}
+	}
+	return res, nil
+}
+
+// ledger answers the records of the task; limit is how many are wanted, 0 where that is not known.
+func (a *App) ledger(c *cloud.Cloud, limit int) *ledger.Bucket {
+	parallel := c.Parallel
+	if limit > 0 {
+		parallel = min(parallel, limit)
+	}
+	return &ledger.Bucket{Files: c.Files, Task: c.Scope.Task, Parallel: parallel}
+}
+
+func summary(run ledger.Run, now time.Time) RunSummary {
+	end := run.End
+	if end.IsZero() {
+		end = now
+	}
+	out := RunSummary{
+		ID: run.ID, Outcome: run.Outcome, Start: run.Start, Trigger: run.Trigger, Release: run.Release,
+		Job: run.Job, Reason: run.Reason,
+	}
+	if !run.Start.IsZero() {
+		out.Seconds = seconds(end.Sub(run.Start))
+	}
+	return out
+}
+
+// RunShow answers the record of one run; id "" is the newest. The beginning of an id is enough where only one of the
+// newest runs has it.
+func (a *App) RunShow(ctx context.Context, t Target, id string) (run ledger.Run, err error) {
+	c, _, err := a.openTaskProject(ctx, t)
+	if err != nil {
+		return ledger.Run{}, err
+	}
+	defer inCloud(&err)
+	b := a.ledger(c, 0)
+	if id, err = b.Resolve(ctx, id); err != nil {
+		return ledger.Run{}, err
+	}
+	return b.Get(ctx, id, a.Now())
+}
+
+// lookAtRun is how often a run that is followed is looked at.
+const lookAtRun = time.Second
+
+// RunFollow tells each step of a run until it has ended, and answers its record then.
+func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step)) (run ledger.Run, err error) {
+	c, _, err := a.openTaskProject(ctx, t)
+	if err != nil {
+		return ledger.Run{}, err
+	}
+	defer inCloud(&err)
+	b := a.ledger(c, 0)
+	if id, err = b.Resolve(ctx, id); err != nil {
+		return ledger.Run{}, err
+	}
+	told := map[string]string{}
+	for {
+		run, err := b.Get(ctx, id, a.Now())
+		if err != nil && !errors.Is(err, cloud.ErrNotFound) {
+			return ledger.Run{}, err
+		}
+		if err == nil {
+			tellSteps(run.Tasks, "", told, tell)
+			if run.Outcome != ledger.Running {
+				return run, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ledger.Run{}, context.Cause(ctx)
+		case <-time.After(lookAtRun):
+		}
+	}
+}
+
+// Step is a change of a task of a run that is followed.
+type Step struct {
+	Time    time.Time `json:"time"`
+	Task    string    `json:"task"` // with those above it: "a/b"
+	Outcome string    `json:"outcome"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+func tellSteps(tasks []*ledger.Task, above string, told map[string]string, tell func(Step)) {
+	for _, t := range tasks {
+		name := above + t.Name
+		if told[name] == "" && t.Outcome != ledger.Running && !t.Start.IsZero() {
+			tell(Step{Time: t.Start, Task: name, Outcome: ledger.Running})
+		}
+		tellSteps(t.Tasks, name+"/", told, tell)
+		if told[name] != t.Outcome {
+			at := t.End
+			if at.IsZero() {
+				at = t.Start
+			}
+			tell(Step{Time: at, Task: name, Outcome: t.Outcome, Reason: t.Reason})
+		}
+		told[name] = t.Outcome
+	}
+}
