@@ -191,40 +191,85 @@ func (s *scanner) hash(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// file fills the entry of one file. project.yml may be a symbolic link; a file that becomes one meanwhile may not.
+// file fills the entry of one file. It makes bare system calls: with thousands of small files, what os.File does around
+// them takes longer than the hashing.
 func (s *scanner) file(e *Entry, buf []byte) error {
-	f, err := openFile(s.dir, e.Path)
+	name := filepath.Join(s.dir, e.Path)
+	fd, err := retry(func() (int, error) { return unix.Open(name, openFlags(e.Path), 0) })
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	defer f.Close() //nolint:errcheck // read only
-	info, err := f.Stat()
+	err = hashFile(fd, e, buf)
+	if closeErr := unix.Close(fd); err == nil {
+		err = closeErr
+	}
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "read", Path: name, Err: err}
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", e.Path)
-	}
-	h := sha256.New()
-	for {
-		n, err := f.Read(buf)
-		h.Write(buf[:n])
-		e.Size += int64(n)
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
-	}
-	e.Mode, e.SHA256 = mode(info.Mode()), hex.EncodeToString(h.Sum(nil))
 	return nil
 }
 
-func openFile(dir, name string) (*os.File, error) {
-	flags := os.O_RDONLY | unix.O_NONBLOCK // else a named pipe would wait for a writer
+func hashFile(fd int, e *Entry, buf []byte) error {
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return err
+	}
+	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
+		return errors.New("not a regular file")
+	}
+	e.Mode = mode(fs.FileMode(stat.Mode & 0o777))
+	if stat.Size <= int64(len(buf)) {
+		n, err := retry(func() (int, error) { return unix.Read(fd, buf) })
+		if err != nil {
+			return err
+		}
+		if int64(n) == stat.Size {
+			sum := sha256.Sum256(buf[:n])
+			e.Size, e.SHA256 = stat.Size, hex.EncodeToString(sum[:])
+			return nil
+		}
+		if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil { // somebody writes to it
+			return err
+		}
+	}
+	return hashLarge(fd, e, buf)
+}
+
+func hashLarge(fd int, e *Entry, buf []byte) error {
+	h := sha256.New()
+	for {
+		n, err := retry(func() (int, error) { return unix.Read(fd, buf) })
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			e.SHA256 = hex.EncodeToString(h.Sum(nil))
+			return nil
+		}
+		h.Write(buf[:n])
+		e.Size += int64(n)
+	}
+}
+
+// retry makes a system call again that a signal has interrupted.
+func retry(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
+
+// openFlags follow no link but project.yml, and do not wait for a writer of a named pipe.
+func openFlags(name string) int {
+	flags := unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC
 	if name != configName {
 		flags |= unix.O_NOFOLLOW
 	}
-	return os.OpenFile(filepath.Join(dir, name), flags, 0)
+	return flags
+}
+
+func openFile(dir, name string) (*os.File, error) {
+	return os.OpenFile(filepath.Join(dir, name), openFlags(name), 0)
 }

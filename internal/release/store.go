@@ -83,7 +83,7 @@ func (s *Store) none() error {
 func (s *Store) read(ctx context.Context) (*record, error) {
 	text, o, err := get(ctx, s.cloud.Files, s.key())
 	if errors.Is(err, cloud.ErrNotFound) {
-		return &record{Format: formatVersion, Data: newData()}, nil
+		return &record{Format: formatVersion, Data: newData(), Pushes: []Push{}}, nil
 	}
 	if err != nil {
 		return nil, err
