@@ -172,8 +172,9 @@ func follow(ctx context.Context, c *cloud.Cloud, job cloud.Job, line func(cloud.
 		return awaitJob(ctx, c, job)
 	}
 	done, read := make(chan struct{}), make(chan error, 1)
+	q := cloud.Query{Job: job.ID, Run: job.Run, Follow: true, Done: done}
 	go func() {
-		read <- readLines(ctx, c, cloud.Query{Job: job.ID, Run: job.Run, Follow: true, Done: done}, func(l cloud.Line) error {
+		read <- readLines(ctx, c, q, func(l cloud.Line) error {
 			line(l)
 			return nil
 		})

@@ -1,0 +1,345 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/project"
+)
+
+// stage stands in for a cloud on which jobs end as they are told.
+type stage struct {
+	cloud.Jobs
+	cloud.Logs
+	cloud.Infra
+	jobs    []cloud.Job // those that Status answers, one after the other
+	spec    cloud.JobSpec
+	stopped cloud.StopOptions
+	query   cloud.Query
+	changes []cloud.Change
+	want    cloud.Want
+	applied bool
+}
+
+func (s *stage) Run(_ context.Context, spec cloud.JobSpec) (cloud.Job, error) {
+	s.spec = spec
+	return cloud.Job{ID: "j", Run: spec.Run, State: cloud.JobStarting}, nil
+}
+
+func (s *stage) Status(context.Context, string) (cloud.Job, error) {
+	job := s.jobs[0]
+	if len(s.jobs) > 1 {
+		s.jobs = s.jobs[1:]
+	}
+	return job, nil
+}
+
+func (s *stage) List(_ context.Context, q cloud.JobQuery) iter.Seq2[cloud.Job, error] {
+	return func(yield func(cloud.Job, error) bool) {
+		for _, job := range s.jobs {
+			if q.Active && job.State.Ended() || q.Run != "" && q.Run != job.Run {
+				continue
+			}
+			if !yield(job, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *stage) Stop(_ context.Context, id string, o cloud.StopOptions) (cloud.Job, error) {
+	s.stopped = o
+	return cloud.Job{ID: id, State: cloud.JobStopping}, nil
+}
+
+func (s *stage) Read(ctx context.Context, q cloud.Query) iter.Seq2[cloud.Line, error] {
+	return func(yield func(cloud.Line, error) bool) {
+		s.query = q
+		if yield(cloud.Line{Text: "first"}, nil) && q.Follow {
+			select {
+			case <-q.Done:
+				yield(cloud.Line{Text: "last"}, nil)
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+func (s *stage) app(t *testing.T) *App {
+	t.Helper()
+	return &App{
+		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }, Log: slog.New(slog.DiscardHandler),
+		OpenCloud: func(_ context.Context, o CloudOptions) (*cloud.Cloud, error) {
+			return cloud.Complete(cloud.Cloud{Provider: o.Provider, Scope: o.Scope, Jobs: s, Logs: s, Infra: infraOf{s}}), nil
+		},
+	}
+}
+
+// infraOf keeps the two Status apart.
+type infraOf struct{ *stage }
+
+func (i infraOf) Plan(_ context.Context, w cloud.Want) ([]cloud.Change, error) {
+	i.want = w
+	return i.changes, nil
+}
+
+func (i infraOf) Apply(context.Context, cloud.Want, []cloud.Change, func(cloud.Step)) error {
+	i.applied = true
+	return nil
+}
+
+func (i infraOf) Status(context.Context, cloud.Kind) ([]cloud.Resource, error) { return nil, nil }
+
+func words(t *testing.T, text string) []project.KeyValue {
+	t.Helper()
+	var list []project.KeyValue
+	for w := range strings.FieldsSeq(text) {
+		k, v, _ := strings.Cut(w, "=")
+		list = append(list, project.KeyValue{Key: k, Value: v})
+	}
+	return list
+}
+
+func target(t *testing.T, envs, vars string) Target {
+	t.Helper()
+	return Target{EnvStage: "dev", Envs: append(words(t, "resource_group=g task=t"), words(t, envs)...), Vars: words(t, vars)}
+}
+
+func code(n int) *int { return &n }
+
+func TestJobSpec(t *testing.T) {
+	t.Parallel()
+	value := "day=$(date -I)"
+	p := &project.Project{Schedules: []project.Schedule{{TargetID: "7", Envs: []project.Env{{Key: varsKey, Value: &value}, {Key: "X"}}}}}
+	for _, tc := range []struct {
+		name, envs, vars string
+		want             map[string]string
+		release          string
+		fails            bool
+	}{
+		{name: "nothing", want: map[string]string{}},
+		{name: "environment", envs: "A=1 vars=x=1", want: map[string]string{"A": "1", varsKey: "x=1"}},
+		{name: "variables are data", vars: "a=it's b=$(rm)", want: map[string]string{varsKey: `'a=it'\''s' 'b=$(rm)'`}},
+		{name: "schedule", vars: "target_id=7 a=1", want: map[string]string{varsKey: "day=$(date -I) 'a=1'"}},
+		{name: "environment over schedule", envs: "__VARS=b=2", vars: "target_id=7", want: map[string]string{varsKey: "b=2"}},
+		{name: "release", vars: "release=abc", want: map[string]string{}, release: "abc"},
+		{name: "no such schedule", vars: "target_id=8", fails: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := &stage{}
+			spec, err := s.app(t).jobSpec(CloudRunOptions{Target: target(t, tc.envs, tc.vars)}, p)
+			if _, usage := errors.AsType[*UsageError](err); usage != tc.fails {
+				t.Fatalf("err = %v", err)
+			}
+			if err != nil {
+				return
+			}
+			if diff := cmp.Diff(tc.want, spec.Env); diff != "" || spec.Release != tc.release || spec.Run == "" {
+				t.Errorf("%s\nspec %+v", diff, spec)
+			}
+		})
+	}
+}
+
+func TestCloudRunWaits(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		end  cloud.Job
+		code int
+	}{
+		{"success", cloud.Job{State: cloud.JobSucceeded, ExitCode: code(0)}, 0},
+		{"failure", cloud.Job{State: cloud.JobFailed, ExitCode: code(7)}, 7},
+		{"lost", cloud.Job{State: cloud.JobLost}, 1},
+		{"skipped", cloud.Job{State: cloud.JobSkipped}, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := &stage{jobs: []cloud.Job{{State: cloud.JobRunning}, tc.end}}
+			var lines []string
+			res, err := s.app(t).CloudRun(t.Context(), CloudRunOptions{
+				Target: target(t, "", ""), Wait: true, Line: func(l cloud.Line) { lines = append(lines, l.Text) },
+			})
+			if err != nil || res.Code() != tc.code || res.State != tc.end.State {
+				t.Errorf("result %+v, code %d, %v", res, res.Code(), err)
+			}
+			if diff := cmp.Diff([]string{"first", "last"}, lines); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &stage{jobs: []cloud.Job{{State: cloud.JobRunning}}}
+	o := CloudRunOptions{Target: target(t, "", ""), Wait: true, Started: func(cloud.Job) { cancel() }}
+	if _, err := s.app(t).CloudRun(ctx, o); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "goes on") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestCloudRunDryRun(t *testing.T) {
+	t.Parallel()
+	s := &stage{}
+	o := CloudRunOptions{Target: Target{Vars: words(t, "resource_group=g task=old_style")}, DryRun: true}
+	res, err := s.app(t).CloudRun(t.Context(), o)
+	if err != nil || !res.DryRun || res.Task != "old_style" || s.spec.Run != "" {
+		t.Errorf("result %+v, started %+v, %v", res, s.spec, err)
+	}
+	o.Vars = nil
+	if _, err := s.app(t).CloudRun(t.Context(), o); err == nil {
+		t.Error("a job without a task is started")
+	}
+}
+
+func TestJobStop(t *testing.T) {
+	t.Parallel()
+	one := cloud.Job{ID: "a", Run: "r", State: cloud.JobRunning}
+	two := cloud.Job{ID: "b", Run: "s", State: cloud.JobRunning}
+	for _, tc := range []struct {
+		name, vars string
+		jobs       []cloud.Job
+		want       string
+		usage      bool
+	}{
+		{"the only one", "reason=x grace=5s", []cloud.Job{one}, "a", false},
+		{"by run", "run=s", []cloud.Job{one, two}, "b", false},
+		{"none", "", nil, "", true},
+		{"several", "", []cloud.Job{one, two}, "", true},
+		{"unknown word", "colour=red", []cloud.Job{one}, "", true},
+		{"bad grace", "grace=-1s", []cloud.Job{one}, "", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := &stage{jobs: tc.jobs}
+			res, err := s.app(t).JobStop(t.Context(), JobStopOptions{Target: target(t, "", tc.vars)})
+			if _, usage := errors.AsType[*UsageError](err); usage != tc.usage || res.ID != tc.want {
+				t.Errorf("stopped %q, %v", res.ID, err)
+			}
+			if strings.HasPrefix(tc.vars, "reason") && (s.stopped != cloud.StopOptions{Grace: 5 * time.Second, Reason: "x"}) {
+				t.Errorf("options %+v", s.stopped)
+			}
+		})
+	}
+}
+
+func TestJobStatus(t *testing.T) {
+	t.Parallel()
+	for vars, want := range map[string]string{"": "ba", "running=True": "b", "stopped=t": "a", "limit=1": "b", "id=x": "b", "full=false": "ba"} {
+		s := &stage{jobs: []cloud.Job{{ID: "b", State: cloud.JobRunning}, {ID: "a", State: cloud.JobFailed}}}
+		res, err := s.app(t).JobStatus(t.Context(), target(t, "", vars))
+		got := ""
+		for _, job := range res.Jobs {
+			got += job.ID
+		}
+		if err != nil || got != want {
+			t.Errorf("%q: %q, want %q, %v", vars, got, want, err)
+		}
+	}
+}
+
+func TestLogQuery(t *testing.T) {
+	t.Parallel()
+	at := func(d, h, m int) time.Time { return time.Date(2026, 1, d, h, m, 0, 0, time.UTC) }
+	a := (&stage{}).app(t)
+	for _, tc := range []struct {
+		vars string
+		want cloud.Query
+		ok   bool
+	}{
+		{"", cloud.Query{}, true},
+		{"start_time=2026-01-01 end_time=2026-01-01T12:30", cloud.Query{Start: at(1, 0, 0), End: at(1, 12, 30)}, true},
+		{"start_time=2026-01-01T02:00:00+01:00", cloud.Query{Start: at(1, 1, 0)}, true},
+		{"start_time=2026-01-01T02:00:00+0100", cloud.Query{Start: at(1, 1, 0)}, true},
+		{"start_time=24h", cloud.Query{Start: time.Date(2026, 1, 1, 3, 4, 5, 0, time.UTC)}, true},
+		{"run=r job=j filter=x limit=3 follow=True", cloud.Query{Run: "r", Job: "j", Filter: "x", Limit: 3, Follow: true}, true},
+		{"start_time=2026-01-02 end_time=2026-01-01", cloud.Query{}, false},
+		{"start_time=soon", cloud.Query{}, false},
+		{"limit=many", cloud.Query{}, false},
+		{"follow=maybe", cloud.Query{}, false},
+		{"strat_time=2026-01-01", cloud.Query{}, false},
+	} {
+		q, err := a.logQuery(words(t, tc.vars))
+		if _, usage := errors.AsType[*UsageError](err); usage == tc.ok {
+			t.Errorf("%q: err = %v", tc.vars, err)
+		}
+		if tc.ok && q != tc.want {
+			t.Errorf("%q: %+v", tc.vars, q)
+		}
+	}
+}
+
+// Following a job ends with it.
+func TestLogsFollow(t *testing.T) {
+	t.Parallel()
+	s := &stage{jobs: []cloud.Job{{ID: "j", Run: "r", State: cloud.JobRunning}, {ID: "j", State: cloud.JobSucceeded}}}
+	var lines []string
+	err := s.app(t).Logs(t.Context(), LogsOptions{Target: target(t, "", "run=r follow=true"), Line: func(l cloud.Line) error {
+		lines = append(lines, l.Text)
+		return nil
+	}})
+	if diff := cmp.Diff([]string{"first", "last"}, lines); diff != "" || err != nil {
+		t.Errorf("%s, %v", diff, err)
+	}
+	s.jobs = nil
+	err = s.app(t).Logs(t.Context(), LogsOptions{Target: target(t, "", "run=r follow=true")})
+	if _, ok := errors.AsType[*CloudError](err); !ok || !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestInfra(t *testing.T) {
+	t.Parallel()
+	create, remove := cloud.Change{Action: cloud.ActionCreate, Name: "b"}, cloud.Change{Action: cloud.ActionDelete, Name: "b"}
+	no := &UsageError{Message: "no"}
+	for _, tc := range []struct {
+		name    string
+		o       InfraOptions
+		changes []cloud.Change
+		applied bool
+		fails   bool
+	}{
+		{"create", InfraOptions{}, []cloud.Change{create}, true, false},
+		{"nothing to do", InfraOptions{}, nil, false, false},
+		{"dry run", InfraOptions{DryRun: true, Absent: true}, []cloud.Change{remove}, false, false},
+		{"update what is not there", InfraOptions{Update: true}, []cloud.Change{create}, false, true},
+		{"delete, refused", InfraOptions{Absent: true, Confirm: func([]cloud.Change) error { return no }}, []cloud.Change{remove}, false, true},
+		{"delete", InfraOptions{Absent: true, Confirm: func([]cloud.Change) error { return nil }}, []cloud.Change{remove}, true, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := &stage{changes: tc.changes}
+			tc.o.Target, tc.o.Kind = target(t, "", ""), cloud.KindBucket
+			res, err := s.app(t).Infra(t.Context(), tc.o)
+			if _, usage := errors.AsType[*UsageError](err); usage != tc.fails || s.applied != tc.applied {
+				t.Errorf("result %+v, applied %v, %v", res, s.applied, err)
+			}
+			if !tc.fails && len(tc.changes) == 0 && res.Message == "" {
+				t.Error("nothing is said")
+			}
+		})
+	}
+}
+
+func TestTaskSpec(t *testing.T) {
+	t.Parallel()
+	p := &project.Project{Deploy: project.Deploy{CPU: 256, Memory: 512, Overlap: "queue", Env: map[string]string{"A": "1"}}}
+	got, err := taskSpec(target(t, "", "release=abc"), p, false)
+	want := cloud.TaskSpec{CPU: 256, Memory: 512, Overlap: cloud.OverlapQueue, Env: map[string]string{"A": "1"}, Release: "abc"}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	if _, err := taskSpec(target(t, "", "cpu=1"), p, false); err == nil {
+		t.Error("a variable that means nothing is taken")
+	}
+	if _, err := taskSpec(Target{}, nil, false); err == nil {
+		t.Error("a task without a project is registered")
+	}
+}
