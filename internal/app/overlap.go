@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -14,10 +16,18 @@ import (
 	"github.com/handoff-run/handoff/internal/ledger"
 )
 
+// renewLocally is how often the lease of a run is renewed in a bucket that is a folder.
+const renewLocally = 2 * time.Second
+
 // leaseOptions says who takes the lease of the task of c's scope.
 func (a *App) leaseOptions(c *cloud.Cloud, runID string) lease.Options {
 	where := a.where()
+	renew := time.Duration(0)
+	if c.Provider == defaultProvider { // a file of this machine costs nothing to write
+		renew = renewLocally
+	}
 	return lease.Options{
+		Renew: renew,
 		Key: c.Scope.Task + "/lease.json", Run: runID, Host: where, Pid: os.Getpid(), Now: a.Now,
 		Dead: func(r lease.Record) bool {
 			return r.Host == where && r.Pid > 0 && errors.Is(unix.Kill(r.Pid, 0), unix.ESRCH)
@@ -39,10 +49,7 @@ func (a *App) where() string {
 
 // takeLease makes this the only run of its task, as the overlap policy wants it. The context ends when that is over.
 func (r *remoteRun) takeLease(ctx context.Context) (context.Context, error) {
-	policy := cloud.Overlap(first(string(r.o.Overlap), string(r.job.Overlap), r.f.project.Deploy.Overlap))
-	if err := policy.Check(); err != nil {
-		return ctx, &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
-	}
+	policy := cmp.Or(r.o.Overlap, r.job.Overlap, cloud.Overlap(r.f.project.Deploy.Overlap))
 	o := r.app.leaseOptions(r.f.cloud, r.f.input.RunID)
 	waiting := func(held lease.Record) {
 		r.app.Log.Info(fmt.Sprintf("waiting for the end of run %s of this task (overlap: %s)", held.Run, policy))

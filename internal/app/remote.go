@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -49,6 +51,9 @@ type remoteRun struct {
 // one is going on is a result with the status "skipped".
 func (a *App) RunRemote(ctx context.Context, o RemoteOptions) (res RunResult, err error) {
 	jobID, job, _ := cloud.JobFrom(a.env)
+	if err := cmp.Or(o.Overlap, job.Overlap).Check(); err != nil {
+		return RunResult{}, &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
+	}
 	f, err := a.openRelease(ctx, o.Target, first(o.Release, job.Release))
 	if err != nil {
 		return RunResult{}, err
@@ -71,7 +76,8 @@ func (a *App) RunRemote(ctx context.Context, o RemoteOptions) (res RunResult, er
 		return r.refused(ctx, held)
 	}
 	if err != nil {
-		return RunResult{}, &CloudError{err}
+		inCloud(&err)
+		return RunResult{}, err
 	}
 	defer r.releaseLease(ctx)
 	lock, err := a.lock(ctx, f.session)
@@ -86,6 +92,33 @@ func (a *App) RunRemote(ctx context.Context, o RemoteOptions) (res RunResult, er
 	res, err = a.execute(ctx, o.RunOptions, f.session, p, lock, r)
 	res.Pushed = r.pushed.Name
 	return res, err
+}
+
+// PlanRemote answers what RunRemote would run, with the values of secrets masked. The release is fetched into a temporary
+// folder; nothing else is changed.
+func (a *App) PlanRemote(ctx context.Context, o RemoteOptions) (res *plan.Plan, err error) {
+	tmp, err := os.MkdirTemp("", "handoff-plan-")
+	if err != nil {
+		return nil, fmt.Errorf("make a temporary workspace: %w", err)
+	}
+	defer os.RemoveAll(tmp) //nolint:errcheck // only takes room
+	shown := first(o.WorkspaceDir, "$WORKSPACE")
+	o.WorkspaceDir = tmp
+	f, err := a.openRelease(ctx, o.Target, o.Release)
+	if err != nil {
+		return nil, err
+	}
+	defer f.hideSecrets(&err)
+	in := f.input
+	in.Workspace = shown
+	in.Activate = func(venv string) []string { return a.activate(shown + "/" + venv) }
+	p, warnings, err := plan.Build(in)
+	a.warn(warnings)
+	if err != nil {
+		return nil, err
+	}
+	p.Project = f.cloud.Scope.Task
+	return masked(p, f.redactor.String)
 }
 
 func (a *App) newRemoteRun(f *fetched, o RemoteOptions, jobID string, job cloud.JobSpec) *remoteRun {

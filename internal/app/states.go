@@ -39,6 +39,7 @@ type taskState struct {
 	checkpoint bool
 	capture    *state.Capture
 	stored     json.RawMessage // the last one
+	writing    bool            // the file is that of this try, not one of a run before
 	succeeded  bool
 }
 
@@ -110,8 +111,10 @@ func (s *states) event(ctx context.Context, e pipeline.Event) {
 	defer s.mu.Unlock()
 	switch e.Kind {
 	case pipeline.TaskStarted:
-		t.capture.Reset() // its output file is about to be made anew
-		t.succeeded = false
+		t.capture.Reset()
+		t.writing, t.succeeded = false, false
+	case pipeline.StageStarted:
+		t.writing = true // its output file has been made
 	case pipeline.TaskRetrying:
 		s.checkpoint(ctx, t)
 	case pipeline.TaskEnded:
@@ -130,7 +133,7 @@ func (s *states) checkpoints(ctx context.Context) {
 
 // checkpoint stores what the target has printed so far. What fails now is tried again at the next one, or at the end.
 func (s *states) checkpoint(ctx context.Context, t *taskState) {
-	if !t.checkpoint {
+	if !t.checkpoint || !t.writing {
 		return
 	}
 	if err := s.save(ctx, t, false, true); err != nil && s.log != nil {

@@ -14,13 +14,64 @@ import (
 )
 
 func (c *cli) runCommand() *cobra.Command {
-	run := &cobra.Command{
-		Use:     "run",
-		Short:   "Run a project",
-		Example: "  handoff run local -p my_project -w ws",
+	run := c.runRemoteCommand("run", "Run what was pushed: fetch it from the bucket, run it in the workspace")
+	remote := &cobra.Command{
+		Use:     "remote",
+		Short:   "Run what was pushed",
+		Example: "  handoff run remote config -e resource_group=etl task=quakes -w ws",
 	}
-	run.AddCommand(c.runLocalCommand())
+	remote.AddCommand(c.runRemoteCommand("config", "Same as \"handoff run\""))
+	run.AddCommand(c.runLocalCommand(), remote)
 	return run
+}
+
+func (c *cli) runRemoteCommand(name, short string) *cobra.Command {
+	var o app.RemoteOptions
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Long: `Run a release that was pushed to the bucket, on this machine: fetch the project, its
+secrets, the artifacts that the last good run has left and the states of its pipelines
+into the workspace; run every task; with -a store the artifacts for the next run. What a
+failed run leaves is stored apart. The record of the run is in the bucket while it goes on
+(see "runs").
+
+One run of a task goes on at a time; --overlap says what happens to another one. One that
+is refused ends with the status "skipped" and exit code 3. The tasks of a project folder
+are run by "run local".
+
+` + exitCodes,
+		Example: `  handoff run -e resource_group=etl task=quakes -w ws -s prod -a
+  handoff run -p my_project -w ws -s prod -a --overlap queue
+  handoff run -p my_project -w ws -s prod --release 41`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			o.Target, o.Push = t, c.flags.pushArtifacts
+			if dryRun {
+				return c.planRemote(cmd, o)
+			}
+			return c.watchRun(&o.RunOptions, func(verbs *app.App) (app.RunResult, error) {
+				return verbs.RunRemote(cmd.Context(), o)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&o.Release, "release", "", "run this `release`, not the current one: see \"release list\"")
+	cmd.Flags().StringVar((*string)(&o.Overlap), "overlap", "", "`policy` while another run of the task goes on: skip, queue, replace or allow (default: that of project.yml, else skip)")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would run, and run nothing")
+	return cmd
+}
+
+func (c *cli) planRemote(cmd *cobra.Command, o app.RemoteOptions) error {
+	p, err := c.app().PlanRemote(cmd.Context(), o)
+	if err != nil {
+		return err
+	}
+	return c.print(p, planText(p))
 }
 
 func (c *cli) runLocalCommand() *cobra.Command {
@@ -50,25 +101,27 @@ The log goes to stderr, the result to stdout. In <workspace>/artifacts there are
 			if dryRun {
 				return c.plan(cmd, t)
 			}
-			return c.runLocal(cmd, t)
+			o := app.RunOptions{Target: t}
+			return c.watchRun(&o, func(verbs *app.App) (app.RunResult, error) { return verbs.Run(cmd.Context(), o) })
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would run, as \"handoff plan\" does, and run nothing")
 	return cmd
 }
 
-func (c *cli) runLocal(cmd *cobra.Command, t app.Target) error {
+// watchRun runs with a person or a log watching, and prints how it ended. o is filled before run is called.
+func (c *cli) watchRun(o *app.RunOptions, run func(*app.App) (app.RunResult, error)) error {
 	verbs := c.app()
-	o := app.RunOptions{Target: t, Stdin: c.stdin(), Started: c.setKillAll}
+	o.Stdin, o.Started = c.stdin(), c.setKillAll
 	if c.showsProgress() {
 		p := newProgress(c.con, c.Err, c.colors(c.Err))
 		defer p.close()
 		verbs.Log = c.logger(p)
 		o.Events, o.Progress = p.event, 500*time.Millisecond
 	}
-	res, err := verbs.Run(cmd.Context(), o)
+	res, err := run(verbs)
 	if err != nil && res.RunID == "" {
-		return err
+		return installFailed(err)
 	}
 	c.code = res.ExitCode
 	if err := c.print(res, c.runText(res)); err != nil {

@@ -59,16 +59,21 @@ command with exit 1.`,
 				Target: t, Force: force, Output: func(line string) { verbs.Log.Info(line) },
 			})
 			if err != nil {
-				if _, ok := errors.AsType[*workspace.InstallError](err); ok {
-					return &codedError{error: err, code: exitFailed}
-				}
-				return err
+				return installFailed(err)
 			}
 			return c.print(res, installText(res))
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "install again what has not changed")
 	return cmd
+}
+
+// installFailed gives an install that failed its exit code.
+func installFailed(err error) error {
+	if _, ok := errors.AsType[*workspace.InstallError](err); ok {
+		return &codedError{error: err, code: exitFailed}
+	}
+	return err
 }
 
 func installText(r workspace.InstallResult) string {

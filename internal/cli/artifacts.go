@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+)
+
+func (c *cli) artifactsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "artifacts",
+		Short:   "Look after the artifacts that runs find and leave in the bucket",
+		Example: "  handoff artifacts get -p my_project -w ws -s prod",
+	}
+	cmd.AddCommand(c.artifactsGetCommand(), c.artifactsPushCommand(), c.artifactsArchiveCommand(), c.artifactsDeleteCommand(), c.artifactsListCommand())
+	return cmd
+}
+
+func (c *cli) artifactsGetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "get",
+		Short: "Copy the artifacts of the last good run into the workspace",
+		Long: `Copy the artifacts that the next run would find into <workspace>/artifacts. Files of
+the same name are replaced, others stay.`,
+		Example: "  handoff artifacts get -p my_project -w ws -s prod",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			res, err := c.app().ArtifactsGet(cmd.Context(), t)
+			if err != nil {
+				return err
+			}
+			return c.print(res, artifactsText(res))
+		},
+	}
+}
+
+func (c *cli) artifactsPushCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "push",
+		Short: "Store the artifacts of the workspace: the next run finds them",
+		Long: `Store <workspace>/artifacts as an archive in the bucket. The next run finds it in
+place of what the last good run has left, which stays as an archive. Refused while a
+run of the task is going on.`,
+		Example: `  handoff artifacts push -p my_project -w ws -s prod
+  handoff artifacts push -p my_project -w ws -s prod --dry-run`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			verbs := c.app()
+			if !dryRun {
+				plan, err := verbs.ArtifactsPush(cmd.Context(), t, true)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(c.con, "storing", artifactsText(plan))
+			}
+			res, err := verbs.ArtifactsPush(cmd.Context(), t, dryRun)
+			if err != nil {
+				return err
+			}
+			return c.print(res, artifactsText(res))
+		},
+	}
+	dryRunFlag(cmd, &dryRun)
+	return cmd
+}
+
+func (c *cli) artifactsArchiveCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "archive",
+		Short: "Copy the artifacts that the next run finds into a new archive",
+		Long: `Copy the artifacts that the next run would find to artifacts/archives/<time> in the
+bucket. Beyond "artifacts: {keep: 30}" of project.yml the oldest archives are removed.`,
+		Example: "  handoff artifacts archive -p my_project -s prod",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			res, err := c.app().ArtifactsArchive(cmd.Context(), t, dryRun)
+			if err != nil {
+				return err
+			}
+			return c.print(res, artifactsText(res))
+		},
+	}
+	dryRunFlag(cmd, &dryRun)
+	return cmd
+}
+
+func (c *cli) artifactsDeleteCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "delete",
+		Short: "Delete the artifacts that the next run would find",
+		Long: `Delete the artifacts that the next run would find, so that it begins with none.
+Archives stay. Asks first; refused while a run of the task is going on.`,
+		Example: `  handoff artifacts delete -p my_project -s prod
+  handoff artifacts delete -p my_project -s prod -y`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			verbs := c.app()
+			if !dryRun {
+				plan, err := verbs.ArtifactsDelete(cmd.Context(), t, true)
+				if err != nil {
+					return err
+				}
+				if err := c.confirm(cmd.Context(), fmt.Sprintf("Delete %s of artifacts?", count(plan.Files, "file"))); err != nil {
+					return err
+				}
+			}
+			res, err := verbs.ArtifactsDelete(cmd.Context(), t, dryRun)
+			if err != nil {
+				return err
+			}
+			return c.print(res, artifactsText(res))
+		},
+	}
+	dryRunFlag(cmd, &dryRun)
+	return cmd
+}
+
+func (c *cli) artifactsListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the archives, and what failed runs have left",
+		Long: `List what is stored: what the next run finds ("last"), the archives of good runs and
+what failed runs have left, the newest first.`,
+		Example: "  handoff artifacts list -p my_project -s prod -o text",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			res, err := c.app().ArtifactsList(cmd.Context(), t)
+			if err != nil {
+				return err
+			}
+			var b strings.Builder
+			for _, a := range append(res.Archives, res.Failed...) {
+				mark := " "
+				if res.Last != nil && res.Last.Name == a.Name {
+					mark = "*"
+				}
+				fmt.Fprintf(&b, "%s %s  %-44s %s, %s\n", mark, a.Time.Format(time.RFC3339), a.Name, count(a.Files, "file"), app.Bytes(a.Bytes))
+			}
+			return c.print(res, b.String())
+		},
+	}
+}
+
+func dryRunFlag(cmd *cobra.Command, dryRun *bool) {
+	cmd.Flags().BoolVar(dryRun, "dry-run", false, "print what would change, and change nothing")
+}
+
+func artifactsText(r app.ArtifactsResult) string {
+	return strings.TrimSpace(fmt.Sprintf("%s, %s %s", count(r.Files, "file"), app.Bytes(r.Bytes), r.Name))
+}

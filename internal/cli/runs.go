@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/ledger"
+)
+
+func (c *cli) runsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "runs",
+		Short:   "See what has run, and what is running",
+		Example: "  handoff runs list -p my_project -s prod",
+	}
+	cmd.AddCommand(c.runsListCommand(), c.runsShowCommand(), c.runsFollowCommand())
+	return cmd
+}
+
+func (c *cli) runsListCommand() *cobra.Command {
+	q := app.RunsQuery{Limit: 50}
+	var since time.Duration
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the runs of the task, the newest first",
+		Long: `List the runs of the task that went through the bucket ("handoff run", jobs), the
+newest first. A run that gives no sign of life any more is shown as died.`,
+		Example: `  handoff runs list -p my_project -s prod -o text
+  handoff runs list -p my_project -s prod --limit 10 --outcome failed
+  handoff runs list -e resource_group=etl task=quakes --since 24h`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			if q.Limit < 0 || since < 0 {
+				return &app.UsageError{Message: "--limit and --since cannot be negative"}
+			}
+			if since > 0 {
+				q.Since = time.Now().Add(-since)
+			}
+			res, err := c.app().Runs(cmd.Context(), t, q)
+			if err != nil {
+				return err
+			}
+			return c.print(res, c.runsText(res))
+		},
+	}
+	cmd.Flags().IntVar(&q.Limit, "limit", q.Limit, "at most so `many`; 0: all")
+	cmd.Flags().StringVar(&q.Outcome, "outcome", "", "only those with this `outcome`: success, failed, running, died, ...")
+	cmd.Flags().DurationVar(&since, "since", 0, "only those that started in the last `time`: 90m, 24h")
+	return cmd
+}
+
+func (c *cli) runsText(r app.RunsList) string {
+	var b strings.Builder
+	for _, run := range r.Runs {
+		fmt.Fprintf(&b, "%s  %s %s %8.1fs  %-8s", run.ID, c.outcome(fmt.Sprintf("%-11s", words(run.Outcome))),
+			run.Start.UTC().Format("2006-01-02 15:04:05Z"), run.Seconds, run.Trigger)
+		if run.Reason != "" {
+			b.WriteString("  " + firstLine(run.Reason))
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+func (c *cli) runsShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show [RUN]",
+		Short: "Show the record of a run",
+		Long: `Show the record of a run; without a RUN that of the newest one. A part of its id is
+enough: the beginning or the end, where only one of the newest 1,000 runs has it.`,
+		Example: `  handoff runs show -p my_project -s prod
+  handoff runs show 1a2b3c -p my_project -s prod -o json`,
+		Args: atMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			run, err := c.app().RunShow(cmd.Context(), t, optional(args))
+			if err != nil {
+				return err
+			}
+			return c.print(run, c.recordText(run))
+		},
+	}
+}
+
+func optional(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+func (c *cli) recordText(r ledger.Run) string {
+	var b strings.Builder
+	c.recordTasks(&b, r.Tasks, "")
+	end := r.End
+	if end.IsZero() {
+		end = r.Updated
+	}
+	fmt.Fprintf(&b, "run %s: %s after %.1fs", r.ID, c.outcome(words(r.Outcome)), max(end.Sub(r.Start).Seconds(), 0))
+	if r.Reason != "" {
+		fmt.Fprintf(&b, ": %s", r.Reason)
+	}
+	return b.String()
+}
+
+func (c *cli) recordTasks(b *strings.Builder, tasks []*ledger.Task, indent string) {
+	for _, t := range tasks {
+		fmt.Fprintf(b, "%s%s %s", indent, c.outcome(fmt.Sprintf("%-11s", words(t.Outcome))), t.Name)
+		if !t.End.IsZero() {
+			fmt.Fprintf(b, " (%.1fs)", t.End.Sub(t.Start).Seconds())
+		}
+		if t.Reason != "" {
+			b.WriteString(": " + t.Reason)
+		}
+		b.WriteString("\n")
+		for _, l := range t.Tail {
+			fmt.Fprintf(b, "%s  | %s\n", indent, l)
+		}
+		c.recordTasks(b, t.Tasks, indent+"  ")
+	}
+}
+
+func (c *cli) runsFollowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "follow [RUN]",
+		Short: "Follow a run to its end, and exit as it does",
+		Long: `Tell each step of a run on stderr until it has ended, then print its record and exit
+with its exit code; without a RUN that of the newest one. Ctrl-C ends following, not the
+run. For what the run prints see "cloud logs".`,
+		Example: `  handoff runs follow -p my_project -s prod
+  handoff runs follow 1a2b3c -p my_project -s prod -o text`,
+		Args: atMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			run, err := c.app().RunFollow(cmd.Context(), t, optional(args), c.tellStep)
+			if err != nil {
+				return err
+			}
+			c.code = max(run.ExitCode, 0)
+			return c.print(run, c.recordText(run))
+		},
+	}
+}
+
+func (c *cli) tellStep(s app.Step) {
+	if c.flags.logFormat == "json" {
+		text, _ := json.Marshal(s) // texts and a time
+		fmt.Fprintln(c.con, string(text))
+		return
+	}
+	text := fmt.Sprintf("%s %s %s", s.Time.UTC().Format("15:04:05"), c.outcome(words(s.Outcome)), s.Task)
+	if s.Reason != "" {
+		text += ": " + s.Reason
+	}
+	fmt.Fprintln(c.con, text)
+}

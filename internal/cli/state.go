@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+)
+
+func (c *cli) stateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "state",
+		Short: "Look at the state of a pipeline, change it, go back",
+		Long: `A pipeline with "state: true" goes on from where its last good run has ended. These
+commands look after that state in the bucket. NAME is the name of the pipeline; where
+only one has a state it can be left out.`,
+		Example: "  handoff state show -p my_project -s prod",
+	}
+	cmd.AddCommand(c.stateShowCommand(), c.stateLogCommand(), c.stateSetCommand(), c.stateRollbackCommand())
+	return cmd
+}
+
+func (c *cli) stateOptions(args []string) (app.StateOptions, error) {
+	t, err := c.anyTarget()
+	return app.StateOptions{Target: t, Name: optional(args)}, err
+}
+
+func (c *cli) stateShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show [NAME]",
+		Short: "Show the state from which the next run goes on",
+		Long: `Show the state from which the next run goes on. With -o text it is the state alone, on
+one line, as a file for a tap.`,
+		Example: `  handoff state show -p my_project -s prod
+  handoff state show load -p my_project -s prod -o text > state.json`,
+		Args: atMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := c.stateOptions(args)
+			if err != nil {
+				return err
+			}
+			res, err := c.app().StateShow(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			text := "{}"
+			if res.State != nil {
+				text = string(res.State.State)
+			}
+			return c.print(res, text)
+		},
+	}
+}
+
+func (c *cli) stateLogCommand() *cobra.Command {
+	limit := 0
+	cmd := &cobra.Command{
+		Use:   "log [NAME]",
+		Short: "List the states that were committed, the newest first",
+		Long:  `List the states that runs and people have committed, the newest first; the last 100 are kept.`,
+		Example: `  handoff state log -p my_project -s prod -o text
+  handoff state log load -p my_project -s prod --limit 5`,
+		Args: atMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := c.stateOptions(args)
+			if err != nil {
+				return err
+			}
+			res, err := c.app().StateLog(cmd.Context(), o, limit)
+			if err != nil {
+				return err
+			}
+			return c.print(res, stateLogText(res))
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 0, "at most so `many`; 0: all")
+	return cmd
+}
+
+func stateLogText(r app.StateLog) string {
+	var b strings.Builder
+	for _, v := range r.Versions {
+		mark := " "
+		if v.Seq == r.Current {
+			mark = "*"
+		}
+		by := string(v.By)
+		if v.From != 0 {
+			by += " to " + strconv.FormatInt(v.From, 10)
+		}
+		if v.Checkpoint {
+			by = "checkpoint"
+		}
+		fmt.Fprintf(&b, "%s %4d  %s  %-14s %s  %s\n", mark, v.Seq, v.Time.UTC().Format(time.RFC3339), by, v.Run, v.State)
+	}
+	return b.String()
+}
+
+func (c *cli) stateSetCommand() *cobra.Command {
+	var dryRun bool
+	var name string
+	cmd := &cobra.Command{
+		Use:   "set FILE",
+		Short: "Replace the state from which the next run goes on",
+		Long: `Replace the state by the JSON object in FILE, - for standard input. The state before
+stays in the log. Asks first; refused while a run of the task is going on.`,
+		Example: `  handoff state set state.json -p my_project -s prod
+  echo '{"bookmarks": {}}' | handoff state set - --name load -p my_project -s prod -y`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := c.stateText(cmd, args)
+			if err != nil {
+				return err
+			}
+			o, err := c.stateOptions([]string{name})
+			if err != nil {
+				return err
+			}
+			return c.changeState(cmd, o, dryRun, func(o app.StateOptions) (app.StateResult, error) {
+				return c.app().StateSet(cmd.Context(), o, text)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "`name` of the pipeline")
+	dryRunFlag(cmd, &dryRun)
+	return cmd
+}
+
+// stateText reads the file that the command names.
+func (c *cli) stateText(cmd *cobra.Command, args []string) ([]byte, error) {
+	switch len(args) {
+	case 0:
+		return nil, &app.UsageError{Message: "no file given", Hint: "name a file with the new state, or - for standard input"}
+	case 1:
+	default:
+		return nil, noArgs(cmd, args[1:])
+	}
+	if args[0] == "-" {
+		text, err := io.ReadAll(c.In)
+		if err != nil {
+			return nil, fmt.Errorf("read the new state: %w", err)
+		}
+		return text, nil
+	}
+	text, err := os.ReadFile(args[0])
+	if err != nil {
+		return nil, &app.UsageError{Message: fmt.Sprintf("read the new state: %v", err)}
+	}
+	return text, nil
+}
+
+func (c *cli) stateRollbackCommand() *cobra.Command {
+	var dryRun bool
+	var to int64
+	cmd := &cobra.Command{
+		Use:   "rollback [NAME]",
+		Short: "Go back to an earlier state",
+		Long: `Make an earlier state the one from which the next run goes on: the last one that is
+different, or the version that --to names (see "state log"). It becomes a new version.
+Asks first; refused while a run of the task is going on.`,
+		Example: `  handoff state rollback -p my_project -s prod
+  handoff state rollback load --to 12 -p my_project -s prod -y`,
+		Args: atMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if to < 0 {
+				return &app.UsageError{Message: "--to takes the number of a version", Hint: "see `handoff state log`"}
+			}
+			o, err := c.stateOptions(args)
+			if err != nil {
+				return err
+			}
+			return c.changeState(cmd, o, dryRun, func(o app.StateOptions) (app.StateResult, error) {
+				return c.app().StateRollback(cmd.Context(), o, to)
+			})
+		},
+	}
+	cmd.Flags().Int64Var(&to, "to", 0, "`number` of the version")
+	dryRunFlag(cmd, &dryRun)
+	return cmd
+}
+
+// changeState shows what a change would do, asks, and does it.
+func (c *cli) changeState(cmd *cobra.Command, o app.StateOptions, dryRun bool, change func(app.StateOptions) (app.StateResult, error)) error {
+	o.DryRun = true
+	res, err := change(o)
+	if err != nil {
+		return err
+	}
+	if !dryRun {
+		before := "none"
+		if res.Before != nil {
+			before = string(res.Before.State)
+		}
+		question := fmt.Sprintf("Replace the state of %q?", res.State.Task)
+		if err := c.confirm(cmd.Context(), question, "now: "+before, "then: "+string(res.State.State)); err != nil {
+			return err
+		}
+		o.DryRun = false
+		if res, err = change(o); err != nil {
+			return err
+		}
+	}
+	return c.print(res, fmt.Sprintf("%s: version %d: %s", res.State.Task, res.State.Seq, res.State.State))
+}
