@@ -83,13 +83,7 @@ func (a *App) loadProject(s *session) error {
 }
 
 func (a *App) loadSecrets(s *session) error {
-	dir := filepath.Join(s.target.ProjectDir, ".secrets")
-	for _, v := range s.target.Vars {
-		if v.Key == "secrets_dir" { // as 0.4.x has it
-			dir = v.Value
-		}
-	}
-	entries, warnings, err := secret.Load(dir, s.target.EnvStage)
+	entries, warnings, err := secret.Load(s.target.secretsDir(), s.target.EnvStage)
 	for _, w := range warnings {
 		a.Log.Warn(w)
 	}
@@ -98,6 +92,17 @@ func (a *App) loadSecrets(s *session) error {
 	}
 	a.mask(s, entries)
 	return nil
+}
+
+// secretsDir answers the folder of the secrets.
+func (t Target) secretsDir() string {
+	dir := filepath.Join(t.ProjectDir, ".secrets")
+	for _, v := range t.Vars {
+		if v.Key == "secrets_dir" { // as 0.4.x has it
+			dir = v.Value
+		}
+	}
+	return dir
 }
 
 // mask gives the session its secrets, and hides them from then on.

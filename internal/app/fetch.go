@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/release"
@@ -55,6 +56,8 @@ func (a *App) openRelease(ctx context.Context, t Target, name string) (f *fetche
 // fetch brings a release into dir, unless it is there already.
 func (a *App) fetch(ctx context.Context, store *release.Store, id, dir string) error {
 	if got, err := release.Hash(dir); err == nil && got == id {
+		now := a.Now()
+		_ = os.Chtimes(dir, now, now) // it is in use
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
@@ -103,14 +106,18 @@ func (a *App) cloudSecrets(ctx context.Context, r *remote) error {
 	return nil
 }
 
-// dropReleases removes what other releases have left in the workspace. The caller has its lock.
+// unused is from when on a release in a workspace counts as left over: until then another run may be about to begin.
+const unused = time.Hour
+
+// dropReleases removes what other releases have left in the workspace.
 func (f *fetched) dropReleases() {
 	dirs, err := os.ReadDir(filepath.Dir(f.dir))
 	if err != nil {
 		return
 	}
 	for _, d := range dirs {
-		if d.Name() != filepath.Base(f.dir) {
+		info, err := d.Info()
+		if err == nil && d.Name() != filepath.Base(f.dir) && f.input.Now.Sub(info.ModTime()) > unused {
 			_ = os.RemoveAll(filepath.Join(filepath.Dir(f.dir), d.Name()))
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
@@ -54,12 +56,18 @@ func (s *Store) fetch(ctx context.Context, name, dir string) (*Manifest, error) 
 	return m, replace(fresh, dir, filepath.Join(temp, "old"))
 }
 
-// replace puts fresh in the place of dir, which becomes old.
+// replace puts fresh in the place of dir, which becomes old. Of several at a time all succeed.
 func replace(fresh, dir, old string) error {
-	if err := os.Rename(dir, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for try := 0; ; try++ {
+		err := os.Rename(fresh, dir)
+		full := errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST)
+		if !full || try >= maxTries {
+			return err
+		}
+		if err := exchange(fresh, dir, old); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	return os.Rename(fresh, dir)
 }
 
 // extract makes the folder.

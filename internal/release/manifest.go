@@ -14,10 +14,11 @@ import (
 // formatVersion is that of every document in the bucket.
 const formatVersion = 1
 
-// The parts of a release.
+// The parts of a release, and what is never one.
 const (
-	configName = "project.yml"
-	filesName  = "files"
+	configName  = "project.yml"
+	filesName   = "files"
+	secretsName = ".secrets"
 )
 
 // Entry is one file, symbolic link or empty folder of a release.

@@ -215,6 +215,8 @@ func TestScanRefuses(t *testing.T) {
 		{"absolute link", map[string]string{"project.yml": "a", "files/l": "-> /etc/passwd"}, "not in files/"},
 		{"link to the project", map[string]string{"project.yml": "a", "files/l": "-> ../.secrets/secrets.yml"}, "not in files/"},
 		{"files is no folder", map[string]string{"project.yml": "a", "files": "x"}, "not a folder"},
+		{"files is the secrets", map[string]string{"project.yml": "a", ".secrets/x": "s", "files": "-> .secrets"}, "no part of a release"},
+		{"project.yml is a secret", map[string]string{"project.yml": "-> .secrets/x", ".secrets/x": "s"}, "no part of a release"},
 		{"files leaves the project", map[string]string{"project.yml": "a", "files": "-> /etc"}, "escapes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -440,6 +442,32 @@ func TestPushesAtOnce(t *testing.T) {
 		if got := fmt.Sprint(fetch(t, s, p.Release)); !wants[got] {
 			t.Errorf("push %d is a mix: %s", p.Number, got)
 		}
+	}
+}
+
+// Several fetches into one folder at a time all succeed, and there is always a project in it.
+func TestFetchesAtOnce(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	dir := folder(t, map[string]string{"project.yml": "a", "files/x": "x", "files/y/z": "z"})
+	push(t, s, dir, All)
+	to := filepath.Join(t.TempDir(), "to")
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 10 {
+				if _, err := s.Fetch(t.Context(), "", to); err != nil {
+					t.Error(err)
+				}
+				if _, err := os.ReadFile(filepath.Join(to, "project.yml")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if diff := cmp.Diff(tree(t, dir), tree(t, to)); diff != "" {
+		t.Error(diff)
 	}
 }
 

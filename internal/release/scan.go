@@ -47,6 +47,11 @@ func (t *Tree) ID() string { return ID(t.Entries) }
 // version control and what Python caches are left out, in every folder.
 func Scan(ctx context.Context, dir string, parts Parts) (*Tree, error) {
 	s := &scanner{dir: dir, jobs: make(chan int, 256)}
+	for _, part := range []string{configName, filesName} {
+		if err := notSecret(filepath.Join(dir, part)); parts.has(part) && err != nil {
+			return nil, err
+		}
+	}
 	if parts.Config {
 		s.entries = append(s.entries, &Entry{Path: configName})
 	}
@@ -64,6 +69,19 @@ func Scan(ctx context.Context, dir string, parts Parts) (*Tree, error) {
 	}
 	slices.SortFunc(t.Entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
 	return t, nil
+}
+
+// notSecret refuses a part that is a symbolic link into a folder of secrets.
+func notSecret(part string) error {
+	info, err := os.Lstat(part)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return nil //nolint:nilerr // who reads it says what is wrong
+	}
+	real, err := filepath.EvalSymlinks(part)
+	if err == nil && slices.Contains(strings.Split(real, "/"), secretsName) {
+		return fmt.Errorf("%s: symbolic link to %s: secrets are no part of a release", part, real)
+	}
+	return nil
 }
 
 type scanner struct {
@@ -95,7 +113,7 @@ func (s *scanner) files(ctx context.Context) error {
 // leftOut answers why a name is never part of a release; "" for other names.
 func leftOut(name string) string {
 	switch name {
-	case ".secrets":
+	case secretsName:
 		return "secrets are no part of a release"
 	case "__pycache__", ".DS_Store", ".git":
 		return "no part of a project"
@@ -130,7 +148,7 @@ func (s *scanner) folder(ctx context.Context, name string) error {
 
 func (s *scanner) child(ctx context.Context, name string, c fs.DirEntry) (took bool, err error) {
 	if why := leftOut(c.Name()); why != "" {
-		if c.Name() == ".secrets" {
+		if c.Name() == secretsName {
 			s.warnings = append(s.warnings, name+" is left out: "+why)
 		}
 		return false, nil
