@@ -2,16 +2,24 @@ package app
 
 import (
 	"context"
+	"errors"
+	"os"
 	"strings"
+	"time"
 
+	"github.com/handoff-run/handoff/internal/process"
 	"github.com/handoff-run/handoff/internal/workspace"
 )
+
+// leftoverGrace is the time between SIGTERM and SIGKILL for what an install left running.
+const leftoverGrace = 2 * time.Second
 
 // InstallOptions says what to install, and who sees the output.
 type InstallOptions struct {
 	Target
-	Force  bool
-	Output func(line string) // masked; may be nil
+	Force   bool
+	Output  func(line string)    // masked; may be nil
+	Started func(killAll func()) // told how to kill every process of the installs at once; may be nil
 }
 
 // WorkspaceInit makes the workspace folders.
@@ -41,12 +49,20 @@ func (a *App) WorkspaceInstall(ctx context.Context, o InstallOptions) (res works
 		return workspace.InstallResult{}, err
 	}
 	defer lock.Release()
+	sup := process.NewSupervisor(process.Options{Cookie: s.input.RunID, Guard: a.Guard, GuardFiles: []*os.File{lock.File()}})
+	if err := sup.Watch(); err != nil {
+		return workspace.InstallResult{}, err
+	}
+	defer func() { err = errors.Join(err, sup.Close(leftoverGrace)) }()
+	if o.Started != nil {
+		o.Started(sup.KillAll)
+	}
 	installs := make([]workspace.Install, 0, len(s.project.Installs))
 	for _, in := range s.project.Installs {
 		installs = append(installs, workspace.Install{Venv: in.Venv, Command: strings.TrimSpace(in.Command + " " + in.Args)})
 	}
 	return s.ws.Install(ctx, workspace.InstallOptions{
-		Installs: installs, Force: o.Force, Environ: a.Environ,
+		Installs: installs, Force: o.Force, Environ: sup.Environ(a.Environ),
 		Output: func(line string) {
 			if o.Output != nil {
 				o.Output(s.redactor.String(line))

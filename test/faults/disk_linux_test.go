@@ -47,7 +47,7 @@ func TestDiskFull(t *testing.T) {
 			"", 1, []string{"^status: failed$", `^failed_task: a$`, "no space left on device", "a_stdout.log"},
 		},
 		{
-			"stderr log", map[string]string{"project.yml": yml("tasks:\n- name: a\n  commands: [{command: 'seq 300000 >&2'}]\n")},
+			"stderr log", map[string]string{"project.yml": yml("tasks:\n- name: a\n  commands: [{command: 'seq 100000 >&2'}]\n")},
 			"", 1, []string{"^status: failed$", `a_stderr.log.*no space left on device`},
 		},
 		{
