@@ -63,9 +63,6 @@ func checkTask(d *decoder, into any, m *mapping) {
 	if body := d.exactlyOne(m, m.oneOf, t.Active); body != "" {
 		d.notEmpty(m, body, t.Active)
 	}
-	if t.OnUpstreamFailure == "terminate" {
-		t.OnUpstreamFailure = ""
-	}
 	if !t.Active {
 		d.leaves = d.leaves[:t.leaves]
 	}
