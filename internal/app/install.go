@@ -27,7 +27,7 @@ func (a *App) WorkspaceInit(_ context.Context, t Target) (FilesResult, error) {
 	if t.WorkspaceDir == "" {
 		return FilesResult{}, (&session{}).needWorkspace()
 	}
-	ws, err := workspace.Open(t.ProjectDir, t.WorkspaceDir)
+	ws, err := openWorkspace(t)
 	if err != nil {
 		return FilesResult{}, err
 	}
