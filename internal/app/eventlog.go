@@ -19,9 +19,29 @@ func (a *App) openRunLog(s *session) (*slog.Logger, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("open run log: %w", err)
 	}
-	w := s.redactor.Writer(f)
+	out := &firstError{w: f}
+	w := s.redactor.Writer(out)
 	log := slog.New(slog.NewMultiHandler(a.Log.Handler(), &lineHandler{w: w}))
-	return log, func() { _ = w.Close(); _ = f.Close() }, nil
+	return log, func() {
+		_, _ = w.Close(), f.Close()
+		if out.err != nil {
+			a.Log.Warn(fmt.Sprintf("the log of the run is not complete: %v", out.err))
+		}
+	}, nil
+}
+
+// firstError remembers the first error of a writer that nobody asks for its errors.
+type firstError struct {
+	w   io.Writer
+	err error
+}
+
+func (f *firstError) Write(b []byte) (int, error) {
+	n, err := f.w.Write(b)
+	if err != nil && f.err == nil {
+		f.err = err
+	}
+	return n, err
 }
 
 // lineHandler writes records as plain lines: time, level, message.
