@@ -131,6 +131,9 @@ func ended(e pipeline.Event, at string) (slog.Level, string) {
 		if r.Outcome == pipeline.TimedOut && !stage { // the reason says after how long
 			return slog.LevelError, at + ": " + reason(e)
 		}
+		if r.Outcome == pipeline.Interrupted && !stage {
+			return slog.LevelError, fmt.Sprintf("%s: %s after %v", at, reason(e), short(r.Elapsed))
+		}
 		if stage {
 			return slog.LevelWarn, at + ": " + reason(e)
 		}
@@ -183,10 +186,18 @@ func short(d time.Duration) time.Duration {
 
 // logEnd closes the log of a run with its outcome.
 func logEnd(log *slog.Logger, r RunResult) {
-	level, text := slog.LevelInfo, fmt.Sprintf("run %s: %s after %.1fs", r.RunID, strings.ReplaceAll(r.Status, "_", " "), r.Seconds)
-	if r.ExitCode != 0 {
+	took := short(time.Duration(r.Seconds * float64(time.Second)))
+	level, text := slog.LevelInfo, fmt.Sprintf("run %s: %s after %v", r.RunID, strings.ReplaceAll(r.Status, "_", " "), took)
+	switch {
+	case r.Status == string(pipeline.Interrupted), r.Status == string(pipeline.TimedOut):
+		level, text = slog.LevelError, fmt.Sprintf("run %s: %s; it took %v", r.RunID, r.Reason, took)
+	case r.ExitCode != 0:
 		level = slog.LevelError
-		text += ": " + r.Reason
+		for _, part := range []string{r.Task, r.Reason} {
+			if part != "" {
+				text += ": " + part
+			}
+		}
 	}
 	log.Log(context.Background(), level, text)
 }

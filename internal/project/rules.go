@@ -248,6 +248,15 @@ func checkVarKey(d *decoder, m *mapping, key string) {
 	}
 }
 
+// checkEnv warns of a value that looks like a template: a command would find the braces in its environment.
+func checkEnv(d *decoder, m *mapping, e *Env) {
+	checkEnvKey(d, m, e.Key)
+	if e.Value != nil && (strings.Contains(*e.Value, "{{") || strings.Contains(*e.Value, "{%")) {
+		d.warn(m.place("value"), "the value of an environment variable is no template: it is passed on as it is",
+			"leave out the value to take the secret of that key, or use the variable in the command itself")
+	}
+}
+
 func checkEnvKey(d *decoder, m *mapping, key string) {
 	if strings.TrimSpace(key) != "" { // reported otherwise
 		d.checkEnvName(m.place("key"), key)

@@ -208,6 +208,10 @@ func TestProjectRules(t *testing.T) {
 				`E 3:48: envs[2].value: a text is needed here, not a list`,
 				`W 3:26: envs[1]: "a-b" is not a name that a shell can use (letters, digits and _)`,
 			}},
+		{name: "env value", text: tasks + "envs: [{key: A, value: '{{ a }}'}, {key: B, value: '{a}'}]\n",
+			lenient: []string{
+				`W 3:24: envs[0]: the value of an environment variable is no template: it is passed on as it is (leave out the value to take the secret of that key, or use the variable in the command itself)`,
+			}},
 		{name: "secret level", text: tasks + "secrets: [{key: a, level: group}, {key: b, level: Resource Group}]\n",
 			lenient: []string{`W 3:27: secrets[0].level: "group" is not one of "task", "resource group"`},
 			strict:  []string{`E 3:27: secrets[0].level: "group" is not one of "task", "resource group"`}},
