@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -61,7 +62,7 @@ func (a *App) open(t Target) (*session, error) {
 	}
 	var err error
 	if t.WorkspaceDir != "" {
-		if s.ws, err = workspace.Open(t.ProjectDir, t.WorkspaceDir); err != nil {
+		if s.ws, err = openWorkspace(t); err != nil {
 			return nil, err
 		}
 	}
@@ -73,6 +74,14 @@ func (a *App) open(t Target) (*session, error) {
 	}
 	s.input = a.planInput(s)
 	return s, nil
+}
+
+func openWorkspace(t Target) (*workspace.Workspace, error) {
+	ws, err := workspace.Open(t.ProjectDir, t.WorkspaceDir)
+	if errors.Is(err, workspace.ErrOverlap) {
+		return nil, &UsageError{Message: err.Error(), Hint: "name a workspace outside of the project with -w; nothing was touched"}
+	}
+	return ws, err
 }
 
 func (a *App) loadProject(s *session) error {

@@ -22,9 +22,29 @@ func (a *App) openRunLog(s *session) (*slog.Logger, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("open run log: %w", err)
 	}
-	w := s.redactor.Writer(f)
+	out := &firstError{w: f}
+	w := s.redactor.Writer(out)
 	log := slog.New(slog.NewMultiHandler(a.Log.Handler(), &lineHandler{w: w}))
-	return log, func() { _ = w.Close(); _ = f.Close() }, nil
+	return log, func() {
+		_, _ = w.Close(), f.Close()
+		if out.err != nil {
+			a.Log.Warn(fmt.Sprintf("the log of the run is not complete: %v", out.err))
+		}
+	}, nil
+}
+
+// firstError remembers the first error of a writer that nobody asks for its errors.
+type firstError struct {
+	w   io.Writer
+	err error
+}
+
+func (f *firstError) Write(b []byte) (int, error) {
+	n, err := f.w.Write(b)
+	if err != nil && f.err == nil {
+		f.err = err
+	}
+	return n, err
 }
 
 // lineHandler writes records as plain lines: time, level, message.
@@ -114,6 +134,9 @@ func ended(e pipeline.Event, at string) (slog.Level, string) {
 		if r.Outcome == pipeline.TimedOut && !stage { // the reason says after how long
 			return slog.LevelError, at + ": " + reason(e)
 		}
+		if r.Outcome == pipeline.Interrupted && !stage {
+			return slog.LevelError, fmt.Sprintf("%s: %s after %v", at, reason(e), short(r.Elapsed))
+		}
 		if stage {
 			return slog.LevelWarn, at + ": " + reason(e)
 		}
@@ -166,10 +189,18 @@ func short(d time.Duration) time.Duration {
 
 // logEnd closes the log of a run with its outcome.
 func logEnd(log *slog.Logger, r RunResult) {
-	level, text := slog.LevelInfo, fmt.Sprintf("run %s: %s after %.1fs", r.RunID, strings.ReplaceAll(r.Status, "_", " "), r.Seconds)
-	if r.ExitCode != 0 {
+	took := short(time.Duration(r.Seconds * float64(time.Second)))
+	level, text := slog.LevelInfo, fmt.Sprintf("run %s: %s after %v", r.RunID, strings.ReplaceAll(r.Status, "_", " "), took)
+	switch {
+	case r.Status == string(pipeline.Interrupted), r.Status == string(pipeline.TimedOut):
+		level, text = slog.LevelError, fmt.Sprintf("run %s: %s; it took %v", r.RunID, r.Reason, took)
+	case r.ExitCode != 0:
 		level = slog.LevelError
-		text += ": " + r.Reason
+		for _, part := range []string{r.Task, r.Reason} {
+			if part != "" {
+				text += ": " + part
+			}
+		}
 	}
 	log.Log(context.Background(), level, text)
 }

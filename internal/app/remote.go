@@ -20,6 +20,7 @@ import (
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/state"
+	"github.com/handoff-run/handoff/internal/workspace"
 )
 
 // RemoteOptions says what to run of what the bucket has.
@@ -85,7 +86,7 @@ func (a *App) RunRemote(ctx context.Context, o RemoteOptions) (res RunResult, er
 		return RunResult{}, err
 	}
 	defer lock.Release()
-	if err := r.prepare(ctx, p); err != nil {
+	if err := r.prepare(ctx, lock); err != nil {
 		return RunResult{}, err
 	}
 	started = true
@@ -155,7 +156,7 @@ func (r *remoteRun) plan() (*plan.Plan, error) {
 }
 
 // prepare brings into the workspace what the run works on.
-func (r *remoteRun) prepare(ctx context.Context, p *plan.Plan) error {
+func (r *remoteRun) prepare(ctx context.Context, lock *workspace.Lock) error {
 	r.f.dropReleases()
 	if err := r.fetchArtifacts(ctx); err != nil {
 		return err
@@ -165,9 +166,9 @@ func (r *remoteRun) prepare(ctx context.Context, p *plan.Plan) error {
 	}
 	if err := r.app.checkVenvs(r.f.session); err != nil {
 		r.app.Log.Info("the workspace lacks what the project installs: installing it now")
-		_, ierr := r.app.install(ctx, r.f.session, InstallOptions{Output: func(line string) { r.app.Log.Info(line) }})
-		if ierr != nil {
-			return ierr
+		o := InstallOptions{Output: func(line string) { r.app.Log.Info(line) }, Started: r.o.Started}
+		if _, err := r.app.install(ctx, r.f.session, lock, o); err != nil {
+			return err
 		}
 		if err := r.app.checkVenvs(r.f.session); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -33,7 +34,7 @@ type row struct {
 	at    time.Time
 	rate  float64 // bytes/s
 	waits string
-	tasks int64 // lines of a foreach done
+	lines *pipeline.Lines // of a foreach
 }
 
 const maxRows = 12 // more would push the log off the screen
@@ -91,12 +92,15 @@ func (p *progress) update(key string, e pipeline.Event) {
 		if r.key != key || e.Stats == nil {
 			continue
 		}
-		now := max(e.Stats.BytesOut, e.Stats.BytesIn, 0)
+		now := e.Stats.BytesOut // what a process reads includes its program and libraries
+		if now <= 0 {
+			now = max(e.Stats.BytesIn, 0)
+		}
 		if d := e.Time.Sub(r.at).Seconds(); d > 0 {
 			r.rate = float64(max(now-r.bytes, 0)) / d
 		}
 		r.bytes, r.at = now, e.Time
-		r.tasks = max(e.Stats.RecordsOut, 0)
+		r.lines = e.Stats.Lines
 		r.waits = waits(e.Stats)
 	}
 }
@@ -120,21 +124,13 @@ func (p *progress) erase() {
 }
 
 func (p *progress) draw() {
-	width, _, err := term.GetSize(int(p.term.Fd()))
+	width, height, err := term.GetSize(int(p.term.Fd()))
 	if err != nil || width < 20 {
-		width = 80
+		width, height = 80, 24
 	}
+	most := max(1, min(maxRows, height-3)) // what has left the screen cannot be erased
 	var b strings.Builder
-	for i, r := range p.rows {
-		if i == maxRows {
-			fmt.Fprintf(&b, "  ... and %d more\n", len(p.rows)-maxRows)
-			p.drawn++
-			break
-		}
-		text := fmt.Sprintf("  %-32s %8s %10s/s %9s  %s", r.label, short(time.Since(r.start)), size(r.rate), size(float64(r.bytes)), r.waits)
-		if len(text) >= width {
-			text = text[:width-1]
-		}
+	for _, text := range lay(p.rows, most, width-1, time.Now()) {
 		if p.color {
 			text = string(dim) + text + "\x1b[0m"
 		}
@@ -142,6 +138,57 @@ func (p *progress) draw() {
 		p.drawn++
 	}
 	_, _ = io.WriteString(p.out, b.String())
+}
+
+// lay lays out the rows, each within width: one that wraps could not be erased.
+func lay(rows []*row, most, width int, now time.Time) []string {
+	shown := rows[:min(len(rows), most)]
+	room := 0
+	for _, r := range shown {
+		room = max(room, utf8.RuneCountInString(r.label))
+	}
+	room = min(room, max(width/2, width-60))
+	var lines []string
+	for _, r := range shown {
+		label := clipLeft(r.label, room)
+		pad := strings.Repeat(" ", room-utf8.RuneCountInString(label))
+		text := fmt.Sprintf("  %s%s %5s  %s", label, pad, short(now.Sub(r.start)), r.done())
+		lines = append(lines, strings.TrimRight(clipRight(text, width), " ,"))
+	}
+	if more := len(rows) - len(shown); more > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more", more))
+	}
+	return lines
+}
+
+// done says how much a stage has done, the most important first: a narrow terminal shows no more.
+func (r *row) done() string {
+	text := fmt.Sprintf("%9s", size(float64(r.bytes)))
+	if r.lines != nil {
+		text = fmt.Sprintf("%9s", count(int(r.lines.Succeeded+r.lines.Failed), "line"))
+		if r.lines.Failed > 0 {
+			return text + fmt.Sprintf(", %d failed", r.lines.Failed)
+		}
+	} else {
+		text += fmt.Sprintf(" %11s", size(r.rate)+"/s")
+	}
+	if r.waits != "" {
+		text += "  " + r.waits
+	}
+	return text
+}
+
+func clipRight(s string, n int) string {
+	r := []rune(s)
+	return string(r[:min(len(r), n)])
+}
+
+// clipLeft keeps the end of a label, where the stage is.
+func clipLeft(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return "…" + string(r[len(r)-max(n-1, 0):])
+	}
+	return s
 }
 
 func short(d time.Duration) string { return d.Round(time.Second).String() }

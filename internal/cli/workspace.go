@@ -56,7 +56,7 @@ command with exit 1.`,
 			}
 			verbs := c.app()
 			res, err := verbs.WorkspaceInstall(cmd.Context(), app.InstallOptions{
-				Target: t, Force: force, Output: func(line string) { verbs.Log.Info(line) },
+				Target: t, Force: force, Output: func(line string) { verbs.Log.Info(line) }, Started: c.setKillAll,
 			})
 			if err != nil {
 				return installFailed(err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"sync/atomic"
 )
 
 // MaxSize is the capacity in bytes that New asks the kernel for; more needs a privilege on a usual Linux.
@@ -44,7 +45,12 @@ func ReaderGone(w *os.File) bool {
 // All files must be pipe ends that no other process shares: they are in non-blocking mode during the call.
 // Tee does not close the branches: the caller decides when they may see end-of-file.
 func Tee(ctx context.Context, in *os.File, branches []*os.File) (n int64, err error) {
-	return tee(ctx, in, branches)
+	return tee(ctx, in, branches, new(atomic.Int64))
+}
+
+// TeeCounting is Tee for a caller who wants to look at the number of bytes while it grows.
+func TeeCounting(ctx context.Context, in *os.File, branches []*os.File, taken *atomic.Int64) (n int64, err error) {
+	return tee(ctx, in, branches, taken)
 }
 
 // Copy moves all of in to out until end-of-file, and returns the number of bytes taken from in. It ends without an

@@ -3,6 +3,7 @@ package pipe
 import (
 	"context"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,6 +39,6 @@ func level(fd int) (used, size int, err error) {
 	return used, size, nil
 }
 
-func tee(ctx context.Context, in *os.File, branches []*os.File) (int64, error) {
-	return teeKernel(ctx, in, branches)
+func tee(ctx context.Context, in *os.File, branches []*os.File, taken *atomic.Int64) (int64, error) {
+	return teeKernel(ctx, in, branches, taken)
 }

@@ -5,6 +5,7 @@ package pipe
 import (
 	"context"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +36,6 @@ func level(fd int) (used, size int, err error) {
 	return used, minSize, nil
 }
 
-func tee(ctx context.Context, in *os.File, branches []*os.File) (int64, error) {
-	return teeBuffer(ctx, in, branches)
+func tee(ctx context.Context, in *os.File, branches []*os.File, taken *atomic.Int64) (int64, error) {
+	return teeBuffer(ctx, in, branches, taken)
 }

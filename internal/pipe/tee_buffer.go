@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -17,7 +18,7 @@ const (
 )
 
 // teeBuffer is the twin of teeKernel for kernels without tee(2): one read into a buffer, one write for each branch.
-func teeBuffer(ctx context.Context, in *os.File, branches []*os.File) (n int64, err error) {
+func teeBuffer(ctx context.Context, in *os.File, branches []*os.File, taken *atomic.Int64) (n int64, err error) {
 	es, closeEnds, err := openEnds(ctx, in, branches)
 	if err != nil {
 		return 0, fmt.Errorf("tee: %w", err)
@@ -32,6 +33,7 @@ func teeBuffer(ctx context.Context, in *os.File, branches []*os.File) (n int64, 
 	for len(es.live()) > 0 {
 		m, rerr := es.in.f.Read(buf)
 		n += int64(m)
+		taken.Add(int64(m))
 		err := es.write(buf[:m])
 		if err == nil && rerr != io.EOF {
 			err = rerr

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +26,7 @@ type private struct {
 	size int
 }
 
-func teeKernel(ctx context.Context, in *os.File, branches []*os.File) (n int64, err error) {
+func teeKernel(ctx context.Context, in *os.File, branches []*os.File, taken *atomic.Int64) (n int64, err error) {
 	es, closeEnds, err := openEnds(ctx, in, branches)
 	if err != nil {
 		return 0, fmt.Errorf("tee: %w", err)
@@ -36,18 +37,19 @@ func teeKernel(ctx context.Context, in *os.File, branches []*os.File) (n int64, 
 	if err := t.openPrivate(); err != nil {
 		return 0, fmt.Errorf("tee: %w", err)
 	}
-	n, err = t.run()
+	n, err = t.run(taken)
 	return n, es.outcome(ctx, err)
 }
 
 // run copies until end-of-file, an error or the loss of all branches.
-func (t *kernelTee) run() (n int64, err error) {
+func (t *kernelTee) run(taken *atomic.Int64) (n int64, err error) {
 	for _, e := range t.out {
 		go t.watch(e) // until e is closed
 	}
 	for len(t.live()) > 0 {
 		m, err := t.round()
 		n += m
+		taken.Add(m)
 		if err != nil || m == 0 {
 			return n, err
 		}

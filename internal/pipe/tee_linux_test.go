@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -45,7 +46,7 @@ func TestSmallPrivatePipes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := k.run(); err != nil || n != int64(len(data)) {
+	if n, err := k.run(new(atomic.Int64)); err != nil || n != int64(len(data)) {
 		t.Errorf("run = %d, %v; want %d", n, err, len(data))
 	}
 	want := sha256.Sum256(data)
@@ -91,7 +92,7 @@ func TestTeeBetweenProcesses(t *testing.T) {
 			_ = r.Close()
 			branches, heads = append(branches, w), append(heads, head)
 		}
-		if _, err := tee(t.Context(), in, branches); err != nil {
+		if _, err := tee(t.Context(), in, branches, new(atomic.Int64)); err != nil {
 			t.Error(err)
 		}
 		_ = in.Close()
@@ -146,7 +147,7 @@ func benchTee(b *testing.B, tee teeFunc) {
 	for _, f := range ours {
 		_ = f.Close()
 	}
-	if _, err := tee(b.Context(), in, branches); err != nil {
+	if _, err := tee(b.Context(), in, branches, new(atomic.Int64)); err != nil {
 		b.Fatal(err)
 	}
 	for _, f := range branches {
@@ -159,11 +160,11 @@ func benchTee(b *testing.B, tee teeFunc) {
 	}
 }
 
-func teeMultiWriter(_ context.Context, in *os.File, branches []*os.File) (int64, error) {
+func teeMultiWriter(_ context.Context, in *os.File, branches []*os.File, _ *atomic.Int64) (int64, error) {
 	return io.Copy(io.MultiWriter(branches[0], branches[1]), struct{ io.Reader }{in})
 }
 
-func teeCommand(ctx context.Context, in *os.File, branches []*os.File) (int64, error) {
+func teeCommand(ctx context.Context, in *os.File, branches []*os.File, _ *atomic.Int64) (int64, error) {
 	cmd := exec.CommandContext(ctx, "tee", "/dev/fd/3")
 	cmd.Stdin, cmd.Stdout, cmd.ExtraFiles = in, branches[0], branches[1:]
 	return 0, cmd.Run()

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-type teeFunc func(ctx context.Context, in *os.File, branches []*os.File) (int64, error)
+type teeFunc func(ctx context.Context, in *os.File, branches []*os.File, taken *atomic.Int64) (int64, error)
 
 // eachTee runs a test with every implementation.
 func eachTee(t *testing.T, test func(t *testing.T, tee teeFunc)) {
@@ -114,7 +114,7 @@ func TestTeeGivesEveryByteToEveryBranch(t *testing.T) {
 					r := newReader(t, tt.readSize, noLimit, 0)
 					readers, branches = append(readers, r), append(branches, r.w)
 				}
-				n, err := tee(t.Context(), in, branches)
+				n, err := tee(t.Context(), in, branches, new(atomic.Int64))
 				if err != nil || n != int64(tt.size) {
 					t.Errorf("tee = %d, %v; want %d", n, err, tt.size)
 				}
@@ -158,7 +158,7 @@ func TestTeeDropsBranchesThatEndEarly(t *testing.T) {
 					r := newReader(t, 10_000, limit, 0)
 					readers, branches = append(readers, r), append(branches, r.w)
 				}
-				n, err := tee(t.Context(), in, branches)
+				n, err := tee(t.Context(), in, branches, new(atomic.Int64))
 				if err != nil || n != size {
 					t.Errorf("tee = %d, %v; want %d", n, err, size)
 				}
@@ -201,7 +201,7 @@ func TestTeeReturnsWhenAllBranchesAreGone(t *testing.T) {
 				for _, limit := range tt.limits {
 					branches = append(branches, newReader(t, 5000, limit, 0).w)
 				}
-				if n, err := tee(t.Context(), in, branches); err != nil || n > int64(tt.input) {
+				if n, err := tee(t.Context(), in, branches, new(atomic.Int64)); err != nil || n > int64(tt.input) {
 					t.Errorf("tee = %d, %v", n, err)
 				}
 				_ = in.Close() // ends the write if it still waits
@@ -231,7 +231,7 @@ func TestTeeIsSlowedByASlowBranch(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			if n, err := tee(t.Context(), in, []*os.File{slowW, fast.w}); err != nil || n != size {
+			if n, err := tee(t.Context(), in, []*os.File{slowW, fast.w}, new(atomic.Int64)); err != nil || n != size {
 				t.Errorf("tee = %d, %v", n, err)
 			}
 			_ = slowW.Close()
@@ -303,10 +303,10 @@ func TestTeeEndsWithContext(t *testing.T) {
 				if !tt.read {
 					branches = append(branches, stuck)
 				}
-				if _, err := tee(ctx, in, branches); !errors.Is(err, cause) {
+				if _, err := tee(ctx, in, branches, new(atomic.Int64)); !errors.Is(err, cause) {
 					t.Errorf("error = %v; want %v", err, cause)
 				}
-				if _, err := tee(ctx, in, branches); !errors.Is(err, cause) {
+				if _, err := tee(ctx, in, branches, new(atomic.Int64)); !errors.Is(err, cause) {
 					t.Errorf("error with an ended context = %v; want %v", err, cause)
 				}
 				_ = in.Close()
@@ -325,7 +325,7 @@ func TestTeeGivesFilesBack(t *testing.T) {
 		in, w := newTestPipe(t)
 		out, branch := newTestPipe(t)
 		_ = w.Close()
-		if _, err := tee(t.Context(), in, []*os.File{branch}); err != nil {
+		if _, err := tee(t.Context(), in, []*os.File{branch}, new(atomic.Int64)); err != nil {
 			t.Fatal(err)
 		}
 		for name, f := range map[string]*os.File{"in": in, "branch": branch} {
@@ -350,10 +350,10 @@ func TestTeeOfBadFiles(t *testing.T) {
 		in, w := newTestPipe(t)
 		_, closed := newTestPipe(t)
 		_ = closed.Close()
-		if _, err := tee(t.Context(), in, []*os.File{w, closed}); !errors.Is(err, os.ErrClosed) {
+		if _, err := tee(t.Context(), in, []*os.File{w, closed}, new(atomic.Int64)); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("closed branch: error = %v", err)
 		}
-		if _, err := tee(t.Context(), closed, []*os.File{w}); !errors.Is(err, os.ErrClosed) {
+		if _, err := tee(t.Context(), closed, []*os.File{w}, new(atomic.Int64)); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("closed input: error = %v", err)
 		}
 		f, err := os.Create(filepath.Join(t.TempDir(), "f"))
@@ -361,7 +361,7 @@ func TestTeeOfBadFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if _, err := tee(t.Context(), in, []*os.File{f}); err == nil {
+		if _, err := tee(t.Context(), in, []*os.File{f}, new(atomic.Int64)); err == nil {
 			t.Error("a branch that is no pipe: no error")
 		}
 	})

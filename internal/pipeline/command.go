@@ -169,6 +169,11 @@ func (c *command) kill(cause error) {
 	if cause == error(c.limit) {
 		c.failing()
 	}
+	if c.t.KillReaders && c.in != nil && c.in.owned && cause != error(c.limit) {
+		c.proc.Signal(syscall.SIGKILL) // no SIGTERM before it: the target would commit what it has
+		c.proc.Stop(0)
+		return
+	}
 	if isTimeout(cause) {
 		c.proc.Interrupt(graceOf(c.t))
 		return

@@ -77,4 +77,5 @@ type Stats struct {
 	PeakMemory        int64   // bytes
 	BlockedIn         float64 // share of samples, 0..1, in which its input pipe was empty: it waits for the stage before
 	BlockedOut        float64 // share of samples in which its output pipe was full: it waits for the stage after
+	Lines             *Lines  // of a foreach at work; nil: another stage, or its end (where the Result has them)
 }

@@ -29,7 +29,8 @@ type foreach struct {
 
 	mu     sync.Mutex
 	lines  Lines
-	first  *ending // of the first body that failed
+	rd     *records // nil: nothing read yet
+	first  *ending  // of the first body that failed
 	broken bool
 }
 
@@ -67,6 +68,7 @@ func (f *foreach) run() ending {
 	if err != nil {
 		return failure("could not read its input: %v", err)
 	}
+	f.reads(rd)
 	unhook := context.AfterFunc(ctx, rd.interrupt)
 	err = f.loop(ctx, rd)
 	if ctx.Err() != nil {
@@ -76,7 +78,7 @@ func (f *foreach) run() ending {
 	f.bodies.Wait()
 	unhook()
 	rd.close()
-	return f.finish(rd, err)
+	return f.finish(err)
 }
 
 // loop starts the bodies; its error is of the input.
@@ -203,7 +205,7 @@ func (f *foreach) fail(n int64, line string, end ending) {
 }
 
 // finish says how the loop ended.
-func (f *foreach) finish(rd *records, err error) ending {
+func (f *foreach) finish(err error) ending {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	end := ending{Result: Result{Outcome: Success}}
@@ -219,11 +221,36 @@ func (f *foreach) finish(rd *records, err error) ending {
 	}
 	lines := f.lines
 	end.Lines, end.Elapsed = &lines, time.Since(f.began)
-	f.stats = Stats{BytesIn: rd.n, BytesOut: -1, Exact: true, RecordsOut: -1}
-	if f.out != nil && !f.direct {
-		f.stats.BytesOut = f.piped.Load()
-	}
+	f.stats = f.copied()
 	return end
+}
+
+func (f *foreach) reads(rd *records) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rd = rd
+}
+
+// copied tells what has gone through handoff; f.mu is held.
+func (f *foreach) copied() Stats {
+	s := unknown()
+	s.Exact = true
+	if f.rd != nil {
+		s.BytesIn = f.rd.n.Load()
+	}
+	if f.out != nil && !f.direct {
+		s.BytesOut = f.piped.Load()
+	}
+	return s
+}
+
+// sofar tells how far the loop is.
+func (f *foreach) sofar() Stats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, lines := f.copied(), f.lines
+	s.Lines = &lines
+	return s
 }
 
 func (f *foreach) failedLines() ending {

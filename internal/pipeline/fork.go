@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/pipe"
@@ -17,6 +18,7 @@ type fork struct {
 	cancel   context.CancelCauseFunc // stops all branches
 	branches []*branch
 	all      sync.WaitGroup
+	taken    atomic.Int64 // bytes of the input
 
 	mu    sync.Mutex
 	first *ending // of the first branch that failed
@@ -36,9 +38,8 @@ func (f *fork) run() ending {
 	defer cancel(nil)
 	f.cancel = cancel
 	err := f.start(ctx)
-	var n int64
 	if err == nil {
-		n, err = f.feed(ctx)
+		err = f.feed(ctx)
 	}
 	if err != nil {
 		f.cancel(&terminated{why: fmt.Sprintf("terminated because stage %q failed", f.spec.Name)})
@@ -49,7 +50,7 @@ func (f *fork) run() ending {
 		f.e.meter.removeLink(b.link)
 		b.link.drop()
 	}
-	f.stats = Stats{BytesIn: n, BytesOut: -1, Exact: true, RecordsOut: -1}
+	f.stats = f.sofar()
 	return f.finish(err)
 }
 
@@ -99,23 +100,28 @@ func (f *fork) branch(ctx context.Context, b *branch) {
 
 // feed copies the input to all branches. It shows them end-of-file only when it has met that itself: the stage
 // before has then ended with success (or its failure is to be drained).
-func (f *fork) feed(ctx context.Context) (int64, error) {
+func (f *fork) feed(ctx context.Context) error {
 	outs := make([]*os.File, len(f.branches))
 	for i, b := range f.branches {
 		outs[i] = b.link.w
 	}
 	if f.in.file() == nil {
 		f.show()
-		return 0, nil
+		return nil
 	}
-	n, err := pipe.Tee(ctx, f.in.file(), outs)
+	_, err := pipe.TeeCounting(ctx, f.in.file(), outs, &f.taken)
 	if ctx.Err() != nil {
-		return n, nil
+		return nil
 	}
 	if err == nil {
 		f.show()
 	}
-	return n, err
+	return err
+}
+
+// sofar tells how much has gone to the branches.
+func (f *fork) sofar() Stats {
+	return Stats{BytesIn: f.taken.Load(), BytesOut: -1, Exact: true, RecordsOut: -1}
 }
 
 func (f *fork) show() {

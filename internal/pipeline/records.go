@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
@@ -21,7 +22,7 @@ var errLongLine = errors.New("a line is longer than 16 MiB")
 type records struct {
 	f *os.File // nil: no input at all
 	r *bufio.Reader
-	n int64 // bytes read
+	n atomic.Int64 // bytes read
 }
 
 func newRecords(in *input) (*records, error) {
@@ -59,7 +60,7 @@ func pollable(f *os.File) (*os.File, error) {
 // next answers the next line without its newline. The last one comes with io.EOF if it has no newline.
 func (r *records) next() ([]byte, error) {
 	line, err := r.r.ReadSlice('\n')
-	r.n += int64(len(line))
+	r.n.Add(int64(len(line)))
 	if err != bufio.ErrBufferFull {
 		return trimNewline(line), err
 	}
@@ -69,7 +70,7 @@ func (r *records) next() ([]byte, error) {
 			return nil, errLongLine
 		}
 		line, err = r.r.ReadSlice('\n')
-		r.n += int64(len(line))
+		r.n.Add(int64(len(line)))
 		long = append(long, line...)
 	}
 	return trimNewline(long), err

@@ -34,6 +34,7 @@ type stage struct {
 
 	warned sync.Once
 	proc   *process.Process // nil: performed by handoff itself
+	sofar  func() Stats     // of such a stage
 	stats  Stats            // final once done
 
 	// Owned by the goroutine of the pipeline.
@@ -47,13 +48,24 @@ func (st *stage) start() (func() ending, error) {
 	case st.spec.Command != nil:
 		return st.startCommand()
 	case st.spec.Foreach != nil:
-		st.event(Event{Kind: StageStarted})
-		return newForeach(st).run, nil
+		f := newForeach(st)
+		return st.own(f.run, f.sofar), nil
 	case st.spec.Fork != nil:
-		st.event(Event{Kind: StageStarted})
-		return newFork(st).run, nil
+		f := newFork(st)
+		return st.own(f.run, f.sofar), nil
 	}
 	return nil, errors.New("the stage is empty")
+}
+
+// own starts a stage that handoff itself performs; sofar tells how far it is while it runs.
+func (st *stage) own(run func() ending, sofar func() Stats) func() ending {
+	st.event(Event{Kind: StageStarted})
+	st.sofar = sofar
+	st.e.meter.addStage(st)
+	return func() ending {
+		defer st.e.meter.removeStage(st)
+		return run()
+	}
 }
 
 // refused is the end of a stage that could not be started.
@@ -102,7 +114,10 @@ func (st *stage) tellEnd() {
 // liveStats is what can be told of a stage at work.
 func (st *stage) liveStats() Stats {
 	s := unknown()
-	if st.proc != nil {
+	switch {
+	case st.sofar != nil:
+		s = st.sofar()
+	case st.proc != nil:
 		u := st.proc.Usage()
 		s.CPU, s.PeakMemory, s.BytesIn, s.BytesOut = u.CPU, u.PeakMemory, u.Read, u.Written
 	}

@@ -1,9 +1,13 @@
 package pipeline
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/handoff-run/handoff/internal/plan"
 )
 
 func TestStats(t *testing.T) {
@@ -94,4 +98,40 @@ func TestEnvironment(t *testing.T) {
 	w.opts.Environ = []string{"PATH=/usr/bin:/bin", "BOTH=base", "BASE=2"}
 	w.want(w.run(), Success)
 	w.wantArtifact("t_stdout.log", "own 1\n")
+}
+
+// The runs end only if somebody has seen how far they are.
+func TestProgressOfOwnStages(t *testing.T) {
+	t.Parallel()
+	const await = `while [ ! -e "$DIR/go" ]; do sleep 0.01; done`
+	for _, c := range []struct {
+		name, stage string
+		task        plan.Task
+		seen        func(*Stats) bool
+	}{
+		{
+			"foreach", "each",
+			pipelineTask("p", sh("lines", "seq 3"), foreachStage("each", 1, bodyTask("b", `[ {line} -lt 3 ] || `+await))),
+			func(s *Stats) bool { return s.Lines != nil && s.Lines.Succeeded == 2 && s.BytesIn == 6 },
+		},
+		{
+			"fork", "fork",
+			pipelineTask("p", sh("feed", "seq 3; "+await), forkStage("fork", branchTask("a", "cat"), branchTask("b", "cat"))),
+			func(s *Stats) bool { return s.BytesIn == 6 },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, c.task)
+			w.opts.Progress = 10 * time.Millisecond
+			keep := w.opts.Emit
+			w.opts.Emit = func(e Event) {
+				keep(e)
+				if e.Kind == Progress && e.Stage == c.stage && c.seen(e.Stats) {
+					_ = os.WriteFile(filepath.Join(w.dir, "go"), nil, 0o600)
+				}
+			}
+			w.want(w.run(), Success)
+		})
+	}
 }

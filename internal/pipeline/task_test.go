@@ -142,11 +142,11 @@ func TestTimeoutKillsGrandchild(t *testing.T) {
 				x.KillAfter = seconds(1)
 				switch where {
 				case "command":
-					x.Pipeline[0].Command.Timeout = seconds(0.5)
+					x.Pipeline[0].Command.Timeout = seconds(3)
 				case "task":
-					x.Timeout = seconds(0.5)
+					x.Timeout = seconds(3)
 				case "run":
-					w.plan.Timeout = seconds(0.5)
+					w.plan.Timeout = seconds(3)
 				}
 				res := w.run()
 				if where == "run" {
@@ -154,13 +154,13 @@ func TestTimeoutKillsGrandchild(t *testing.T) {
 				} else {
 					w.want(res, Failed)
 				}
-				if !strings.Contains(res.Reason, "timed out after 500ms") {
+				if !strings.Contains(res.Reason, "timed out after 3s") {
 					t.Errorf("reason %q", res.Reason)
 				}
 				if o := w.kind(TaskEnded)[0].Result.Outcome; o != TimedOut {
 					t.Errorf("the task %s", o)
 				}
-				if res.Elapsed > 8*time.Second {
+				if res.Elapsed > 12*time.Second {
 					t.Errorf("took %s", res.Elapsed)
 				}
 				w.dead("pid")

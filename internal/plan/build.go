@@ -99,6 +99,7 @@ type builder struct {
 type inherited struct {
 	killAfter                time.Duration
 	killDownstream, killLoop bool
+	onFailure                string // on_upstream_failure
 }
 
 func (b *builder) fail(pos project.Pos, path, format string, args ...any) {
@@ -117,6 +118,9 @@ func (b *builder) task(at string, t project.Task, up inherited, depth int) Task 
 	if t.KillAfter > 0 {
 		up.killAfter = t.KillAfter
 	}
+	if t.OnUpstreamFailure != "" {
+		up.onFailure = t.OnUpstreamFailure
+	}
 	up.killDownstream = valueOr(t.KillDownstreamOnFail, up.killDownstream)
 	up.killLoop = valueOr(t.KillLoopOnFail, up.killLoop)
 	out := Task{
@@ -126,7 +130,8 @@ func (b *builder) task(at string, t project.Task, up inherited, depth int) Task 
 		Timeout:              Duration(t.Timeout),
 		Retries:              Retries{Max: t.Retries.Max, Delay: Duration(t.Retries.Delay), Backoff: max(t.Retries.Backoff, 1)},
 		KillAfter:            Duration(up.killAfter),
-		Drain:                t.OnUpstreamFailure == "drain",
+		Drain:                up.onFailure == "drain",
+		KillReaders:          up.onFailure == "kill",
 		AllowFailure:         t.AllowFailure,
 		KillDownstreamOnFail: up.killDownstream,
 		KillLoopOnFail:       up.killLoop,

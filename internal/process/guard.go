@@ -21,10 +21,9 @@ const (
 )
 
 const (
-	frameSize  = 5
-	guardFD    = 3               // read end of the pipe, in the guardian
-	guardGrace = 2 * time.Second // between SIGTERM and SIGKILL
-	guardKey   = "HANDOFF_GUARD" // marks a guardian in its environment
+	frameSize = 5
+	guardFD   = 3               // read end of the pipe, in the guardian
+	guardKey  = "HANDOFF_GUARD" // marks a guardian in its environment
 )
 
 // guardian is the handle on the process that ends the run when handoff itself is killed. That it was killed it
@@ -147,26 +146,16 @@ func listen(r io.Reader) (groups map[int]bool, bye bool) {
 // listenPause lets a quick series of messages wake the guardian once.
 const listenPause = 5 * time.Millisecond
 
-// endRun ends what a killed handoff has left: SIGTERM, after guardGrace SIGKILL, until nothing is there.
+// endRun ends what a killed handoff has left. It kills at once: a target that is asked to end by SIGTERM may commit
+// what it has, and there is no one left who would tell that this load is not complete.
 func endRun(cookie string, groups map[int]bool) {
-	begin := time.Now()
-	told := map[int]bool{}
-	for {
+	for begin := time.Now(); time.Since(begin) < killWait; time.Sleep(20 * time.Millisecond) {
 		left := orphaned(cookie, groups)
-		took := time.Since(begin)
-		if len(left) == 0 || took > guardGrace+killWait {
+		if len(left) == 0 {
 			return
 		}
 		for _, pid := range left {
-			switch {
-			case took >= guardGrace:
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			case !told[pid]:
-				_ = syscall.Kill(pid, syscall.SIGTERM)
-				_ = syscall.Kill(pid, syscall.SIGCONT)
-				told[pid] = true
-			}
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }

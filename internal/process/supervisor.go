@@ -86,6 +86,32 @@ func (s *Supervisor) Start(sp Spec) (*Process, error) {
 	return p, nil
 }
 
+// Watch makes the Supervisor answer for processes that others start with its Environ: Close and KillAll end them, and so
+// does the guardian when handoff is killed. Finding them needs Linux.
+func (s *Supervisor) Watch() error {
+	if err := s.prepare(); err != nil {
+		return fmt.Errorf("watch processes: %w", err)
+	}
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.over.Load() {
+		return fmt.Errorf("watch processes: %w", errClosed)
+	}
+	s.mu.Lock()
+	s.unadopted = true // a process may be there that is nobody's orphan
+	s.mu.Unlock()
+	done := make(chan struct{})
+	s.parent <- func() {
+		defer close(done)
+		s.startGuardian()
+	}
+	<-done
+	return nil
+}
+
+// Environ answers env with the cookie in it.
+func (s *Supervisor) Environ(env []string) []string { return withCookie(env, s.o.Cookie) }
+
 // prepare sets up what the first Start needs.
 func (s *Supervisor) prepare() error {
 	s.life.RLock()

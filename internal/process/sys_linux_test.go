@@ -392,3 +392,37 @@ func BenchmarkStart(b *testing.B) {
 		}
 	})
 }
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"Close", "KillAll"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			s := NewSupervisor(Options{Cookie: t.Name()})
+			if err := s.Watch(); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("sleep", "60")
+			cmd.Env = s.Environ([]string{"HANDOFF_RUN=another", "PATH=" + os.Getenv("PATH")})
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			if end == "KillAll" {
+				s.KillAll()
+				<-ended
+			}
+			if err := s.Close(time.Second); err != nil {
+				t.Error(err)
+			}
+			if end == "Close" {
+				<-ended
+			}
+			if err := s.Watch(); err == nil {
+				t.Error("it watches after its end")
+			}
+		})
+	}
+}

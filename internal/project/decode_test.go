@@ -135,7 +135,7 @@ func wholeTasks() []Task {
 		},
 		{
 			Name: "task-2", Retries: Retries{Backoff: 1}, StdoutToFile: true, StderrToFile: true,
-			Tasks: []Task{task(Task{Name: "task-1", Commands: []Stage{stage(Stage{Command: sh("ls")})}})},
+			Tasks: []Task{task(Task{Name: "task-1", OnUpstreamFailure: "terminate", Commands: []Stage{stage(Stage{Command: sh("ls")})}})},
 		},
 	}
 }

@@ -107,7 +107,7 @@ func envShape() *shape {
 		name: "env", what: "an environment variable (a map with key and value)", plural: "environment variables",
 		doc:     "One environment variable.",
 		prepare: func(d *decoder, into any, v value) { into.(*Env).Pos = d.pos(v.node) },
-		check:   func(d *decoder, into any, m *mapping) { checkEnvKey(d, m, into.(*Env).Key) },
+		check:   func(d *decoder, into any, m *mapping) { checkEnv(d, m, into.(*Env)) },
 		keys: []key{
 			{name: "key", required: true, filled: true, field: text(func(e *Env) *string { return &e.Key }), example: "GOOGLE_APPLICATION_CREDENTIALS",
 				doc: "Name of the variable."},

@@ -66,9 +66,6 @@ func checkTask(d *decoder, into any, m *mapping) {
 	if t.State.On && t.Active {
 		d.checkState(t, m)
 	}
-	if t.OnUpstreamFailure == "terminate" {
-		t.OnUpstreamFailure = ""
-	}
 	if !t.Active {
 		d.leaves = d.leaves[:t.leaves]
 	}
@@ -285,6 +282,15 @@ func checkVarKey(d *decoder, m *mapping, key string) {
 		d.warn(m.place("key"), fmt.Sprintf("%q is reserved: handoff sets it itself", key), "choose another name")
 	case !isIdentifier(key):
 		d.warn(m.place("key"), quote(key)+" is not a name that a template can use", "letters, digits and _")
+	}
+}
+
+// checkEnv warns of a value that looks like a template: a command would find the braces in its environment.
+func checkEnv(d *decoder, m *mapping, e *Env) {
+	checkEnvKey(d, m, e.Key)
+	if e.Value != nil && (strings.Contains(*e.Value, "{{") || strings.Contains(*e.Value, "{%")) {
+		d.warn(m.place("value"), "the value of an environment variable is no template: it is passed on as it is",
+			"leave out the value to take the secret of that key, or use the variable in the command itself")
 	}
 }
 

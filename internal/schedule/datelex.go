@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,52 +24,51 @@ const maxDigits = 10
 // tokens splits a date string. Blanks separate; comments in parentheses and hyphens before anything but a digit are nothing.
 func tokens(s string) ([]token, error) {
 	var found []token
-	for i := 0; i < len(s); {
-		switch b := s[i]; {
-		case b == ' ' || b >= '\t' && b <= '\r':
-			i++
-		case b == '(':
-			end, ok := comment(s[i:])
-			if !ok {
-				return nil, fmt.Errorf("date: a ) is missing in %q", s)
-			}
-			i += end
-		case isDigit(b):
-			t, length, err := lexNumber(s[i:])
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, t)
-			i += length
-		case b == '+' || b == '-':
-			t, length, err := lexSigned(s[i:])
-			if err != nil {
-				return nil, err
-			}
-			if t.kind != 0 {
-				found = append(found, t)
-			}
-			i += length
-		case isLetter(b):
-			start := i
-			for i < len(s) && (isLetter(s[i]) || s[i] == '.') {
-				i++
-			}
-			found = append(found, token{kind: 'w', word: strings.ToLower(strings.ReplaceAll(s[start:i], ".", ""))})
-		default:
-			found = append(found, token{kind: b})
-			i++
+	for s != "" {
+		t, length, err := lex(s)
+		if err != nil {
+			return nil, err
 		}
+		if t.kind != 0 {
+			found = append(found, t)
+		}
+		s = s[length:]
 	}
 	return found, nil
 }
+
+// lex reads one token and its length; what is nothing has kind 0.
+func lex(s string) (token, int, error) {
+	switch b := s[0]; {
+	case isSpace(b):
+		return token{}, 1, nil
+	case b == '(':
+		length, err := comment(s)
+		return token{}, length, err
+	case isDigit(b):
+		return lexNumber(s)
+	case b == '+' || b == '-':
+		return lexSigned(s)
+	case isLetter(b):
+		end := 1
+		for end < len(s) && (isLetter(s[end]) || s[end] == '.') {
+			end++
+		}
+		return token{kind: 'w', word: strings.ToLower(strings.ReplaceAll(s[:end], ".", ""))}, end, nil
+	case b == 0:
+		return token{}, 0, errors.New("date: a date string has no NUL")
+	}
+	return token{kind: s[0]}, 1, nil
+}
+
+func isSpace(b byte) bool { return b == ' ' || b >= '\t' && b <= '\r' }
 
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
 
 func isLetter(b byte) bool { return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' }
 
 // comment returns the length of the parenthesis at the start of s.
-func comment(s string) (int, bool) {
+func comment(s string) (int, error) {
 	open := 0
 	for i := range len(s) {
 		switch s[i] {
@@ -78,16 +78,16 @@ func comment(s string) (int, bool) {
 			open--
 		}
 		if open == 0 {
-			return i + 1, true
+			return i + 1, nil
 		}
 	}
-	return 0, false
+	return 0, fmt.Errorf("date: a ) is missing in %q", s)
 }
 
 // lexSigned reads a sign and its number; without a digit the sign is nothing.
 func lexSigned(s string) (token, int, error) {
 	i := 1
-	for i < len(s) && (s[i] == ' ' || s[i] >= '\t' && s[i] <= '\r') {
+	for i < len(s) && isSpace(s[i]) {
 		i++
 	}
 	if i == len(s) || !isDigit(s[i]) {

@@ -78,6 +78,9 @@ func (p *dateParser) parse(loc *time.Location) (time.Time, error) {
 	if p.peek(0).kind == '@' {
 		return p.epoch()
 	}
+	if p.oddFraction() {
+		return time.Time{}, errors.New("only seconds have a fraction")
+	}
 	for len(p.tokens) > 0 {
 		var err error
 		switch p.peek(0).kind {
@@ -98,6 +101,16 @@ func (p *dateParser) parse(loc *time.Location) (time.Time, error) {
 		return time.Time{}, errors.New("there are two dates, times, zones or days of the week")
 	}
 	return p.result(loc)
+}
+
+// oddFraction finds a fraction that does not belong to the seconds of a time.
+func (p *dateParser) oddFraction() bool {
+	for i, t := range p.tokens {
+		if t.decimal && (i < 3 || p.tokens[i-1].kind != ':' || p.tokens[i-3].kind != ':') {
+			return true
+		}
+	}
+	return false
 }
 
 // peek looks ahead; past the end all tokens have kind 0.
@@ -134,7 +147,7 @@ func (p *dateParser) numberItem() error {
 		return p.clock()
 	case next.kind == '/':
 		return p.slashes()
-	case next.kind == 's' && next.value <= 0 && p.peek(2).kind == 's' && p.peek(2).value <= 0 && !isUnit(p.peek(2+1)):
+	case next.kind == 's' && next.value <= 0 && p.peek(2).kind == 's' && p.peek(2).value <= 0:
 		return p.isoDate()
 	case next.kind != 'w':
 		return p.bare()
@@ -254,8 +267,6 @@ func (p *dateParser) monthDay(month int) error {
 func (p *dateParser) bare() error {
 	n := p.take()
 	switch {
-	case n.decimal:
-		return errors.New("a number with a fraction is not understood")
 	case p.dates > 0 && !p.yearGiven && !p.relative && (p.times > 0 || n.digits > 2):
 		p.year, p.yearGiven = fullYear(n), true
 	case n.digits > 4:
@@ -280,7 +291,7 @@ func (p *dateParser) clock() error {
 		if p.peek(0).kind != ':' {
 			break
 		}
-		if p.peek(1).kind != 'n' || part == &p.minute && p.peek(1).decimal {
+		if p.peek(1).kind != 'n' {
 			return errors.New("a number must follow the colon")
 		}
 		p.take()
@@ -327,7 +338,7 @@ func (p *dateParser) utcOffset() error {
 	case n.digits > 2:
 		hours, minutes = value/100, value%100
 	}
-	if hours*60+minutes > 24*60 || n.decimal {
+	if hours*60+minutes > 24*60 {
 		return errors.New("an offset from UTC is at most 24 hours")
 	}
 	p.offset += sign * (hours*60 + minutes) * 60
@@ -336,7 +347,7 @@ func (p *dateParser) utcOffset() error {
 
 // signedItem reads -7 days.
 func (p *dateParser) signedItem() error {
-	if p.peek(0).decimal || !isUnit(p.peek(1)) {
+	if !isUnit(p.peek(1)) {
 		return errors.New("a unit, such as days, must follow a number with a sign")
 	}
 	return p.shift(p.take().value)
@@ -428,58 +439,4 @@ func (p *dateParser) shift(n int) error {
 		p.move.seconds += n
 	}
 	return nil
-}
-
-// result puts the items together: the date, the day of the week, the days, months and years, and at last the hours.
-func (p *dateParser) result(loc *time.Location) (time.Time, error) {
-	if p.times == 0 && p.relative && p.dates == 0 && p.days == 0 {
-		p.hour, p.minute, p.second = p.now.Clock()
-		p.nanosecond = p.now.Nanosecond()
-	}
-	date := time.Date(p.year, time.Month(p.month), p.day, 0, 0, 0, 0, time.UTC)
-	if y, m, d := date.Date(); y != p.year || int(m) != p.month || d != p.day {
-		return time.Time{}, errors.New("there is no such date")
-	}
-	if p.hour > 23 || p.minute > 59 || p.second > 59 {
-		return time.Time{}, errors.New("there is no such time")
-	}
-	day := p.day
-	if p.days > 0 && p.dates == 0 {
-		day += p.daysToWeekday(int(date.Weekday()))
-	}
-	wall := time.Date(p.year+p.move.years, time.Month(p.month+p.move.months), day+p.move.days, p.hour, p.minute, p.second, 0, time.UTC)
-	if !fourDigits(wall) {
-		return time.Time{}, errYear
-	}
-	instant := wall.Unix() - int64(p.offset)
-	if p.zones == 0 {
-		instant = instantOf(wall.Unix(), loc)
-	}
-	t := time.Unix(instant+int64(p.move.seconds), int64(p.nanosecond)).UTC()
-	if !fourDigits(t) {
-		return time.Time{}, errYear
-	}
-	return t, nil
-}
-
-var errYear = errors.New("the year is not between 1 and 9999")
-
-func fourDigits(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
-
-// daysToWeekday counts from that weekday to the one that is meant: forward, unless it is the last one.
-func (p *dateParser) daysToWeekday(from int) int {
-	weeks := p.ordinal
-	if weeks > 0 && from != p.weekday {
-		weeks--
-	}
-	return (p.weekday-from+7)%7 + 7*weeks
-}
-
-// instantOf is the instant of a wall time. In a gap it is as long after the gap as the wall time is after the gap's begin.
-func instantOf(wall int64, loc *time.Location) int64 {
-	instant, shown := resolve(wall, loc)
-	if shown {
-		return instant
-	}
-	return wall - spanAt(instant-1, loc).offset
 }

@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -43,16 +42,15 @@ func Eval(text string, now time.Time, loc *time.Location) (string, error) {
 func Words(text string, now time.Time, loc *time.Location) ([]string, error) {
 	e := newEvaluator(text, now, loc)
 	var words []string
-	var failed error
-	parser := syntax.NewParser(syntax.Variant(syntax.LangPOSIX))
-	err := parser.Words(strings.NewReader(text), func(w *syntax.Word) bool {
-		var word string
-		word, failed = e.word(w, 0)
+	for w, err := range syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).WordsSeq(strings.NewReader(text)) {
+		if err != nil {
+			return nil, fmt.Errorf("evaluate %q: %w", text, err)
+		}
+		word, err := e.word(w, 0)
+		if err != nil {
+			return nil, fmt.Errorf("evaluate %q: %w", text, err)
+		}
 		words = append(words, word)
-		return failed == nil
-	})
-	if err := errors.Join(failed, err); err != nil {
-		return nil, fmt.Errorf("evaluate %q: %w", text, err)
 	}
 	return words, nil
 }

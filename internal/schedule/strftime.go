@@ -58,9 +58,6 @@ func readConversion(s string) (c conversion, length int) {
 	for ; i < len(s) && s[i] == ':'; i++ {
 		c.colons++
 	}
-	if i < len(s) && c.colons == 0 && (s[i] == 'E' || s[i] == 'O') {
-		i++
-	}
 	if i < len(s) {
 		c.letter = s[i]
 		i++
@@ -95,9 +92,9 @@ func (c conversion) format(t time.Time) (string, bool) {
 func (c conversion) odd() bool {
 	switch c.letter {
 	case '%', 'n', 't', 'z':
-		return c.flag != 0 || c.width != 0
+		return c.flag != 0 || c.width != 0 || c.upper || c.swap
 	case 'N':
-		return c.flag == '_'
+		return c.flag == '_' || c.flag == '-'
 	}
 	return false
 }
@@ -161,58 +158,80 @@ func (c conversion) letterCase(text string) string {
 
 // number gives the conversions that are numbers, with their usual width and padding.
 func (c conversion) number(t time.Time) (value int64, width int, pad byte, ok bool) {
-	pad, width = '0', 2
-	n := 0
-	isoYear, isoWeek := t.ISOWeek()
-	switch c.letter {
-	case 'd':
-		n = t.Day()
-	case 'e':
-		n, pad = t.Day(), ' '
-	case 'H':
-		n = t.Hour()
-	case 'k':
-		n, pad = t.Hour(), ' '
-	case 'I':
-		n = twelve(t)
-	case 'l':
-		n, pad = twelve(t), ' '
-	case 'm':
-		n = int(t.Month())
-	case 'M':
-		n = t.Minute()
-	case 'S':
-		n = t.Second()
-	case 'j':
-		n, width = t.YearDay(), 3
-	case 'y':
-		n = t.Year() % 100
-	case 'C':
-		n = t.Year() / 100
-	case 'Y':
-		n, width = t.Year(), 4
-	case 'G':
-		n, width = isoYear, 4
-	case 'g':
-		n = isoYear % 100
-	case 'V':
-		n = isoWeek
-	case 'U':
-		n = (t.YearDay() + 6 - int(t.Weekday())) / 7
-	case 'W':
-		n = (t.YearDay() + 6 - int(t.Weekday()+6)%7) / 7
-	case 'u':
-		n, width = int(t.Weekday()+6)%7+1, 1
-	case 'w':
-		n, width = int(t.Weekday()), 1
-	case 'q':
-		n, width = (int(t.Month())+2)/3, 1
-	case 's':
+	if c.letter == 's' {
 		return t.Unix(), 1, '0', true
-	default:
-		return 0, 0, 0, false
 	}
-	return int64(n), width, pad, true
+	pad = '0'
+	if strings.IndexByte("ekl", c.letter) >= 0 {
+		pad = ' '
+	}
+	n, width := clockNumber(c.letter, t)
+	if width == 0 {
+		n, width = dateNumber(c.letter, t)
+	}
+	if width == 0 {
+		n, width = weekNumber(c.letter, t)
+	}
+	return int64(n), width, pad, width > 0
+}
+
+// clockNumber gives the parts of the time of day; the width of an unknown letter is 0.
+func clockNumber(letter byte, t time.Time) (n, width int) {
+	switch letter {
+	case 'H', 'k':
+		return t.Hour(), 2
+	case 'I', 'l':
+		return twelve(t), 2
+	case 'M':
+		return t.Minute(), 2
+	case 'S':
+		return t.Second(), 2
+	}
+	return 0, 0
+}
+
+// dateNumber gives the parts of the date.
+func dateNumber(letter byte, t time.Time) (n, width int) {
+	switch letter {
+	case 'd', 'e':
+		return t.Day(), 2
+	case 'm':
+		return int(t.Month()), 2
+	case 'j':
+		return t.YearDay(), 3
+	case 'q':
+		return (int(t.Month()) + 2) / 3, 1
+	case 'y':
+		return t.Year() % 100, 2
+	case 'C':
+		return t.Year() / 100, 2
+	case 'Y':
+		return t.Year(), 4
+	}
+	return 0, 0
+}
+
+// weekNumber gives days and numbers of weeks.
+func weekNumber(letter byte, t time.Time) (n, width int) {
+	year, week := t.ISOWeek()
+	fromSunday, fromMonday := int(t.Weekday()), int(t.Weekday()+6)%7
+	switch letter {
+	case 'G':
+		return year, 4
+	case 'g':
+		return year % 100, 2
+	case 'V':
+		return week, 2
+	case 'U':
+		return (t.YearDay() + 6 - fromSunday) / 7, 2
+	case 'W':
+		return (t.YearDay() + 6 - fromMonday) / 7, 2
+	case 'u':
+		return fromMonday + 1, 1
+	case 'w':
+		return fromSunday, 1
+	}
+	return 0, 0
 }
 
 func twelve(t time.Time) int { return (t.Hour()+11)%12 + 1 }

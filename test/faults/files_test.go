@@ -127,25 +127,6 @@ func TestFileNameThatIsNotUTF8(t *testing.T) {
 	}
 }
 
-func TestFolderOf5000Files(t *testing.T) {
-	t.Parallel()
-	l := newLab(t, map[string]string{"project.yml": "version: 1\ntasks:\n- name: a\n  commands: [{command: 'find files -type f | wc -l; cat files/d49/f4999.txt'}]\n"})
-	for i := range 5000 {
-		l.write(fmt.Sprintf("prj/files/d%d/f%d.txt", i/101, i), fmt.Sprintf("{{ 1 + 1 }} %d\n", i))
-	}
-	l.run(0)
-	if got := strings.ReplaceAll(l.artifact("a_stdout.log"), " ", ""); got != "5000\n24999\n" {
-		t.Errorf("got %q", got)
-	}
-	if err := os.RemoveAll(l.path("prj/files/d7")); err != nil {
-		t.Fatal(err)
-	}
-	l.run(0)
-	if l.exists("ws/files/d7") {
-		t.Error("a folder that is no more in the project is still in the workspace")
-	}
-}
-
 // What is no file is left out with a word, and nothing waits for it.
 func TestSpecialFiles(t *testing.T) {
 	t.Parallel()

@@ -29,38 +29,41 @@ func TestHandoffKilled(t *testing.T) {
 	tests := []struct{ name, yml, ready string }{
 		{"stages that ignore every signal", yml("tasks:\n- name: a\n  pipeline:\n  - command: " + block("yes") +
 			"  - command: " + block(stubborn)), "at_work"},
-		{"a daemon that left everything", yml("tasks:\n- name: a\n  commands:\n  - command: " + block(escaped+"; sleep 1000")), "daemon"},
 		{"foreach with concurrency", yml("tasks:\n- name: a\n  pipeline:\n  - command: seq 100\n  - foreach:\n    - name: b\n      commands:\n" +
 			"      - command: " + block("[ {{ _line }} != 7 ] || touch at_work\nsleep 1000") + "    concurrency: 8\n"), "at_work"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			l := project(t, tt.yml)
-			l.write("next/project.yml", yml("tasks:\n- name: n\n  commands: [{command: echo again}]\n"))
-			s := l.start(l.marked("run", "local", "-p", "prj", "-w", "ws"))
-			l.appears(tt.ready)
-			if tt.ready == "daemon" {
-				time.Sleep(3 * time.Second) // handoff tells the guardian of daemons once a second
-			}
-			id := l.record().ID
-			s.signal(syscall.SIGKILL)
-			s.end()
-			if tt.ready != "at_work" { // else the next run meets the guardian at its work
-				l.nothingLeft()
-				l.eventually("the record of the dead run", func() bool { return l.record().Outcome == "died" })
-				if r := l.record(); r.Code != 137 || !strings.Contains(r.Reason, "killed") {
-					t.Errorf("record %+v", r)
-				}
-			}
-			res := l.handoff(0, "run", "local", "-p", "next", "-w", "ws")
-			l.says(res.Stderr, "run "+id+" died: .*killed")
-			if got := l.artifact("n_stdout.log"); got != "again\n" {
-				t.Errorf("got %q", got)
-			}
-			l.nothingLeft()
+			killHandoff(t, tt.yml, tt.ready, 0)
 		})
 	}
+}
+
+// killHandoff kills a run some time after one of its stages has made the file ready.
+func killHandoff(t *testing.T, yml, ready string, after time.Duration) {
+	t.Helper()
+	l := project(t, yml)
+	l.write("next/project.yml", "version: 1\ntasks:\n- name: n\n  commands: [{command: echo again}]\n")
+	s := l.start(l.marked("run", "local", "-p", "prj", "-w", "ws"))
+	l.appears(ready)
+	time.Sleep(after)
+	id := l.record().ID
+	s.signal(syscall.SIGKILL)
+	s.end()
+	if after > 0 { // else the next run meets the guardian at its work
+		l.nothingLeft()
+		l.eventually("the record of the dead run", func() bool { return l.record().Outcome == "died" })
+		if r := l.record(); r.Code != 137 || !strings.Contains(r.Reason, "killed") {
+			t.Errorf("record %+v", r)
+		}
+	}
+	res := l.handoff(0, "run", "local", "-p", "next", "-w", "ws")
+	l.says(res.Stderr, "run "+id+" died: .*killed")
+	if got := l.artifact("n_stdout.log"); got != "again\n" {
+		t.Errorf("got %q", got)
+	}
+	l.nothingLeft()
 }
 
 // The run needs no guardian to go on, and cleans up by itself.

@@ -161,7 +161,7 @@ func (l *lab) wait(code int, cmd *exec.Cmd) binary.Result {
 // sane refuses what no user should ever see.
 func (l *lab) sane(text string) {
 	l.Helper()
-	for _, bad := range []string{"goroutine ", "panic:", "runtime error", "%!", "<nil>", "SIGSEGV"} {
+	for _, bad := range []string{"goroutine ", "panic:", "runtime error", "%!", "<nil>", "[signal SIG"} {
 		if strings.Contains(text, bad) {
 			l.Errorf("a message contains %q:\n%s", bad, cut(text))
 		}

@@ -240,7 +240,7 @@ func TestOverlapTouchesNothing(t *testing.T) {
 			ws := strings.ReplaceAll(tt.ws, "$DIR", l.dir)
 			for _, verb := range [][]string{{"run", "local"}, {"files", "get", "local"}, {"workspace", "install"}, {"workspace", "init"}} {
 				res := l.handoff(2, append(verb, "-p", tt.project, "-w", ws)...)
-				l.says(res.Stderr, "must be separate folders")
+				l.says(res.Stderr, "must be separate folders", "^hint: .*outside of the project")
 			}
 			if diff := cmp.Diff(before, l.tree(".")); diff != "" {
 				t.Errorf("touched: %s", diff)

@@ -155,3 +155,40 @@ func TestTerminalCloses(t *testing.T) {
 		t.Errorf("record %+v", r)
 	}
 }
+
+// An install is stopped like a run: what it started ends, also when handoff is killed.
+func TestInstallIsStopped(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		signals []syscall.Signal
+		code    int
+	}{
+		{"SIGTERM", []syscall.Signal{syscall.SIGTERM}, 143},
+		{"SIGINT", []syscall.Signal{syscall.SIGINT}, 130},
+		{"SIGTERM twice", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, 143},
+		{"SIGKILL", []syscall.Signal{syscall.SIGKILL}, 137},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			script := "touch at_work; sleep 1000; true"
+			if len(tt.signals) > 1 {
+				script = stubborn
+			}
+			l := project(t, yml("installs:\n- command: "+block(script)+"tasks: []\n"))
+			s := l.start(l.marked("workspace", "install", "-p", "prj", "-w", "ws"))
+			l.appears("at_work")
+			for i, sig := range tt.signals {
+				if i > 0 {
+					l.eventually("the word of the first signal", func() bool { return strings.Contains(s.stderr(), "again to stop at once") })
+				}
+				s.signal(sig)
+			}
+			if code := s.end(); code != tt.code {
+				t.Errorf("exit code %d: %s", code, s.stderr())
+			}
+			l.nothingLeft()
+		})
+	}
+}

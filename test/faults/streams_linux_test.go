@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -67,48 +66,6 @@ func TestProductsOnAFullDisk(t *testing.T) {
 		res := l.wait(1, l.shell(`"$0" `+args+" >/dev/full"))
 		l.says(res.Stderr, "no space left on device")
 		l.wait(0, l.shell(`set -o pipefail; "$0" `+args+" | true"))
-	}
-}
-
-// A console that nobody reads: the run goes on, its limits hold, signals are obeyed.
-func TestStderrThatNobodyReads(t *testing.T) {
-	t.Parallel()
-	noisy := yml("tasks:\n- name: a\n  commands:\n  - command: " + block("seq 200000 >&2; touch at_work; echo done") + "  - command: {{more}}\n")
-	tests := []struct {
-		name, more string
-		signal     bool
-		code       int
-	}{
-		{"the run ends", "echo more", false, 0},
-		{"SIGTERM is obeyed", "sleep 1000", true, 143},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			l := project(t, strings.ReplaceAll(noisy, "{{more}}", tt.more))
-			r, w, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.Close()
-			defer w.Close()
-			cmd := l.marked("run", "local", "-p", "prj", "-w", "ws")
-			cmd.Stderr = w
-			s := l.start(cmd)
-			l.appears("at_work")
-			if tt.signal {
-				s.signal(syscall.SIGTERM)
-			}
-			if code := s.end(); code != tt.code {
-				t.Errorf("exit code %d", code)
-			}
-			if got := l.artifact("a_stderr.log"); strings.Count(got, "\n") != 200000 {
-				t.Errorf("stderr log has %d lines", strings.Count(got, "\n"))
-			}
-			if left := l.processes(); len(left) > 0 {
-				t.Errorf("left behind: %v", left)
-			}
-		})
 	}
 }
 

@@ -387,7 +387,10 @@ func testListMany(t *testing.T, f cloud.Files) {
 		t.Errorf("list (-want +got):\n%s", diff)
 	}
 	n := 0
-	for range f.List(t.Context(), "many") {
+	for _, err := range f.List(t.Context(), "many") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n++; n == 10 {
 			break
 		}

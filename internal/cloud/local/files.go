@@ -58,17 +58,14 @@ func (f *Files) get(ctx context.Context, key string) (io.ReadCloser, cloud.Objec
 	if err != nil {
 		return nil, cloud.Object{}, kind(err)
 	}
-	o, n, err := readHeader(file)
+	o, rest, err := readHeader(file)
 	if err == nil && o.Key != key {
 		err = fmt.Errorf("%w: the header is that of %q", cloud.ErrCorrupt, o.Key)
-	}
-	if err == nil {
-		_, err = file.Seek(int64(n), io.SeekStart)
 	}
 	if err != nil {
 		return nil, cloud.Object{}, damaged(errors.Join(err, file.Close()), file.Name())
 	}
-	return &body{file: file, stopped: func() error { return stopped(ctx) }, object: o, left: o.Size, hash: sha256.New()}, o, nil
+	return &body{file: file, rest: rest, stopped: func() error { return stopped(ctx) }, object: o, left: o.Size, hash: sha256.New()}, o, nil
 }
 
 // notThere is true also where a part of the path is an object of some other program: a file, not a folder.
@@ -91,6 +88,7 @@ func damaged(err error, path string) error {
 // body reads the content of an object, and does not answer io.EOF unless all of it was right.
 type body struct {
 	file    *os.File
+	rest    []byte // of the content, read with the header
 	stopped func() error
 	object  cloud.Object
 	left    int64 // of the content
@@ -104,7 +102,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := b.file.Read(p)
+	n, err := b.next(p)
 	b.hash.Write(p[:n])
 	b.left -= int64(n)
 	switch {
@@ -116,6 +114,37 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return n, fmt.Errorf("get object %q: %w", b.object.Key, err)
+}
+
+func (b *body) next(p []byte) (int, error) {
+	if len(b.rest) > 0 {
+		n := copy(p, b.rest)
+		b.rest = b.rest[n:]
+		return n, nil
+	}
+	return b.file.Read(p)
+}
+
+// WriteTo implements io.WriterTo, so that io.Copy needs no buffer that is larger than the object.
+func (b *body) WriteTo(w io.Writer) (int64, error) {
+	buf := make([]byte, min(max(b.left, int64(len(b.rest)))+1, bufferSize))
+	var total int64
+	for {
+		n, err := b.Read(buf)
+		if n > 0 {
+			written, failed := w.Write(buf[:n])
+			total += int64(written)
+			if failed != nil {
+				return total, failed
+			}
+		}
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
 }
 
 func (b *body) Close() error { return b.file.Close() }

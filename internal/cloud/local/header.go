@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 )
@@ -65,27 +67,58 @@ func blankHeader(b []byte, key string) []byte {
 	return b
 }
 
-// readHeader reads the header at the beginning of f, and answers its length. Any content that is not a header is
-// cloud.ErrCorrupt.
-func readHeader(f *os.File) (cloud.Object, int, error) {
-	buf := make([]byte, 512)
-	n, err := f.ReadAt(buf, 0)
-	if err != nil && err != io.EOF {
-		return cloud.Object{}, 0, err
-	}
+// headerChunk is how much is read to find a header. Most headers, and small contents with them, come with one read.
+const headerChunk = 2 << 10
+
+// readHeader reads the header at the beginning of a file; rest is what it has read of the content. Any text that is not
+// a header is cloud.ErrCorrupt.
+func readHeader(f io.Reader) (o cloud.Object, rest []byte, err error) {
+	buf := make([]byte, headerChunk)
+	n, err := f.Read(buf)
 	end := bytes.IndexByte(buf[:n], '\n')
-	if end < 0 && n == len(buf) {
-		buf = make([]byte, maxHeader)
-		if n, err = f.ReadAt(buf, 0); err != nil && err != io.EOF {
-			return cloud.Object{}, 0, err
-		}
+	if end < 0 && n == len(buf) && err == nil {
+		buf = append(buf, make([]byte, maxHeader-len(buf))...)
+		var more int
+		more, err = io.ReadFull(f, buf[n:])
+		n += more
 		end = bytes.IndexByte(buf[:n], '\n')
+	}
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return cloud.Object{}, nil, err
 	}
 	o, ok := parseHeader(buf[:end+1])
 	if !ok {
-		return cloud.Object{}, 0, fmt.Errorf("%w: no header", cloud.ErrCorrupt)
+		return cloud.Object{}, nil, fmt.Errorf("%w: no header", cloud.ErrCorrupt)
 	}
-	return o, end + 1, nil
+	return o, buf[end+1 : n], nil
+}
+
+// statHeader reads the header of the object at path, without what os.Open does for files that stay open.
+func statHeader(path string) (cloud.Object, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	for err == unix.EINTR {
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return cloud.Object{}, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd) //nolint:errcheck // read only
+	o, _, err := readHeader(rawFile(fd))
+	return o, err
+}
+
+// rawFile reads a file descriptor.
+type rawFile int
+
+func (f rawFile) Read(p []byte) (int, error) {
+	n, err := unix.Read(int(f), p)
+	for err == unix.EINTR {
+		n, err = unix.Read(int(f), p)
+	}
+	if n == 0 && err == nil {
+		return 0, io.EOF
+	}
+	return max(n, 0), err
 }
 
 // parseHeader is the inverse of appendHeader.

@@ -71,7 +71,7 @@ func (w *walk) readLong(prefix string) error {
 		return err
 	}
 	for _, name := range files {
-		o, err := header(filepath.Join(dir, name))
+		o, err := statHeader(filepath.Join(dir, name))
 		if err == nil && cloud.Below(o.Key, prefix) {
 			w.long = append(w.long, o)
 		}
@@ -135,7 +135,7 @@ func (w *walk) entry(path, key string) error {
 	if strings.HasSuffix(key, "/") {
 		return w.folder(path, key)
 	}
-	o, err := header(path)
+	o, err := statHeader(path)
 	if notThere(err) { // deleted meanwhile
 		return nil
 	}
@@ -155,14 +155,4 @@ func (w *walk) entry(path, key string) error {
 		return errLeft
 	}
 	return nil
-}
-
-func header(path string) (cloud.Object, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return cloud.Object{}, err
-	}
-	defer f.Close() //nolint:errcheck // read only
-	o, _, err := readHeader(f)
-	return o, err
 }

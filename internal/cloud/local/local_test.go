@@ -1,6 +1,7 @@
 package local
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,6 +11,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if role := os.Getenv("HANDOFF_LOCAL_HELPER"); role != "" {
+		help(role, os.Args[1], os.Args[2])
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

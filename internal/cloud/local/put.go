@@ -190,21 +190,20 @@ func holds(path string, o cloud.PutOptions) error {
 	if o == (cloud.PutOptions{}) {
 		return nil
 	}
-	file, err := os.Open(path)
+	now, err := statHeader(path)
 	if notThere(err) {
 		if o.IfMatch != "" {
 			return fmt.Errorf("%w: it does not exist any more", cloud.ErrConflict)
 		}
 		return nil
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, cloud.ErrCorrupt) {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // read only
 	if o.IfAbsent {
 		return fmt.Errorf("%w: it exists already", cloud.ErrConflict)
 	}
-	if now, _, err := readHeader(file); err != nil || now.ETag != o.IfMatch {
+	if now.ETag != o.IfMatch {
 		return fmt.Errorf("%w: it has been changed meanwhile", cloud.ErrConflict)
 	}
 	return nil

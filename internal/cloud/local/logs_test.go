@@ -1,0 +1,276 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+func at(second int) time.Time { return time.Date(2026, 1, 30, 12, 0, second, 0, time.UTC) }
+
+func write(t *testing.T, l *Logs, lines ...cloud.Line) {
+	t.Helper()
+	for i := range lines {
+		if lines[i].Job == "" {
+			lines[i].Job, lines[i].Run = "job", "run"
+		}
+	}
+	if err := l.Append(t.Context(), lines...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func texts(t *testing.T, l *Logs, q cloud.Query) []string {
+	t.Helper()
+	var all []string
+	for x, err := range l.Read(t.Context(), q) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, x.Text)
+	}
+	return all
+}
+
+// small answers logs whose segments end after a few lines; closed at the end of the test.
+func small(t *testing.T, h *Home) *Logs {
+	l := h.Logs(scope)
+	l.segment = 150
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func TestSegments(t *testing.T) {
+	t.Parallel()
+	h := openHome(t)
+	l := small(t, h)
+	var want []string
+	for i := range 100 {
+		text := fmt.Sprintf("line %02d", i)
+		want = append(want, text)
+		write(t, l, cloud.Line{Time: at(i / 4), Text: text}) // lines of one second lie in two segments, too
+	}
+	seqs, err := segments(l.runDir(runID{"job", "run"}))
+	if err != nil || len(seqs) < 20 || !slices.Equal(seqs[:3], []int{1, 2, 3}) {
+		t.Fatalf("segments %v, %v", seqs, err)
+	}
+	if diff := cmp.Diff(want, texts(t, h.Logs(scope), cloud.Query{})); diff != "" {
+		t.Errorf("all (-want +got):\n%s", diff)
+	}
+	for second := range 25 {
+		got := texts(t, l, cloud.Query{Start: at(second), End: at(second + 1)})
+		if diff := cmp.Diff(want[4*second:4*second+4], got); diff != "" {
+			t.Errorf("second %d (-want +got):\n%s", second, diff)
+		}
+	}
+	var batch []cloud.Line
+	for i := range 50 {
+		batch = append(batch, cloud.Line{Time: at(30), Text: fmt.Sprint("batch ", i)})
+		want = append(want, batch[i].Text)
+	}
+	write(t, l, batch...)
+	if diff := cmp.Diff(want, texts(t, l, cloud.Query{})); diff != "" {
+		t.Errorf("with a batch (-want +got):\n%s", diff)
+	}
+}
+
+// TestWritersInTurn: a server and a job append to one run, each with files that it opened before the other wrote.
+func TestWritersInTurn(t *testing.T) {
+	t.Parallel()
+	h := openHome(t)
+	writers := []*Logs{small(t, h), small(t, h), small(t, h)}
+	var want []string
+	for i := range 60 {
+		text := fmt.Sprintf("line %02d", i)
+		want = append(want, text)
+		// The clock of the second one goes wrong.
+		write(t, writers[i%3], cloud.Line{Time: at(100 + i - 50*(i%3)), Text: text})
+	}
+	var got []string
+	last := time.Time{}
+	for x, err := range writers[0].Read(t.Context(), cloud.Query{}) {
+		if err != nil || x.Time.Before(last) {
+			t.Errorf("%v after %v, %v", x.Time, last, err)
+		}
+		last = x.Time
+		got = append(got, x.Text)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("read (-want +got):\n%s", diff)
+	}
+}
+
+// tear appends a part of a line, as a process does that is killed while it writes.
+func tear(t *testing.T, l *Logs, part string) {
+	t.Helper()
+	dir := l.runDir(runID{"job", "run"})
+	seqs, err := segments(dir)
+	if err != nil || len(seqs) == 0 {
+		t.Fatal(seqs, err)
+	}
+	f, err := os.OpenFile(segmentPath(dir, seqs[len(seqs)-1]), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(part)
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTornLine(t *testing.T) {
+	t.Parallel()
+	for name, part := range map[string]string{
+		"in the text": "2026-01-30T12:00:09.000000000Z half a li", "in the time": "2026-01-3", "before the line end": "2026-01-30T12:00:09.000000000Z whole text",
+	} {
+		for _, cached := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, cached), func(t *testing.T) {
+				t.Parallel()
+				h := openHome(t)
+				l := h.Logs(scope)
+				defer l.Close()
+				write(t, l, cloud.Line{Time: at(1), Text: "one"}, cloud.Line{Time: at(2), Text: "two"})
+				tear(t, l, part)
+				if got := texts(t, l, cloud.Query{}); !slices.Equal(got, []string{"one", "two"}) {
+					t.Errorf("with a torn line: %q", got)
+				}
+				if !cached {
+					if err := l.Close(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				write(t, l, cloud.Line{Time: at(3), Text: "three"})
+				if got := texts(t, l, cloud.Query{}); !slices.Equal(got, []string{"one", "two", "three"}) {
+					t.Errorf("after the next line: %q", got)
+				}
+			})
+		}
+	}
+}
+
+// TestTornFirstLine: nothing but a part of a line is there.
+func TestTornFirstLine(t *testing.T) {
+	t.Parallel()
+	l := openHome(t).Logs(scope)
+	defer l.Close()
+	dir := l.runDir(runID{"job", "run"})
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(segmentPath(dir, 1), []byte("2026-01-30T12:00:09.000000000Z half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := texts(t, l, cloud.Query{}); len(got) > 0 {
+		t.Errorf("shown: %q", got)
+	}
+	write(t, l, cloud.Line{Time: at(1), Text: "one"})
+	if got := texts(t, l, cloud.Query{}); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("after the first line: %q", got)
+	}
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	h := openHome(t)
+	l := small(t, h)
+	for run := range 5 {
+		for i := range 20 {
+			write(t, l, cloud.Line{Time: at(run*20 + i), Job: fmt.Sprint("job", run/2), Run: fmt.Sprint("run", run), Text: fmt.Sprint("r", run)})
+		}
+	}
+	n, err := l.Prune(t.Context(), at(59)) // the last line of run 2 is just at 59
+	if err != nil || n != 2 {
+		t.Errorf("removed %d, %v, want 2", n, err)
+	}
+	got := slices.Compact(texts(t, l, cloud.Query{}))
+	if !slices.Equal(got, []string{"r2", "r3", "r4"}) {
+		t.Errorf("left: %q", got)
+	}
+	if _, err := os.Stat(filepath.Dir(l.runDir(runID{"job0", "run0"}))); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder of a job without runs: %v", err)
+	}
+	write(t, l, cloud.Line{Time: at(200), Job: "job0", Run: "run0", Text: "again"})
+	if got := texts(t, l, cloud.Query{Run: "run0"}); !slices.Equal(got, []string{"again"}) {
+		t.Errorf("after its removal a run has %q", got)
+	}
+}
+
+func TestManyRuns(t *testing.T) {
+	t.Parallel()
+	l := openHome(t).Logs(scope)
+	defer l.Close()
+	for round := range 2 {
+		for run := range 3 * maxWriters {
+			write(t, l, cloud.Line{Time: at(round), Job: "job", Run: fmt.Sprintf("%04d", run), Text: fmt.Sprint(round)})
+		}
+	}
+	if len(l.writers) > maxWriters {
+		t.Errorf("%d runs have open files", len(l.writers))
+	}
+	if got := texts(t, l, cloud.Query{}); len(got) != 6*maxWriters || !slices.IsSorted(got) {
+		t.Errorf("%d lines, sorted %t", len(got), slices.IsSorted(got))
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	h, err := Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := h.Logs(scope)
+	defer l.Close()
+	for b.Loop() {
+		if err := l.Append(b.Context(), cloud.Line{Time: time.Now(), Job: "job", Run: "run", Text: "a line of a usual length, as taps and targets write it"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestFollowSegments: a follower reads while segments end and begin.
+func TestFollowSegments(t *testing.T) {
+	t.Parallel()
+	h := openHome(t)
+	l := small(t, h)
+	const total = 3000
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range total {
+			x := cloud.Line{Time: at(0), Job: "job", Run: "run", Text: fmt.Sprint(i)}
+			if err := l.Append(t.Context(), x); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	var readers sync.WaitGroup
+	for range 3 {
+		readers.Go(func() {
+			n := 0
+			for x, err := range h.Logs(scope).Read(t.Context(), cloud.Query{Follow: true, Done: done}) {
+				if err != nil || x.Text != fmt.Sprint(n) {
+					t.Errorf("line %q in the place of %d, %v", x.Text, n, err)
+					return
+				}
+				n++
+			}
+			if n != total {
+				t.Errorf("%d lines, want %d", n, total)
+			}
+		})
+	}
+	readers.Wait()
+}

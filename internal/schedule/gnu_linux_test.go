@@ -1,0 +1,210 @@
+package schedule
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// gnu asks the date command of the machine.
+func gnu(t rapid.TB, zone string, args ...string) (string, bool) {
+	cmd := exec.Command("date", args...)
+	cmd.Env = []string{"TZ=" + zone, "LC_ALL=C", "PATH=/usr/bin:/bin"}
+	out, err := cmd.CombinedOutput()
+	if _, ok := err.(*exec.ExitError); err != nil && !ok {
+		t.Fatal(err)
+	}
+	return strings.TrimRight(string(out), "\n"), err == nil
+}
+
+// everything shows all of a time.
+const everything = "+%F %T %z %Z"
+
+var dateZones = []string{
+	"UTC", "Europe/Paris", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "America/St_Johns", "Africa/Casablanca",
+}
+
+// TestDateStrings holds date strings with an own date or time against GNU date.
+func TestDateStrings(t *testing.T) {
+	t.Parallel()
+	strs := []string{
+		"2026-01-31", "2026-1-5", "26-01-05", "99-01-05", "20260131", "260131", "1/5/2026", "1/5/26", "2026/01/05", "12/31/1999",
+		"5 Jan 2026", "5 January 2026", "5-jan-2026", "5jan2026", "jan-5-2026", "Jan 5, 2026", "Jan 5 2026", "Jan 5 10:00 2026",
+		"10:00 Jan 5 2026", "Sept 3 2026", "Mar 3 2026 10:00:00 PM", "Tue, 03 Mar 2026 10:00:00 +0100", "Tue Mar  3 10:00:00 UTC 2026",
+		"2026-03-03 10:00", "2026-03-03 10:00:30", "2026-03-03T10:00:30", "2026-03-03T10:00:00Z", "2026-03-03T10:00:00.5Z",
+		"2026-03-03T10:00:00,25+0530", "2026-03-03 10:00+05:30", "2026-03-03 10:00 -5", "2026-03-03 10:00 +0245", "2026-03-03 10:00 UTC+3",
+		"2026-03-03 10am", "2026-03-03 12am", "2026-03-03 12pm", "2026-03-03 10:30 p.m.", "2026-03-03 10", "2026-03-03 1015", "20260303 1015",
+		"2026-03-03 UTC", "2026-03-03 00:00 UTC", "2026-03-03 00:00:00 GMT", "UTC 2026-03-03", "2026-03-03 00:00Z -1 day",
+		"2026-03-03 +1 month", "2026-01-31 +1 month", "2026-01-31 1 month", "2026-01-31 next month", "2024-02-29 +1 year", "2024-02-29 1 year ago",
+		"2026-03-31 -1 month", "2026-03-31 last month", "2026-03-31 -1 month -1 day", "2026-03-31 1 month 2 days ago", "2026-03-03 - 1 week",
+		"2026-03-03 --1 days", "2026-03-03 fortnight ago", "2026-03-03 2 fortnights", "2026-03-03 yesterday", "yesterday 2026-03-03",
+		"2026-03-03 tomorrow", "2026-03-03 today", "2026-03-03 now", "2026-03-03 10:00 yesterday", "2026-03-03 10:00 next day",
+		"2026-03-03 10:00 2 hours ago", "2026-03-03 10:00 90 minutes", "2026-03-03 10:00 1 min 30 secs ago", "2026-03-03 hour", "2026-03-03 -36 hours",
+		"2026-03-03 10:00 +1 day", "2026-03-03 00:00 -7 day", "-7 day 2026-03-03 00:00", "2026-03-03 10:00:00 +1 hour", "2026-03-03 10:00am +1 day",
+		"2026-03-03 00:00 (a (nested) comment) tomorrow", "2026-03-03 monday", "2026-12-31 +60 days", "2026-03-03 1 day 2 weeks ago",
+		"@0", "@1700000000", "@-5", "@1700000000.25", " @5", `TZ="Asia/Tokyo" 2026-01-01 00:00`, `TZ="UTC" 2026-01-01`,
+		"5 Jan 2026 10:00", "1970-01-01 00:00:00 UTC +1700000000 seconds", "2026-03-03 third day", "2026-03-03 twelfth month ago",
+	}
+	for _, zone := range dateZones {
+		loc, err := Zone(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range strs {
+			want, ok := gnu(t, zone, "-d", s, everything)
+			if !ok {
+				t.Errorf("TZ=%s date -d %q: %s", zone, s, want)
+			}
+			if got, err := date([]string{"-d", s, everything}, time.Now(), loc); got != want || err != nil {
+				t.Errorf("TZ=%s -d %q: got %q, %v, want %q", zone, s, got, err, want)
+			}
+		}
+	}
+}
+
+// TestDateRefuses lists what GNU date refuses and we must, too.
+func TestDateRefuses(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{
+		"2026-02-30", "2026-13-01", "24:00", "23:59:60", "10:60", "13am", "0am", "noon", "ago", "1 2", "monday tuesday", "10:00 11:00",
+		"2026-01-01 2026-01-02", "January", "Jan 2026", "last day of last month", "2026/01", "1.5 hours", "10:00pm -0500", "@", "@5 +1 day", "@x",
+		"2026-W01-1", "1e5", "99999999999999999999 days", "2026-01-01T10", "a.m.", "last", "1/2/", "10:30.5", "2026-01-01.5", "1/2.5", "10:00 +1.5", "next", "10:", "/", "next UTC", "10:00 +9999",
+	} {
+		if out, ok := gnu(t, "UTC", "-d", s, everything); ok {
+			t.Errorf("GNU date takes %q: %s", s, out)
+		}
+		if got, err := date([]string{"-d", s}, time.Now(), time.UTC); err == nil {
+			t.Errorf("-d %q: got %q, want an error", s, got)
+		}
+	}
+}
+
+// TestDateFromNow holds date strings that start from now against GNU date. They are compared by what cannot change between the two
+// clocks being read: an absolute time of day, or the date alone; and only where no clock changes in between.
+func TestDateFromNow(t *testing.T) {
+	t.Parallel()
+	strs := []string{
+		"", "00:00", "00:00 yesterday", "00:00 today", "00:00 tomorrow", "yesterday 00:00", "10am yesterday", "tomorrow 1015", "now 5", "12:30",
+		"-7 day 00:00", "00:00 7 days ago", "3 days ago 12:00", "monday", "next monday", "last monday", "this monday", "last fri", "sun", "3 monday",
+		"third tuesday", "2 sat", "saturday, 10:00", "mon 10:00", "last month 00:00", "next year 00:00", "1 week ago monday", "monday next week",
+		"sat 2 weeks", "UTC", "00:00 UTC", "00:00 1 day", "00:00 +1 day", "10:00 -7 day", "wednes 1 week ago", "Jan 5", "5 Jan", "1/31",
+	}
+	strs = append(strs, "tues 00:00:01.5", "thurs", "00:00 last week", "first monday", "6 months ago 10:00")
+	for _, zone := range dateZones {
+		loc, err := Zone(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range strs {
+			for { // midnight may come while we look
+				now := time.Now()
+				want, ok := gnu(t, zone, "-d", s, "+%F %T")
+				if !ok {
+					t.Errorf("GNU date refuses %q: %s", s, want)
+				}
+				if time.Now().In(loc).Day() != now.In(loc).Day() {
+					continue
+				}
+				if got, err := date([]string{"-d", s, "+%F %T"}, now, loc); got != want || err != nil {
+					t.Errorf("TZ=%s -d %q at %s: got %q, %v, want %q", zone, s, now, got, err, want)
+				}
+				break
+			}
+		}
+	}
+}
+
+// TestDateOptions holds options and formats against GNU date.
+func TestDateOptions(t *testing.T) {
+	t.Parallel()
+	when := "--date=2026-01-04 03:04:05.000120340"
+	calls := [][]string{
+		{when}, {when, "-u"}, {when, "-I"}, {when, "-Idate"}, {when, "-Ih"}, {when, "-Iminutes"}, {when, "-Is"}, {when, "-Ins"}, {when, "-uIs"},
+		{when, "--iso-8601"}, {when, "--iso-8601=seconds"}, {when, "-R"}, {when, "--rfc-email"}, {when, "--rfc-3339=date"}, {when, "--rfc-3339", "ns"},
+		{when, "--rfc-3339=s"}, {when, "--utc", "+%c"}, {when, "--universal"}, {"+%F", when}, {when, "--", "+%F"}, {"-d@1700000000", "-u"},
+		{"-d", "@5", when, "-u"}, {"-ud", "@5"}, {when, "+"},
+	}
+	for _, letter := range "%aAbBcCdDeFgGhHIjklmMnNpPqrRsSTtuUVwWxXyYzZ" {
+		for _, flags := range []string{"", "-", "_", "0", "^", "#", "10", "_10", "010", "-10", "^10"} {
+			if c, _ := readConversion(flags + string(letter)); !c.odd() {
+				calls = append(calls, []string{when, "+[%" + flags + string(letter) + "]"})
+			}
+		}
+	}
+	for _, format := range []string{"%3N", "%6N", "%12N", "%:z", "%::z", "%:::z", "year=%Y/month=%m/day=%d", "%Y%m%dT%H%M%SZ", "", "100%%", "%s.%N"} {
+		calls = append(calls, []string{when, "+" + format})
+	}
+	for _, zone := range []string{"UTC", "Asia/Kathmandu", "America/New_York"} {
+		loc, err := Zone(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range calls {
+			want, ok := gnu(t, zone, args...)
+			if !ok {
+				t.Errorf("date %q: %s", args, want)
+			}
+			got, err := date(args, time.Now(), loc)
+			if strings.TrimRight(got, "\n") != want || err != nil {
+				t.Errorf("TZ=%s date %q: got %q, %v, want %q", zone, args, got, err, want)
+			}
+		}
+	}
+}
+
+// TestWeekNumbers goes through the turns of many years.
+func TestWeekNumbers(t *testing.T) {
+	t.Parallel()
+	const format = "%G-%V-%u %g %U %W %w %j %C %y %q"
+	for year := 1996; year < 2030; year++ {
+		for _, day := range []string{"01-01", "01-03", "01-04", "12-28", "12-31"} {
+			at, err := time.Parse(time.DateOnly, fmt.Sprintf("%d-%s", year, day))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, _ := gnu(t, "UTC", "-d", at.Format(time.DateOnly), "+"+format)
+			if got, err := strftime(at, format); got != want || err != nil {
+				t.Errorf("%s: got %q, %v, want %q", at, got, err, want)
+			}
+		}
+	}
+}
+
+// TestDateStringsMade puts items together at random. Where GNU date answers, so do we, and the same.
+func TestDateStringsMade(t *testing.T) {
+	t.Parallel()
+	items := []*rapid.Generator[string]{
+		rapid.SampledFrom([]string{"2026-02-28", "20260331", "5 Jan 2027", "Mar 31 2024", "12/31/2025", "2026-07-14T12:00:00"}),
+		rapid.SampledFrom([]string{"", "00:00", "12:30:15", "9pm", "23:59Z", "06:00 +02:00"}),
+		rapid.SampledFrom([]string{"", "yesterday", "tomorrow", "next week", "last month", "1 year ago", "monday", "UTC"}),
+		rapid.Custom(func(t *rapid.T) string {
+			unit := rapid.SampledFrom([]string{"day", "days", "week", "months", "year", "hours", "mins", "seconds", "fortnight"}).Draw(t, "unit")
+			sign := rapid.SampledFrom([]string{"", "+", "-", "- "}).Draw(t, "sign")
+			return fmt.Sprintf("%s%d %s%s", sign, rapid.IntRange(0, 400).Draw(t, "n"), unit, rapid.SampledFrom([]string{"", " ago"}).Draw(t, "ago"))
+		}),
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var words []string
+		for _, item := range rapid.Permutation(items).Draw(t, "order") {
+			words = append(words, item.Draw(t, "item"))
+		}
+		s := strings.Join(words, " ")
+		zone := rapid.SampledFrom([]string{"UTC", "Asia/Kathmandu", "America/Phoenix", "Asia/Tokyo"}).Draw(t, "zone") // clocks that do not change
+		loc, err := Zone(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, ok := gnu(t, zone, "-d", s, everything)
+		got, err := date([]string{"-d", s, everything}, time.Now(), loc)
+		if strings.HasPrefix(want, "+") && err != nil {
+			return // a year of more than four digits, which we refuse
+		}
+		if ok && (got != want || err != nil) {
+			t.Fatalf("TZ=%s -d %q: got %q, %v, want %q", zone, s, got, err, want)
+		}
+	})
+}
