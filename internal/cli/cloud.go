@@ -58,7 +58,7 @@ func (c *cli) cloudCommand() *cobra.Command {
 	}
 	cmd.AddCommand(c.loginCommand())
 	cmd.AddCommand(c.infraCommands()...)
-	cmd.AddCommand(c.cloudRunCommand(), c.cloudJobCommand(), c.cloudLogsCommand())
+	cmd.AddCommand(c.cloudScheduleCommand(), c.cloudRunCommand(), c.cloudJobCommand(), c.cloudLogsCommand())
 	return cmd
 }
 

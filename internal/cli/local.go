@@ -32,5 +32,6 @@ func (c *cli) openLocal(_ context.Context, o app.CloudOptions) (*cloud.Cloud, er
 	p.Account = home.Account()
 	p.Infra = home.Infra(o.Scope)
 	p.Jobs = home.Jobs(o.Scope, c.jobOptions())
+	p.Schedules = home.Schedules(o.Scope)
 	return cloud.Complete(*p), nil
 }

@@ -50,6 +50,7 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 		c.runCommand(), c.planCommand(), c.configCommand(), c.filesCommand(), c.workspaceCommand(),
 		c.initCommand(), c.quickStartCommand(), c.versionCommand(), c.cloudCommand(),
 		c.projectCommand(), c.secretsCommand(), c.releaseCommand(),
+		c.scheduleCommand(), c.serverCommand(),
 		c.artifactsCommand(), c.runsCommand(), c.stateCommand(),
 	)
 	root.Args = cobra.ArbitraryArgs

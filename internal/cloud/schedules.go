@@ -32,8 +32,9 @@ type Schedule struct {
 	Enabled     bool              `json:"enabled"`            // false: kept, does not fire
 	Overlap     Overlap           `json:"overlap,omitempty"`
 	Catchup     Catchup           `json:"catchup,omitempty"`
-	Next        time.Time         `json:"next,omitzero"` // answered by List: the next fire, UTC; zero where there is none
-	Last        time.Time         `json:"last,omitzero"` // answered by List: the time of the last fire, UTC
+	Next        time.Time         `json:"next,omitzero"`  // answered by List: the next fire, UTC; zero where there is none
+	Last        time.Time         `json:"last,omitzero"`  // answered by List: the time of the last fire, UTC
+	Note        string            `json:"note,omitempty"` // answered by List: why the last fire has no job, where it has none
 }
 
 // Catchup says what happens to fires that were missed, because the scheduler did not run.

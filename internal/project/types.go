@@ -162,5 +162,7 @@ type Schedule struct {
 	Description string
 	Cron        string
 	Timezone    string // IANA name; default UTC
+	Catchup     string // "" (none), "last" or "all"
+	Overlap     string // "": that of the task; "skip", "queue", "replace" or "allow"
 	Envs        []Env
 }

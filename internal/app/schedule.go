@@ -1,0 +1,360 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/schedule"
+)
+
+// ScheduleOptions says which schedules to create or delete.
+type ScheduleOptions struct {
+	Target
+	DryRun  bool
+	Confirm func([]cloud.Schedule) error // asked before any is deleted; an error stops it; nil: nobody is asked
+}
+
+// SchedulesResult lists schedules.
+type SchedulesResult struct {
+	Status    string          `json:"status"`
+	DryRun    bool            `json:"dry_run,omitempty"`
+	Schedules []ScheduleState `json:"schedules"`
+}
+
+// ScheduleState is a schedule as it would stand in project.yml, and what is known of it.
+type ScheduleState struct {
+	TargetID    string        `json:"target_id"`
+	Description string        `json:"description,omitempty"`
+	Cron        string        `json:"cron"`
+	Timezone    string        `json:"timezone,omitempty"`
+	Catchup     cloud.Catchup `json:"catchup,omitempty"`
+	Overlap     cloud.Overlap `json:"overlap,omitempty"`
+	Envs        []ScheduleEnv `json:"envs,omitempty"`
+	Status      string        `json:"status"` // scheduled, disabled, draft, edited; created, updated, unchanged, deleted
+	Next        time.Time     `json:"next,omitzero"`
+	Last        time.Time     `json:"last,omitzero"`
+	Note        string        `json:"note,omitempty"` // why the last fire has no job
+}
+
+// ScheduleEnv is a variable of the jobs of a schedule.
+type ScheduleEnv struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+func scheduleState(s cloud.Schedule, status string) ScheduleState {
+	r := ScheduleState{
+		TargetID: s.TargetID, Description: s.Description, Cron: s.Cron, Timezone: s.Timezone, Catchup: s.Catchup,
+		Overlap: s.Overlap, Status: status, Next: s.Next, Last: s.Last, Note: s.Note,
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Env)) {
+		r.Envs = append(r.Envs, ScheduleEnv{key, s.Env[key]})
+	}
+	return r
+}
+
+// ScheduleCreate puts the schedules of the project, or those that the variables name, in place.
+func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res SchedulesResult, err error) {
+	moveScope(&o.Target)
+	c, p, err := a.openScope(ctx, o.Target)
+	if err == nil {
+		err = needTask(c)
+	}
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	wanted, err := a.wantedSchedules(o.Target, p)
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	defer inCloud(&err)
+	old, err := c.Schedules.List(ctx)
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	res = SchedulesResult{Status: "success", DryRun: o.DryRun}
+	for _, s := range wanted {
+		status := compareSchedule(old, s)
+		if !o.DryRun {
+			if err := c.Schedules.Put(ctx, s); err != nil {
+				return SchedulesResult{}, err
+			}
+		}
+		if s.Next = a.nextFire(s); s.Next.IsZero() {
+			a.Log.Warn(fmt.Sprintf("schedule %q never fires: its times have passed", s.TargetID))
+		}
+		res.Schedules = append(res.Schedules, scheduleState(s, status))
+	}
+	return res, nil
+}
+
+// nextFire answers when a schedule fires next, zero where it never does.
+func (a *App) nextFire(s cloud.Schedule) time.Time {
+	next, err := schedule.Next(s.Cron, s.Timezone, a.Now(), 1)
+	if err != nil || len(next) == 0 {
+		return time.Time{}
+	}
+	return next[0].UTC()
+}
+
+func compareSchedule(old []cloud.Schedule, s cloud.Schedule) string {
+	i := slices.IndexFunc(old, func(o cloud.Schedule) bool { return o.TargetID == s.TargetID })
+	switch {
+	case i < 0:
+		return "created"
+	case sameSchedule(old[i], s):
+		return "unchanged"
+	}
+	return "updated"
+}
+
+func sameSchedule(a, b cloud.Schedule) bool {
+	return a.Cron == b.Cron && first(a.Timezone, "UTC") == first(b.Timezone, "UTC") && a.Enabled == b.Enabled &&
+		a.Catchup == b.Catchup && a.Overlap == b.Overlap && a.Description == b.Description && maps.Equal(a.Env, b.Env)
+}
+
+// scheduleVars is what -v of `cloud schedule create` may say.
+type scheduleVars struct {
+	targets []string
+	over    project.Schedule // what is set wins over project.yml
+}
+
+func readScheduleVars(vars []project.KeyValue) (scheduleVars, error) {
+	var q scheduleVars
+	for _, v := range vars {
+		switch v.Key {
+		case "target_id":
+			q.targets = append(q.targets, v.Value)
+		case "cron":
+			q.over.Cron = v.Value
+		case "timezone":
+			q.over.Timezone = v.Value
+		case "description":
+			q.over.Description = v.Value
+		case "catchup":
+			q.over.Catchup = v.Value
+		case "overlap":
+			q.over.Overlap = v.Value
+		default:
+			return q, unknownVar(v.Key, "target_id, cron, timezone, catchup, overlap, description; template variables of the runs are -e vars='key=value'")
+		}
+	}
+	if q.over.Cron != "" && len(q.targets) != 1 {
+		return q, &UsageError{Message: "-v cron is for one schedule", Hint: "name it, too: -v target_id=1 cron='0 9 * * ? *'"}
+	}
+	return q, nil
+}
+
+// wantedSchedules answers what to put: the envs of the command line win over those of the schedule.
+func (a *App) wantedSchedules(t Target, p *project.Project) ([]cloud.Schedule, error) {
+	q, err := readScheduleVars(t.Vars)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil {
+		p = &project.Project{}
+	}
+	list, err := chosen(p, q.targets)
+	if err != nil && q.over.Cron != "" {
+		list, err = []project.Schedule{{TargetID: q.targets[0]}}, nil
+	}
+	if err == nil && len(list) == 0 {
+		err = &UsageError{
+			Message: "there are no schedules in project.yml",
+			Hint:    "write schedules: in it, or name one: -v target_id=1 cron='0 9 * * ? *'",
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	var wanted []cloud.Schedule
+	for _, s := range list {
+		w := q.schedule(s, t.Envs)
+		if err := checkSchedule(w); err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, w)
+	}
+	return wanted, nil
+}
+
+func (q scheduleVars) schedule(s project.Schedule, envs []project.KeyValue) cloud.Schedule {
+	w := cloud.Schedule{
+		TargetID: s.TargetID, Description: first(q.over.Description, s.Description, s.Name), Cron: first(q.over.Cron, s.Cron),
+		Timezone: first(q.over.Timezone, s.Timezone), Enabled: true, Env: map[string]string{},
+		Overlap: cloud.Overlap(first(q.over.Overlap, s.Overlap)), Catchup: cloud.Catchup(first(q.over.Catchup, s.Catchup)),
+	}
+	for _, e := range s.Envs {
+		if e.Value != nil {
+			w.Env[e.Key] = *e.Value
+		}
+	}
+	for _, e := range envs {
+		switch {
+		case slices.Contains(scopeKeys(), e.Key):
+		case e.Key == "vars":
+			w.Env[varsKey] = e.Value
+		default:
+			w.Env[e.Key] = e.Value
+		}
+	}
+	return w
+}
+
+// checkSchedule refuses what would only be found at the first fire.
+func checkSchedule(s cloud.Schedule) error {
+	if _, err := schedule.Next(s.Cron, s.Timezone, time.Unix(0, 0), 1); err != nil {
+		return scheduleMistake(s.TargetID, err)
+	}
+	if err := s.Check(); err != nil {
+		return &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
+	}
+	for key, text := range s.Env {
+		_, err := schedule.Eval(text, time.Unix(0, 0), nil)
+		if key == varsKey {
+			_, err = schedule.Words(text, time.Unix(0, 0), nil)
+		}
+		if err != nil {
+			return &UsageError{
+				Message: fmt.Sprintf("schedule %q: %s: %v", s.TargetID, key, err),
+				Hint:    "only $(date ...) is evaluated when a schedule fires; see docs/schedules.md",
+			}
+		}
+	}
+	return nil
+}
+
+// ScheduleList answers the schedules of the task. -v include_unpublished=true adds those of the project that differ or are
+// not in place yet.
+func (a *App) ScheduleList(ctx context.Context, t Target) (res SchedulesResult, err error) {
+	moveScope(&t)
+	drafts, declared, err := readListVars(t.Vars)
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	c, p, err := a.openScope(ctx, t)
+	if err == nil {
+		err = needTask(c)
+	}
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	defer inCloud(&err)
+	list, err := c.Schedules.List(ctx)
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	if p == nil {
+		p = &project.Project{}
+	}
+	res = SchedulesResult{Status: "success", Schedules: []ScheduleState{}}
+	for _, s := range list {
+		if declared && !slices.ContainsFunc(p.Schedules, func(d project.Schedule) bool { return d.TargetID == s.TargetID }) {
+			continue
+		}
+		status := "scheduled"
+		if !s.Enabled {
+			status = "disabled"
+		}
+		res.Schedules = append(res.Schedules, scheduleState(s, status))
+	}
+	if drafts {
+		addDrafts(&res, list, p)
+	}
+	return res, nil
+}
+
+// readListVars takes what 0.4.x takes.
+func readListVars(vars []project.KeyValue) (drafts, declared bool, err error) {
+	for _, v := range vars {
+		switch {
+		case v.Key == "include_unpublished":
+			drafts, err = parseBool(v)
+		case v.Key == "scope" && slices.Contains([]string{"declared", "prefix", "all"}, v.Value):
+			declared = v.Value == "declared"
+		case v.Key == "full":
+			_, err = parseBool(v)
+		default:
+			return false, false, unknownVar(v.Key+"="+v.Value, "include_unpublished=true, scope=declared (those in project.yml), scope=all")
+		}
+		if err != nil {
+			return false, false, &UsageError{Message: fmt.Sprintf("-v %s=%s cannot be read", v.Key, v.Value), Hint: "write " + v.Key + "=true"}
+		}
+	}
+	return drafts, declared, nil
+}
+
+// addDrafts puts what project.yml says in the place of what differs from it, and adds what is not in place.
+func addDrafts(res *SchedulesResult, list []cloud.Schedule, p *project.Project) {
+	for _, d := range p.Schedules {
+		s := scheduleVars{}.schedule(d, nil)
+		switch compareSchedule(list, s) {
+		case "created":
+			res.Schedules = append(res.Schedules, scheduleState(s, "draft"))
+		case "updated":
+			i := slices.IndexFunc(res.Schedules, func(r ScheduleState) bool { return r.TargetID == s.TargetID })
+			res.Schedules[i] = scheduleState(s, "edited")
+		}
+	}
+}
+
+// ScheduleDelete removes schedules: those that -v target_id=... names.
+func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res SchedulesResult, err error) {
+	moveScope(&o.Target)
+	targets, err := readTargets(o.Vars)
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	c, _, err := a.openScope(ctx, o.Target)
+	if err == nil {
+		err = needTask(c)
+	}
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	defer inCloud(&err)
+	list, err := c.Schedules.List(ctx)
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	res = SchedulesResult{Status: "success", DryRun: o.DryRun}
+	var doomed []cloud.Schedule
+	for _, target := range targets {
+		i := slices.IndexFunc(list, func(s cloud.Schedule) bool { return s.TargetID == target })
+		if i < 0 {
+			return SchedulesResult{}, &UsageError{
+				Message: fmt.Sprintf("task %q has no schedule with target_id %q", c.Scope.Task, target), Hint: "see `handoff cloud schedule list`",
+			}
+		}
+		doomed = append(doomed, list[i])
+		res.Schedules = append(res.Schedules, scheduleState(list[i], "deleted"))
+	}
+	if o.DryRun {
+		return res, nil
+	}
+	if o.Confirm != nil {
+		if err := o.Confirm(doomed); err != nil {
+			return SchedulesResult{}, err
+		}
+	}
+	return res, c.Schedules.Delete(ctx, targets...)
+}
+
+func readTargets(vars []project.KeyValue) ([]string, error) {
+	var targets []string
+	for _, v := range vars {
+		if v.Key != "target_id" {
+			return nil, unknownVar(v.Key, "target_id")
+		}
+		targets = append(targets, v.Value)
+	}
+	if len(targets) == 0 {
+		return nil, &UsageError{Message: "no schedule named", Hint: "add -v target_id=1; see `handoff cloud schedule list`"}
+	}
+	return targets, nil
+}

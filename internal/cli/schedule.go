@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+func (c *cli) scheduleCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "schedule",
+		Short:   "Look at what schedules mean",
+		Example: "  handoff schedule next -p my_project",
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "next",
+		Short: "Print when schedules fire next",
+		Long: `Print the next fires of the schedules of the project, or of one that you describe.
+Nothing is stored and no cloud is asked.
+
+  -v cron='0 9 * * ? *'     these times: AWS (six fields), cron (five), rate(...), at(...)
+  -v timezone=Europe/Paris  in this time zone (UTC)
+  -v target_id=ID           only this schedule of the project
+  -v from=TIME              fires after this time (now)
+  -v count=N                so many (5)`,
+		Example: `  handoff schedule next -p my_project -v count=3
+  handoff schedule next -v cron='0 9 ? * 2#1 *' timezone=Europe/Paris from=2026-01-30T12:00:00Z count=3 -o json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			res, err := c.app().ScheduleNext(cmd.Context(), t)
+			if err != nil {
+				return err
+			}
+			return c.print(res, nextText(res))
+		},
+	})
+	return cmd
+}
+
+// nextText has one fire a line.
+func nextText(res app.ScheduleNextResult) string {
+	var b strings.Builder
+	for _, s := range res.Schedules {
+		for _, at := range s.Next {
+			fmt.Fprintln(&b, strings.TrimSpace(at+" "+s.TargetID))
+		}
+	}
+	return b.String()
+}
+
+func (c *cli) cloudScheduleCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "schedule",
+		Short:   "Let the task start at its times",
+		Example: "  handoff cloud schedule create -p my_project",
+	}
+	cmd.AddCommand(c.scheduleCreateCommand(), c.scheduleListCommand(), c.scheduleDeleteCommand())
+	return cmd
+}
+
+func (c *cli) scheduleCreateCommand() *cobra.Command {
+	var o app.ScheduleOptions
+	cmd := &cobra.Command{
+		Use:   "create",
+		Short: "Put the schedules of the project in place, or change them",
+		Long: `Put the schedules of project.yml in place, or change those that are there. The task has
+to be registered: "handoff cloud task create". With the provider local a server fires
+them: "handoff server".
+
+  -v target_id=ID           only this one
+  -v cron='0 9 * * ? *'     with other times than in project.yml, or one that is not there
+  -v timezone=, catchup=, overlap=, description=   instead of what project.yml says
+  -e KEY=value              environment of the jobs
+  -e vars='k=v k2=v2'       template variables of the runs; $(date ...) in it is evaluated
+                            when the schedule fires, for the time of the fire`,
+		Example: `  handoff cloud schedule create -p my_project -s prod
+  handoff cloud schedule create -p my_project -v target_id=2 cron='30 6 ? * MON-FRI *' timezone=Europe/Paris
+  handoff cloud schedule create -p my_project -v target_id=1 cron='0 1 * * *' -e vars='start=$(date -I -d yesterday)'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			o.Target = t
+			res, err := c.app().ScheduleCreate(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			return c.print(res, schedulesText(res))
+		},
+	}
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would change, and change nothing")
+	return cmd
+}
+
+func (c *cli) scheduleListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "Show the schedules of the task",
+		Long: `Show the schedules of the task that are in place: their next fire, the last one, and
+why that has no job where it has none.
+
+  -v include_unpublished=true  also those of project.yml that are not in place (draft)
+                               or differ (edited)
+  -v scope=declared            only those that are in project.yml`,
+		Example: `  handoff cloud schedule list -p my_project
+  handoff cloud schedule list -p my_project -v include_unpublished=true -o json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			res, err := c.app().ScheduleList(cmd.Context(), t)
+			if err != nil {
+				return err
+			}
+			return c.print(res, schedulesText(res))
+		},
+	}
+}
+
+func (c *cli) scheduleDeleteCommand() *cobra.Command {
+	var o app.ScheduleOptions
+	cmd := &cobra.Command{
+		Use:   "delete",
+		Short: "Delete schedules of the task",
+		Long:  `Delete the schedules that -v target_id=ID names. Jobs that they have started go on.`,
+		Example: `  handoff cloud schedule delete -p my_project -v target_id=1
+  handoff cloud schedule delete -p my_project -v target_id=1 target_id=2 -y`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			o.Target = t
+			o.Confirm = func(list []cloud.Schedule) error { return c.confirmSchedules(cmd.Context(), list) }
+			res, err := c.app().ScheduleDelete(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			return c.print(res, schedulesText(res))
+		},
+	}
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would be deleted, and delete nothing")
+	return cmd
+}
+
+func (c *cli) confirmSchedules(ctx context.Context, list []cloud.Schedule) error {
+	var lines []string
+	for _, s := range list {
+		lines = append(lines, fmt.Sprintf("schedule %s: %s %s", s.TargetID, s.Cron, s.Timezone))
+	}
+	return c.confirm(ctx, fmt.Sprintf("Delete %s?", count(len(list), "schedule")), lines...)
+}
+
+func schedulesText(res app.SchedulesResult) string {
+	var b strings.Builder
+	for _, s := range res.Schedules {
+		status := s.Status
+		if res.DryRun {
+			status = "would be " + status
+		}
+		fmt.Fprintf(&b, "%s  %s  %s  %s", s.TargetID, status, s.Cron, s.Timezone)
+		if !s.Next.IsZero() {
+			fmt.Fprintf(&b, "  next %s", s.Next.Format(time.RFC3339))
+		}
+		if !s.Last.IsZero() {
+			fmt.Fprintf(&b, "  last %s", s.Last.Format(time.RFC3339))
+		}
+		if s.Note != "" {
+			fmt.Fprintf(&b, "\n  %s", s.Note)
+		}
+		fmt.Fprintln(&b)
+	}
+	return b.String()
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/local"
+	"github.com/handoff-run/handoff/internal/server"
+)
+
+func (c *cli) serverCommand() *cobra.Command {
+	var standby, dry bool
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Fire the schedules of this machine",
+		Long: `Fire the schedules of the provider local, of every env stage and resource group, until
+it is told to end (Ctrl-C, SIGTERM). Jobs that it has started go on when it ends, or is
+killed. There is one server for a home: a second one refuses, or stands by.
+
+A fire that is not more than a minute late is always made up for; what becomes of others
+that were missed is said by catchup of the schedule. Let your init system start the
+server and start it again; with systemd set KillMode=process, so that jobs go on.
+
+` + exitCodes,
+		Example: `  handoff server
+  HANDOFF_HOME=/srv/handoff handoff server --standby --log-format json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			home, err := c.serverHome()
+			if err != nil {
+				return err
+			}
+			if dry {
+				return c.serverPlan(home)
+			}
+			return c.serve(cmd.Context(), home, standby)
+		},
+	}
+	cmd.Flags().BoolVar(&standby, "standby", false, "wait for the end of the server that is there, then take over")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "print the schedules that would be fired, and fire none")
+	return cmd
+}
+
+func (c *cli) serverHome() (*local.Home, error) {
+	if p := c.flags.cloud.Provider; p != "" && p != "local" {
+		return nil, &app.UsageError{
+			Message: fmt.Sprintf("cloud provider %s fires schedules by itself", p), Hint: "the server is for the provider local",
+		}
+	}
+	dir, err := c.home()
+	if err != nil {
+		return nil, err
+	}
+	home, err := local.Open(dir)
+	return home, cloudFailed(err)
+}
+
+func cloudFailed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &codedError{error: err, code: exitCloud}
+}
+
+// serverPlan prints what a server would serve.
+func (c *cli) serverPlan(home *local.Home) error {
+	type item struct {
+		ID   string    `json:"id"`
+		Cron string    `json:"cron"`
+		Next time.Time `json:"next,omitzero"`
+		Note string    `json:"note,omitempty"`
+	}
+	list, err := home.AllSchedules()
+	if err != nil {
+		return cloudFailed(err)
+	}
+	res := struct {
+		Status    string `json:"status"`
+		DryRun    bool   `json:"dry_run"`
+		Schedules []item `json:"schedules"`
+	}{"success", true, []item{}}
+	text := ""
+	for _, e := range list {
+		i := item{ID: e.Key.String(), Cron: e.Schedule.Cron, Next: e.Schedule.Next, Note: e.Schedule.Note}
+		res.Schedules = append(res.Schedules, i)
+		text += fmt.Sprintf("%s  %s  %s\n", i.ID, i.Cron, i.Next.Format(time.RFC3339))
+	}
+	return c.print(res, text)
+}
+
+func (c *cli) serve(ctx context.Context, home *local.Home, standby bool) error {
+	log := c.logger(c.con)
+	if standby {
+		log.Info("waiting for the lock of " + home.Dir())
+	}
+	release, err := home.LockServer(ctx, standby)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return cloudFailed(err)
+	}
+	defer release()
+	table, err := home.Timetable(ctx)
+	if err != nil {
+		return cloudFailed(err)
+	}
+	sum, err := server.Run(ctx, server.Options{
+		Store: table,
+		Jobs:  func(s cloud.Scope) cloud.Jobs { return home.Jobs(s, c.jobOptions()) },
+		Now:   time.Now,
+		Log:   log,
+	})
+	if err = errors.Join(err, table.Close()); err != nil {
+		return cloudFailed(err)
+	}
+	res := struct {
+		Status string `json:"status"`
+		server.Summary
+	}{"success", sum}
+	return c.print(res, fmt.Sprintf("%d started, %d skipped, %d failed, %d missed", sum.Started, sum.Skipped, sum.Failed, sum.Missed))
+}

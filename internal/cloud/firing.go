@@ -1,0 +1,98 @@
+package cloud
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ScheduleKey names one schedule among all scopes of a provider.
+type ScheduleKey struct {
+	Scope    Scope
+	TargetID string
+}
+
+// String answers "<env stage>/<resource group>/<task>/<target id>".
+func (k ScheduleKey) String() string {
+	return k.Scope.Stage + "/" + k.Scope.ResourceGroup + "/" + k.Scope.Task + "/" + k.TargetID
+}
+
+// ScheduleEntry is a schedule as a scheduler sees it that serves every scope of a provider.
+type ScheduleEntry struct {
+	Key      ScheduleKey
+	Schedule Schedule  // without Next, Last and Note
+	Since    time.Time // of the last Put that changed it; no time up to it fires
+	Gone     bool      // it has been deleted
+	Err      error     // it cannot be read; nothing but Key is known then
+	Fires    FireState
+}
+
+// FireOp says what happened to a fire.
+type FireOp string
+
+// The life of a fire: it is due, then one of the others. What is due and nothing else is started by the next scheduler.
+const (
+	FireDue     FireOp = "due"     // decided: it will be started
+	FireStarted FireOp = "started" // there is a job
+	FireSkipped FireOp = "skipped" // no job, by its overlap policy
+	FireFailed  FireOp = "failed"  // no job could be started
+	FireDropped FireOp = "dropped" // the schedule was deleted or changed before it was started
+	FireMissed  FireOp = "missed"  // Count fires up to At are lost, by the catch-up policy
+)
+
+// FireRecord is one line of the journal of a scheduler.
+type FireRecord struct {
+	Op     FireOp    `json:"op"`
+	ID     string    `json:"id"` // ScheduleKey.String
+	At     time.Time `json:"at"` // the time for which it was due, UTC
+	Late   bool      `json:"late,omitempty"`
+	Job    string    `json:"job,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Count  int       `json:"count,omitempty"`
+}
+
+// PendingFire is a fire that is due and not started yet.
+type PendingFire struct {
+	At   time.Time `json:"at"`
+	Late bool      `json:"late,omitempty"` // it is made up for
+}
+
+// FireState is what the journal says of one schedule.
+type FireState struct {
+	Through time.Time     `json:"through,omitzero"` // every fire up to it is decided
+	Last    time.Time     `json:"last,omitzero"`    // the last one for which a job was started
+	Note    string        `json:"note,omitempty"`   // why the last one has no job; empty where it has one
+	Pending []PendingFire `json:"pending,omitempty"`
+}
+
+// Apply takes a line of the journal into account.
+func (s *FireState) Apply(r FireRecord) {
+	if r.At.After(s.Through) {
+		s.Through = r.At
+	}
+	at := r.At.UTC().Format(time.RFC3339)
+	switch r.Op {
+	case FireDue:
+		s.Pending = append(s.Pending, PendingFire{r.At, r.Late})
+		return
+	case FireMissed:
+		s.Note = fmt.Sprintf("%d missed, the last one that of %s: %s", r.Count, at, r.Reason)
+		return
+	case FireStarted:
+		s.Note = ""
+		if r.At.After(s.Last) {
+			s.Last = r.At
+		}
+	case FireSkipped, FireFailed:
+		s.Note = fmt.Sprintf("the one of %s %s: %s", at, r.Op, r.Reason)
+	}
+	s.Pending = slices.DeleteFunc(s.Pending, func(p PendingFire) bool { return p.At.Equal(r.At) })
+}
+
+// Forget drops what is not later than t, the time at which the schedule was changed.
+func (s *FireState) Forget(t time.Time) {
+	if t.After(s.Through) {
+		s.Through = t
+	}
+	s.Pending = slices.DeleteFunc(s.Pending, func(p PendingFire) bool { return !p.At.After(t) })
+}

@@ -1,0 +1,262 @@
+package local
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/schedule"
+)
+
+// Schedules keeps the schedules of one task, each in the file <home>/schedules/<env stage>/<group>/<task>/<target>.json.
+// It starts nothing: that is for a server, which reads them through Timetable.
+type Schedules struct {
+	home  *Home
+	scope cloud.Scope
+	dir   string
+}
+
+var _ cloud.Schedules = (*Schedules)(nil)
+
+// Schedules answers the schedules of a scope.
+func (h *Home) Schedules(s cloud.Scope) *Schedules {
+	return &Schedules{home: h, scope: s, dir: filepath.Join(h.groupDir(schedulesRoom, s), encodePart(s.Task))}
+}
+
+// The names of what is below schedulesRoom; no encoded name has an "@" in front.
+const (
+	schedulesRoom = "schedules"
+	scheduleLock  = "@lock"    // in the folder of a task: held while a schedule of it changes, shared while one fires
+	changesFile   = "@changes" // a line for each change, for a server that is running
+	journalFile   = "@journal" // what became of fires
+)
+
+// scheduleFile is the file of a schedule.
+type scheduleFile struct {
+	Format int `json:"handoff_schedule"` // 1
+	cloud.Schedule
+	Created time.Time `json:"created"`
+	Since   time.Time `json:"since"` // of the last change; no time up to it fires
+}
+
+// Put implements cloud.Schedules. A schedule that is there already as it is stays as it is.
+func (s *Schedules) Put(ctx context.Context, sch cloud.Schedule) error {
+	if err := s.put(ctx, sch); err != nil {
+		return fmt.Errorf("put schedule %q: %w", sch.TargetID, kind(err))
+	}
+	return nil
+}
+
+func (s *Schedules) put(ctx context.Context, sch cloud.Schedule) error {
+	if err := s.check(ctx, sch); err != nil {
+		return err
+	}
+	if _, _, err := s.home.task(s.scope); err != nil {
+		return err
+	}
+	unlock, err := s.lock(ctx, unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	sch.Next, sch.Last, sch.Note = time.Time{}, time.Time{}, ""
+	now := time.Now().UTC()
+	file := scheduleFile{Format: 1, Schedule: sch, Created: now, Since: now}
+	old, err := readSchedule(s.path(sch.TargetID))
+	if err == nil {
+		file.Created = old.Created
+	}
+	if err != nil || !sameSchedule(old.Schedule, sch) {
+		if err := writeJSON(s.path(sch.TargetID), file); err != nil {
+			return err
+		}
+	}
+	return s.announce(sch.TargetID)
+}
+
+func (s *Schedules) check(ctx context.Context, sch cloud.Schedule) error {
+	if s.scope.Task == "" {
+		return fmt.Errorf("%w scope: no task", cloud.ErrInvalid)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := sch.Check(); err != nil {
+		return err
+	}
+	if _, err := schedule.Parse(sch.Cron); err != nil {
+		return fmt.Errorf("%w cron: %w", cloud.ErrInvalid, err)
+	}
+	if _, err := schedule.Zone(sch.Timezone); err != nil {
+		return fmt.Errorf("%w timezone: %w", cloud.ErrInvalid, err)
+	}
+	return nil
+}
+
+func sameSchedule(a, b cloud.Schedule) bool {
+	return maps.Equal(a.Env, b.Env) && a.TargetID == b.TargetID && a.Description == b.Description && a.Cron == b.Cron &&
+		a.Timezone == b.Timezone && a.Enabled == b.Enabled && a.Overlap == b.Overlap && a.Catchup == b.Catchup
+}
+
+// List implements cloud.Schedules. A schedule that cannot be read is there with a Note that says so.
+func (s *Schedules) List(ctx context.Context) ([]cloud.Schedule, error) {
+	list, err := s.list(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list schedules: %w", kind(err))
+	}
+	return list, nil
+}
+
+func (s *Schedules) list(ctx context.Context) ([]cloud.Schedule, error) {
+	if s.scope.Task == "" {
+		return nil, fmt.Errorf("%w scope: no task", cloud.ErrInvalid)
+	}
+	targets, err := scheduleNames(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	fires, err := readJournal(s.home.journalPath(), cloud.ScheduleKey{Scope: s.scope}.String())
+	if err != nil {
+		return nil, err
+	}
+	var list []cloud.Schedule
+	for _, target := range targets {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		file, err := readSchedule(s.path(target))
+		switch {
+		case errors.Is(err, cloud.ErrNotFound): // deleted meanwhile
+			continue
+		case errors.Is(err, cloud.ErrCorrupt):
+			list = append(list, cloud.Schedule{TargetID: target, Note: err.Error()})
+			continue
+		case err != nil:
+			return nil, err
+		}
+		list = append(list, file.with(fires[cloud.ScheduleKey{Scope: s.scope, TargetID: target}.String()]))
+	}
+	slices.SortFunc(list, func(a, b cloud.Schedule) int { return cmp.Compare(a.TargetID, b.TargetID) })
+	return list, nil
+}
+
+// with adds what is known of the fires.
+func (f *scheduleFile) with(fires *cloud.FireState) cloud.Schedule {
+	sch, from := f.Schedule, time.Now()
+	if fires != nil && fires.Through.After(f.Created) {
+		sch.Last, sch.Note = fires.Last, fires.Note
+		if fires.Through.After(from) { // the clock has been set back
+			from = fires.Through
+		}
+	}
+	cron, err := schedule.Parse(sch.Cron)
+	zone, zoneErr := schedule.Zone(sch.Timezone)
+	if err = errors.Join(err, zoneErr); err != nil {
+		sch.Note = err.Error()
+		return sch
+	}
+	if next, ok := cron.From(f.Since).Next(from, zone); ok && sch.Enabled {
+		sch.Next = next.UTC()
+	}
+	return sch
+}
+
+// Delete implements cloud.Schedules.
+func (s *Schedules) Delete(ctx context.Context, targets ...string) error {
+	if err := s.delete(ctx, targets); err != nil {
+		return fmt.Errorf("delete schedules: %w", kind(err))
+	}
+	return nil
+}
+
+func (s *Schedules) delete(ctx context.Context, targets []string) error {
+	if s.scope.Task == "" {
+		return fmt.Errorf("%w scope: no task", cloud.ErrInvalid)
+	}
+	if there, err := isDir(s.dir); err != nil || !there {
+		return err
+	}
+	unlock, err := s.lock(ctx, unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for _, target := range targets {
+		if err := removeFile(s.path(target)); err != nil {
+			return err
+		}
+		if err := s.announce(target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Schedules) path(target string) string {
+	return filepath.Join(s.dir, encodePart(target)+".json")
+}
+
+func (s *Schedules) lock(ctx context.Context, how int) (unlock func(), err error) {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := lockFile(ctx, filepath.Join(s.dir, scheduleLock), how)
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// announce tells a server that is running which schedule to look at. A server that starts looks at all of them.
+func (s *Schedules) announce(target string) error {
+	f, err := os.OpenFile(filepath.Join(s.home.dir, schedulesRoom, changesFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(cloud.ScheduleKey{Scope: s.scope, TargetID: target}.String() + "\n")
+	return errors.Join(err, f.Close())
+}
+
+// scheduleNames answers the target ids of which there are files in the folder of a task.
+func scheduleNames(dir string) ([]string, error) {
+	files, err := names(dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, file := range files {
+		part, ok := strings.CutSuffix(file, ".json")
+		if target, plain := decodePart(part); ok && plain {
+			list = append(list, target)
+		}
+	}
+	return list, nil
+}
+
+func readSchedule(path string) (*scheduleFile, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("schedule: %w", cloud.ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var f scheduleFile
+	if err := json.Unmarshal(text, &f); err != nil || f.Format != 1 || f.Check() != nil || filepath.Base(path) != encodePart(f.TargetID)+".json" {
+		return nil, cloud.WithHint(fmt.Errorf("schedule: %w file %s", cloud.ErrCorrupt, path),
+			"create it anew with `handoff cloud schedule create`, or delete it")
+	}
+	return &f, nil
+}

@@ -1,0 +1,251 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+// Timetable is what the one server of a home works with: the schedules of every scope, and the journal of their fires.
+// Only Fire may be called by several goroutines.
+type Timetable struct {
+	home    *Home
+	changes *os.File // read up to offset
+	offset  int64
+	all     []cloud.ScheduleEntry // until the first call of Changes
+	journal *journal
+}
+
+// serverLock is the file in the home that the one server keeps locked. It says who that is.
+const serverLock = "server.lock"
+
+// LockServer makes this process the one server of the home, until release is called or it dies. Where there is one
+// already it is an ErrConflict, or, with wait, waits for its end.
+func (h *Home) LockServer(ctx context.Context, wait bool) (release func(), err error) {
+	path := filepath.Join(h.dir, serverLock)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the home: %w", kind(err))
+	}
+	err = flock(f, unix.LOCK_EX|unix.LOCK_NB)
+	if wait && errors.Is(err, unix.EWOULDBLOCK) {
+		err = lock(ctx, f, unix.LOCK_EX)
+	}
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		who, _ := io.ReadAll(io.LimitReader(f, 100))
+		err = cloud.WithHint(fmt.Errorf("%w: the home %s has a server already (%s)", cloud.ErrConflict, h.dir, bytes.TrimSpace(who)),
+			"one is enough for all schedules; with --standby this one takes over when that one ends")
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	text := fmt.Sprintf("process %d\n", os.Getpid())
+	_, _ = f.WriteAt([]byte(text), 0) // for people: without it the lock is the same
+	_ = f.Truncate(int64(len(text)))
+	return func() { _ = f.Close() }, nil
+}
+
+// Timetable opens the schedules of all scopes. The caller holds the lock of LockServer.
+func (h *Home) Timetable(ctx context.Context) (*Timetable, error) {
+	t, err := h.timetable(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open the schedules: %w", kind(err))
+	}
+	return t, nil
+}
+
+func (h *Home) timetable(ctx context.Context) (*Timetable, error) {
+	root := filepath.Join(h.dir, schedulesRoom)
+	if err := makeDirs(root); err != nil {
+		return nil, err
+	}
+	changes, err := os.OpenFile(filepath.Join(root, changesFile), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	// From here on a change is in that file, or was there before and is seen now.
+	t := &Timetable{home: h, changes: changes}
+	if err := t.load(ctx); err != nil {
+		return nil, errors.Join(err, changes.Close())
+	}
+	return t, nil
+}
+
+func (t *Timetable) load(ctx context.Context) error {
+	there := map[string]bool{}
+	keys, err := t.home.scheduleKeys()
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		there[key.String()] = true
+		t.all = append(t.all, t.home.entry(key))
+	}
+	t.journal, err = openJournal(t.home.journalPath(), func(id string) bool { return there[id] })
+	return err
+}
+
+// scheduleKeys walks <env stage>/<group>/<task>/<target>.json.
+func (h *Home) scheduleKeys() ([]cloud.ScheduleKey, error) {
+	var keys []cloud.ScheduleKey
+	root := filepath.Join(h.dir, schedulesRoom)
+	err := eachPart(root, func(stage, dir string) error {
+		return eachPart(dir, func(group, dir string) error {
+			return eachPart(dir, func(task, dir string) error {
+				targets, err := scheduleNames(dir)
+				slices.Sort(targets)
+				for _, target := range targets {
+					keys = append(keys, cloud.ScheduleKey{Scope: cloud.Scope{Stage: stage, ResourceGroup: group, Task: task}, TargetID: target})
+				}
+				return err
+			})
+		})
+	})
+	return keys, err
+}
+
+// AllSchedules answers the schedules of every scope, with what List answers of them.
+func (h *Home) AllSchedules() ([]cloud.ScheduleEntry, error) {
+	keys, err := h.scheduleKeys()
+	if err != nil {
+		return nil, fmt.Errorf("list schedules: %w", kind(err))
+	}
+	fires, err := readJournal(h.journalPath(), "")
+	if err != nil {
+		return nil, fmt.Errorf("list schedules: %w", kind(err))
+	}
+	var list []cloud.ScheduleEntry
+	for _, key := range keys {
+		e := cloud.ScheduleEntry{Key: key}
+		file, err := readSchedule(h.Schedules(key.Scope).path(key.TargetID))
+		if err != nil {
+			e.Err, e.Schedule.Note = kind(err), err.Error()
+		} else {
+			e.Schedule, e.Since = file.with(fires[key.String()]), file.Since
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// eachPart calls do for each folder in dir whose name is an encoded one.
+func eachPart(dir string, do func(name, dir string) error) error {
+	parts, err := names(dir)
+	if err != nil {
+		return err
+	}
+	slices.Sort(parts)
+	for _, part := range parts {
+		if name, ok := decodePart(part); ok {
+			if err := do(name, filepath.Join(dir, part)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// entry reads one schedule, without its fires.
+func (h *Home) entry(key cloud.ScheduleKey) cloud.ScheduleEntry {
+	file, err := readSchedule(h.Schedules(key.Scope).path(key.TargetID))
+	switch {
+	case errors.Is(err, cloud.ErrNotFound):
+		return cloud.ScheduleEntry{Key: key, Gone: true}
+	case err != nil:
+		return cloud.ScheduleEntry{Key: key, Err: kind(err)}
+	}
+	return cloud.ScheduleEntry{Key: key, Schedule: file.Schedule, Since: file.Since}
+}
+
+// Changes answers every schedule at the first call, and later those that may have changed since the last call.
+func (t *Timetable) Changes(_ context.Context) ([]cloud.ScheduleEntry, error) {
+	list := t.all
+	t.all = nil
+	lines, err := t.announced()
+	if err != nil {
+		return list, fmt.Errorf("changes of schedules: %w", kind(err))
+	}
+	for _, line := range lines {
+		if key, ok := parseKey(line); ok {
+			list = append(list, t.home.entry(key))
+		}
+	}
+	for i, e := range list {
+		if s := t.journal.states[e.Key.String()]; s != nil && !e.Gone {
+			list[i].Fires = *s
+			list[i].Fires.Pending = slices.Clone(s.Pending)
+		}
+		list[i].Fires.Forget(e.Since)
+	}
+	return list, nil
+}
+
+// announced answers the new lines of the file of changes, each once.
+func (t *Timetable) announced() ([]string, error) {
+	info, err := t.changes.Stat()
+	if err != nil || info.Size() <= t.offset {
+		return nil, err
+	}
+	text := make([]byte, info.Size()-t.offset)
+	n, err := t.changes.ReadAt(text, t.offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	end := bytes.LastIndexByte(text[:n], '\n') + 1
+	t.offset += int64(end)
+	lines := strings.Fields(string(text[:end]))
+	slices.Sort(lines)
+	return slices.Compact(lines), nil
+}
+
+func parseKey(text string) (cloud.ScheduleKey, bool) {
+	p := strings.Split(text, "/")
+	if len(p) != 4 {
+		return cloud.ScheduleKey{}, false
+	}
+	return cloud.ScheduleKey{Scope: cloud.Scope{Stage: p[0], ResourceGroup: p[1], Task: p[2]}, TargetID: p[3]}, true
+}
+
+// Record writes down what is decided, or has happened to fires. durable: it outlives a crash of the machine. After an error
+// none of it counts.
+func (t *Timetable) Record(durable bool, records ...cloud.FireRecord) error {
+	if err := t.journal.write(records, durable); err != nil {
+		return kind(err)
+	}
+	return nil
+}
+
+// Fire calls start, unless the schedule e has been deleted or changed: then it answers false. While start runs, such a
+// change waits.
+func (t *Timetable) Fire(ctx context.Context, e cloud.ScheduleEntry, start func() error) (there bool, err error) {
+	s := t.home.Schedules(e.Key.Scope)
+	unlock, err := s.lock(ctx, unix.LOCK_SH)
+	if err != nil {
+		return true, fmt.Errorf("lock schedule %s: %w", e.Key, kind(err))
+	}
+	defer unlock()
+	now := t.home.entry(e.Key)
+	if now.Gone || now.Err == nil && !now.Since.Equal(e.Since) {
+		return false, nil
+	}
+	if now.Err != nil {
+		return true, now.Err
+	}
+	return true, start()
+}
+
+// Close ends the work with the schedules.
+func (t *Timetable) Close() error { return errors.Join(t.changes.Close(), t.journal.close()) }

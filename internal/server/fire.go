@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/schedule"
+)
+
+// fire is one start that is due.
+type fire struct {
+	entry *entry // the scheduler's; a worker does not look into it
+	cloud.ScheduleEntry
+	cloud.PendingFire
+	zone *time.Location
+}
+
+// String answers how the log names it.
+func (f fire) String() string {
+	return fmt.Sprintf("schedule %s, %s", f.Key, f.At.UTC().Format(time.RFC3339))
+}
+
+// token is the same whenever this fire is started again.
+func (f fire) token() string { return f.Key.String() + "@" + f.At.UTC().Format(time.RFC3339) }
+
+// outcome is what became of a fire.
+type outcome struct {
+	fire
+	op  cloud.FireOp // "": another try is needed
+	job string
+	err error
+}
+
+func (o outcome) record() cloud.FireRecord {
+	r := cloud.FireRecord{Op: o.op, ID: o.Key.String(), At: o.At, Late: o.Late, Job: o.job}
+	if o.err != nil {
+		r.Reason = o.err.Error()
+	}
+	return r
+}
+
+// work is the life of a worker.
+func (s *scheduler) work(ctx context.Context) {
+	for f := range s.todo {
+		s.done <- s.start(ctx, f)
+	}
+}
+
+// start starts the job of a fire.
+func (s *scheduler) start(ctx context.Context, f fire) outcome {
+	out := outcome{fire: f, op: cloud.FireStarted}
+	spec, err := f.spec(s.Now())
+	if err != nil {
+		out.op, out.err = cloud.FireFailed, err
+		return out
+	}
+	there, err := s.Store.Fire(ctx, f.ScheduleEntry, func() error {
+		job, err := s.Jobs(f.Key.Scope).Run(ctx, spec)
+		out.job = job.ID
+		return err
+	})
+	switch {
+	case !there && err == nil:
+		out.op = cloud.FireDropped
+	case err != nil:
+		out.op, out.err = f.verdict(err), err
+	}
+	return out
+}
+
+// verdict says what an error of a start means.
+func (f fire) verdict(err error) cloud.FireOp {
+	switch {
+	case errors.Is(err, cloud.ErrConflict):
+		if f.oneByOne() {
+			return ""
+		}
+		return cloud.FireSkipped
+	case errors.Is(err, cloud.ErrInvalid), errors.Is(err, cloud.ErrNotFound), errors.Is(err, cloud.ErrUnsupported),
+		errors.Is(err, cloud.ErrCorrupt):
+		return cloud.FireFailed
+	}
+	return ""
+}
+
+// oneByOne reports whether the fire waits until no job of the task is active: fires that are made up for come in order.
+func (f fire) oneByOne() bool { return f.Late && f.Schedule.Catchup == cloud.CatchupAll }
+
+// varsKey is the variable whose words become template variables of the run.
+const varsKey = "__VARS"
+
+// spec is the job of a fire. $(date ...) in its environment is evaluated for the time at which it was due: a fire that is
+// late, or tried twice, loads what it would have loaded then.
+func (f fire) spec(now time.Time) (cloud.JobSpec, error) {
+	spec := cloud.JobSpec{
+		Run: runID(now, f.token()), Token: f.token(), Trigger: cloud.TriggerSchedule,
+		Schedule: f.Schedule.TargetID, ScheduledAt: f.At,
+	}
+	spec.Env, spec.Overlap = map[string]string{}, f.Schedule.Overlap
+	if f.oneByOne() {
+		spec.Overlap = cloud.OverlapSkip
+	}
+	for key, text := range f.Schedule.Env {
+		value, err := f.evaluate(key, text)
+		if err != nil {
+			return spec, fmt.Errorf("%s: %w", key, err)
+		}
+		spec.Env[key] = value
+	}
+	return spec, nil
+}
+
+func (f fire) evaluate(key, text string) (string, error) {
+	if key != varsKey {
+		return schedule.Eval(text, f.At, f.zone)
+	}
+	words, err := schedule.Words(text, f.At, f.zone)
+	for i, word := range words { // there is nothing more to evaluate in them, and no blank parts them
+		words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return strings.Join(words, " "), err
+}
+
+// runID answers an id as that of every run: by time, and unique.
+func runID(now time.Time, token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return now.UTC().Format("20060102T150405.000Z") + "-" + hex.EncodeToString(sum[:3])
+}
+
+const (
+	giveUp   = time.Hour       // after the first try
+	conflict = 2 * time.Second // between looks whether the task is free
+	slowest  = time.Minute     // between tries
+)
+
+// retried says when the next try of the first pending fire is; after an hour it has failed.
+func (e *entry) retried(now time.Time, out outcome) {
+	if e.tries == 0 {
+		e.first = now
+	}
+	e.tries++
+	if errors.Is(out.err, cloud.ErrConflict) {
+		e.retry = now.Add(conflict)
+		return
+	}
+	e.retry = now.Add(min(time.Second<<min(e.tries-1, 6), slowest))
+}
+
+// exhausted reports whether another try of out is one too many.
+func (e *entry) exhausted(now time.Time, out outcome) bool {
+	return out.op == "" && e.tries > 0 && !errors.Is(out.err, cloud.ErrConflict) && now.Sub(e.first) > giveUp
+}
