@@ -569,3 +569,29 @@ func TestManySmallPushes(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A file that is written to between the scan and the upload is never pushed half.
+func TestChangedWhilePushed(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{10, largest + 10} {
+		for name, text := range map[string]string{
+			"longer": strings.Repeat("x", size+1), "shorter": strings.Repeat("x", size-1), "other": strings.Repeat("y", size),
+		} {
+			s, dir := openStore(t, t.TempDir()), folder(t, map[string]string{"project.yml": "a", "files/x": strings.Repeat("x", size)})
+			scanned, err := Scan(t.Context(), dir, All)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "files/x"), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, err = s.Push(t.Context(), PushOptions{Tree: scanned, Parts: All})
+			if err == nil || !strings.Contains(err.Error(), "files/x was changed") {
+				t.Errorf("%d bytes, %s: %v", size, name, err)
+			}
+			if list, err := s.List(t.Context()); err != nil || len(list) != 0 {
+				t.Errorf("%d bytes, %s: %v, %v", size, name, list, err)
+			}
+		}
+	}
+}

@@ -209,15 +209,20 @@ func (s *scanner) hash(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// file fills the entry of one file. It makes bare system calls: with thousands of small files, what os.File does around
-// them takes longer than the hashing.
+// file fills the entry of one file.
 func (s *scanner) file(e *Entry, buf []byte) error {
-	name := filepath.Join(s.dir, e.Path)
-	fd, err := retry(func() (int, error) { return unix.Open(name, openFlags(e.Path), 0) })
+	return withFile(s.dir, e.Path, func(fd int) error { return hashFile(fd, e, buf) })
+}
+
+// withFile opens a file of a project for do. It makes bare system calls: with thousands of small files, what os.File does
+// around them takes longer than what is done with the files.
+func withFile(dir, name string, do func(fd int) error) error {
+	name, flags := filepath.Join(dir, name), openFlags(name)
+	fd, err := retry(func() (int, error) { return unix.Open(name, flags, 0) })
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	err = hashFile(fd, e, buf)
+	err = do(fd)
 	if closeErr := unix.Close(fd); err == nil {
 		err = closeErr
 	}

@@ -5,11 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 )
@@ -100,6 +101,11 @@ func (u *upload) send(ctx context.Context, batch []Entry) (name string, err erro
 		return u.large(ctx, &batch[0])
 	}
 	var pack bytes.Buffer
+	var size int64
+	for i := range batch {
+		size += batch[i].Size
+	}
+	pack.Grow(int(size) + 1)
 	for i := range batch {
 		if err := u.read(&pack, &batch[i]); err != nil {
 			return "", err
@@ -117,20 +123,26 @@ func (s *Store) putBlob(ctx context.Context, data, name string, body io.Reader) 
 
 // read appends the content of e, if it is still what it was.
 func (u *upload) read(pack *bytes.Buffer, e *Entry) error {
-	f, err := openFile(u.o.Tree.Dir, e.Path)
+	pack.Grow(int(e.Size) + 1)
+	text := pack.AvailableBuffer()[:e.Size+1] // one more, to see what was added to the file
+	n := 0
+	err := withFile(u.o.Tree.Dir, e.Path, func(fd int) error {
+		for n < len(text) {
+			got, err := retry(func() (int, error) { return unix.Read(fd, text[n:]) })
+			if err != nil || got == 0 {
+				return err
+			}
+			n += got
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	start := pack.Len()
-	pack.Grow(int(e.Size) + bytes.MinRead)
-	_, err = pack.ReadFrom(io.LimitReader(f, e.Size+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	sum := sha256.Sum256(pack.Bytes()[start:])
-	if hex.EncodeToString(sum[:]) != e.SHA256 {
+	if int64(n) != e.Size || !fits(text[:n], e) {
 		return changed(e)
 	}
+	pack.Write(text[:n])
 	return nil
 }
 
