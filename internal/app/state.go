@@ -132,7 +132,7 @@ func (a *App) StateRollback(ctx context.Context, o StateOptions, seq int64) (res
 func (a *App) changeState(ctx context.Context, c *cloud.Cloud, s *state.Store, dryRun bool, v state.Version) (StateResult, error) {
 	res := StateResult{Status: "planned", State: &v}
 	now, err := s.Current(ctx, v.Task)
-	if err != nil && !errors.Is(err, cloud.ErrNotFound) {
+	if err != nil && !errors.Is(err, cloud.ErrNotFound) && !errors.Is(err, cloud.ErrCorrupt) {
 		return StateResult{}, err
 	}
 	if err == nil {

@@ -129,7 +129,7 @@ func Acquire(ctx context.Context, files cloud.Files, o Options) (context.Context
 	l := &Lease{files: files, o: o, done: make(chan struct{}), previous: now}
 	at := o.Now().UTC()
 	l.record = Record{
-		SchemaVersion: 1, Fence: now.Fence + 1, Run: o.Run, Host: o.Host, Pid: o.Pid,
+		SchemaVersion: 1, Fence: nextFence(now, at), Run: o.Run, Host: o.Host, Pid: o.Pid,
 		Taken: at, Renewed: at, Expires: at.Add(o.TTL),
 	}
 	if l.etag, err = write(ctx, files, o.Key, l.record, etag); err != nil {
@@ -140,6 +140,15 @@ func Acquire(ctx context.Context, files cloud.Files, o Options) (context.Context
 	l.lost, l.stop = lost, stop
 	go l.keep(background)
 	return held, l, nil
+}
+
+// nextFence answers a number higher than those of all holders before. Where the lease is not there, those are not known:
+// it may be the first one, or one that was damaged and deleted by hand. A number of holders never gets near the time.
+func nextFence(before Record, at time.Time) int64 {
+	if before.Fence == 0 {
+		return max(at.UnixMilli(), 1)
+	}
+	return before.Fence + 1
 }
 
 // free reports whether the lease may be taken. One that expires later than any holder could have written it is of a
@@ -271,11 +280,16 @@ func (l *Lease) Release(ctx context.Context) error {
 	return fmt.Errorf("release lease: %w", cloud.ErrConflict)
 }
 
+const whenDamaged = "when no run of the task is going on, delete this object from the bucket: the next run makes it anew"
+
 // Read answers the lease at key and its ETag, which is "" where there is none.
 func Read(ctx context.Context, files cloud.Files, key string) (Record, string, error) {
 	body, o, err := files.Get(ctx, key)
 	if errors.Is(err, cloud.ErrNotFound) {
 		return Record{}, "", nil
+	}
+	if errors.Is(err, cloud.ErrCorrupt) {
+		return Record{}, "", cloud.WithHint(fmt.Errorf("read lease: %w", err), whenDamaged+"; "+cloud.Hint(err))
 	}
 	if err != nil {
 		return Record{}, "", fmt.Errorf("read lease: %w", err)
@@ -289,8 +303,7 @@ func Read(ctx context.Context, files cloud.Files, key string) (Record, string, e
 		}
 	}
 	if err != nil {
-		return Record{}, "", cloud.WithHint(fmt.Errorf("read lease %q: %w", key, err),
-			"when no run of the task is going on, delete this object from the bucket")
+		return Record{}, "", cloud.WithHint(fmt.Errorf("read lease %q: %w", key, err), whenDamaged)
 	}
 	return r, o.ETag, nil
 }

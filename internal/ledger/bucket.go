@@ -191,7 +191,7 @@ func (b *Bucket) yield(ctx context.Context, keys []string, now time.Time, yield 
 		case errors.Is(err, cloud.ErrNotFound): // deleted meanwhile
 			continue
 		case errors.Is(err, cloud.ErrCorrupt):
-			runs[i] = Run{ID: idOf(keys[i]), Outcome: Damaged, Reason: err.Error(), ExitCode: -1, Tasks: []*Task{}}
+			runs[i] = damaged(idOf(keys[i]), err)
 		case err != nil:
 			yield(Run{}, fmt.Errorf("run %s: %w", idOf(keys[i]), err))
 			return false
@@ -201,6 +201,13 @@ func (b *Bucket) yield(ctx context.Context, keys []string, now time.Time, yield 
 		}
 	}
 	return true
+}
+
+// damaged stands for a record that cannot be read. When its run started says the id.
+func damaged(id string, err error) Run {
+	stamp, _, _ := strings.Cut(id, "-")
+	start, _ := time.Parse(idTime, stamp)
+	return Run{ID: id, Outcome: Damaged, Reason: err.Error(), Start: start, End: start, ExitCode: -1, Tasks: []*Task{}}
 }
 
 // Judge answers run, or run as one that died where it says that it is running but has given no sign of life for long.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 	"time"
 
@@ -105,6 +106,9 @@ func (s *Store) Before(ctx context.Context, name string, seq int64) (Version, er
 		return s.At(ctx, name, seq)
 	}
 	now, err := s.Current(ctx, name)
+	if errors.Is(err, cloud.ErrCorrupt) || errors.Is(err, cloud.ErrNotFound) { // the last one in the log then
+		now, err = Version{Seq: maxSeq}, nil
+	}
 	if err != nil {
 		return Version{}, err
 	}
@@ -164,8 +168,8 @@ func (s *Store) commit(ctx context.Context, v Version) (Version, error) {
 	if err != nil {
 		return Version{}, fmt.Errorf("state of %q: %w", v.Task, err)
 	}
-	now, etag, err := s.read(ctx, s.currentKey(v.Task))
-	if err != nil && !errors.Is(err, cloud.ErrNotFound) {
+	now, etag, err := s.forCommit(ctx, v)
+	if err != nil {
 		return Version{}, fmt.Errorf("commit state of %q: %w", v.Task, err)
 	}
 	if v.Fence == 0 {
@@ -188,6 +192,39 @@ func (s *Store) commit(ctx context.Context, v Version) (Version, error) {
 	return v, nil
 }
 
+// overwrite stands for the ETag of a version that cannot be read and is replaced by hand.
+const overwrite = "*"
+
+// forCommit answers the version that v is to follow. Where it is lost, or damaged and v is made by hand, that is one without
+// anything but the number of the last one in the log, which no other may get.
+func (s *Store) forCommit(ctx context.Context, v Version) (Version, string, error) {
+	now, etag, err := s.read(ctx, s.currentKey(v.Task))
+	switch {
+	case errors.Is(err, cloud.ErrCorrupt) && v.By != ByRun && v.By != "":
+		etag = overwrite
+	case errors.Is(err, cloud.ErrNotFound):
+		etag = ""
+	default:
+		return now, etag, err
+	}
+	seq, err := s.lastSeq(ctx, v.Task)
+	return Version{Seq: seq}, etag, err
+}
+
+// lastSeq answers the number of the newest version in the log, whether it can be read or not; 0 without one.
+func (s *Store) lastSeq(ctx context.Context, name string) (int64, error) {
+	for o, err := range s.Files.List(ctx, s.folder(name)+"/log") {
+		if err != nil {
+			return 0, err
+		}
+		var at int64
+		if _, err := fmt.Sscanf(path.Base(o.Key), "%d.json", &at); err == nil {
+			return maxSeq - at, nil
+		}
+	}
+	return 0, nil
+}
+
 // put writes the log first: a version that is current is always in it.
 func (s *Store) put(ctx context.Context, v Version, etag string) error {
 	text, err := json.MarshalIndent(v, "", "  ")
@@ -198,7 +235,11 @@ func (s *Store) put(ctx context.Context, v Version, etag string) error {
 	if _, err := s.Files.Put(ctx, s.logKey(v.Task, v.Seq), bytes.NewReader(text), cloud.PutOptions{}); err != nil {
 		return fmt.Errorf("commit state of %q: %w", v.Task, err)
 	}
-	_, err = s.Files.Put(ctx, s.currentKey(v.Task), bytes.NewReader(text), cloud.PutOptions{IfAbsent: etag == "", IfMatch: etag})
+	o := cloud.PutOptions{IfAbsent: etag == "", IfMatch: etag}
+	if etag == overwrite {
+		o = cloud.PutOptions{}
+	}
+	_, err = s.Files.Put(ctx, s.currentKey(v.Task), bytes.NewReader(text), o)
 	if errors.Is(err, cloud.ErrConflict) {
 		return errRaced
 	}

@@ -82,7 +82,7 @@ func stopped(ctx context.Context) error {
 
 // damaged adds to an ErrCorrupt where to look.
 func damaged(err error, path string) error {
-	return cloud.WithHint(err, "the file "+path+" is not as handoff wrote it: restore it from a backup, or put or delete the object anew; other objects are not touched by this")
+	return cloud.WithHint(err, "the file "+path+" is not as handoff wrote it: restore it from a backup, or delete it, and what was in the object is lost; other objects are not touched by this")
 }
 
 // body reads the content of an object, and does not answer io.EOF unless all of it was right.

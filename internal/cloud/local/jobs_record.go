@@ -116,11 +116,13 @@ func (j *Jobs) active() ([]string, error) {
 	}
 	var active []string
 	for _, id := range marked {
+		r, err := j.read(id)
 		if j.busy(id) {
-			active = append(active, id)
+			if err != nil || !r.State.Ended() { // else its runner is about to end
+				active = append(active, id)
+			}
 			continue
 		}
-		r, err := j.read(id)
 		if err == nil {
 			_, err = j.settle(r)
 		}
