@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/lease"
+	"github.com/handoff-run/handoff/internal/process"
 	"github.com/handoff-run/handoff/internal/ledger"
 )
 
@@ -28,9 +27,9 @@ func (a *App) leaseOptions(c *cloud.Cloud, runID string) lease.Options {
 	}
 	return lease.Options{
 		Renew: renew,
-		Key: c.Scope.Task + "/lease.json", Run: runID, Host: where, Pid: os.Getpid(), Now: a.Now,
+		Key:   leaseKey(c), Run: runID, Host: where, Pid: os.Getpid(), Now: a.Now,
 		Dead: func(r lease.Record) bool {
-			return r.Host == where && r.Pid > 0 && errors.Is(unix.Kill(r.Pid, 0), unix.ESRCH)
+			return r.Host == where && r.Pid > 0 && process.Gone(r.Pid)
 		},
 	}
 }
@@ -46,6 +45,18 @@ func (a *App) where() string {
 	}
 	return strings.Join(parts, " ")
 }
+
+// goneRun answers the id of the run that has the lease of the task although its process is known to be gone, "" if there
+// is none: one need not wait for it to have been silent for long.
+func (a *App) goneRun(ctx context.Context, c *cloud.Cloud) string {
+	r, _, err := lease.Read(ctx, c.Files, leaseKey(c))
+	if err != nil || r.Released || r.Run == "" || !a.leaseOptions(c, "").Dead(r) {
+		return ""
+	}
+	return r.Run
+}
+
+func leaseKey(c *cloud.Cloud) string { return c.Scope.Task + "/lease.json" }
 
 // takeLease makes this the only run of its task, as the overlap policy wants it. The context ends when that is over.
 func (r *remoteRun) takeLease(ctx context.Context) (context.Context, error) {

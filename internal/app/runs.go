@@ -66,10 +66,14 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 	}
 	defer inCloud(&err)
 	now := a.Now()
+	gone := a.goneRun(ctx, c)
 	res.Runs = []RunSummary{}
 	for run, err := range a.ledger(c, q.Limit).Runs(ctx, now) {
 		if err != nil {
 			return RunsList{}, err
+		}
+		if run.ID == gone {
+			run = ledger.Bury(run)
 		}
 		if !run.Start.IsZero() && run.Start.Before(q.Since) {
 			break
@@ -120,7 +124,16 @@ func (a *App) RunShow(ctx context.Context, t Target, id string) (run ledger.Run,
 	if id, err = b.Resolve(ctx, id); err != nil {
 		return ledger.Run{}, err
 	}
-	return b.Get(ctx, id, a.Now())
+	return a.lookAt(ctx, c, b, id)
+}
+
+// lookAt answers the record of a run as it is to be understood now.
+func (a *App) lookAt(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id string) (ledger.Run, error) {
+	run, err := b.Get(ctx, id, a.Now())
+	if err == nil && run.Outcome == ledger.Running && a.goneRun(ctx, c) == id {
+		run = ledger.Bury(run)
+	}
+	return run, err
 }
 
 // lookAtRun is how often a run that is followed is looked at.
@@ -139,7 +152,7 @@ func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step
 	}
 	told := map[string]string{}
 	for {
-		run, err := b.Get(ctx, id, a.Now())
+		run, err := a.lookAt(ctx, c, b, id)
 		if err != nil && !errors.Is(err, cloud.ErrNotFound) {
 			return ledger.Run{}, err
 		}

@@ -212,10 +212,17 @@ func damaged(id string, err error) Run {
 
 // Judge answers run, or run as one that died where it says that it is running but has given no sign of life for long.
 func Judge(run Run, now time.Time) Run {
-	if run.Outcome != Running || now.Sub(run.Updated) < Silence {
+	if now.Sub(run.Updated) < Silence {
 		return run
 	}
-	died(&run, run.Updated)
+	return Bury(run)
+}
+
+// Bury answers run, or run as one that died where it says that it is running: the caller knows that it is not.
+func Bury(run Run) Run {
+	if run.Outcome == Running {
+		died(&run, run.Updated)
+	}
 	return run
 }
 

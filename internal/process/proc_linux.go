@@ -23,6 +23,15 @@ type stat struct {
 
 func (p stat) alive() bool { return p.state != 'Z' && p.state != 'X' }
 
+// Gone reports that no process has this id, or only the remains of one that nobody has waited for.
+func Gone(pid int) bool {
+	if unix.Kill(pid, 0) == unix.ESRCH {
+		return true
+	}
+	s, ok := readStat(pid)
+	return ok && !s.alive()
+}
+
 // clockTick is the unit of times in /proc: 1/100 s on all architectures that handoff runs on.
 const clockTick = 10 * time.Millisecond
 

@@ -320,3 +320,25 @@ func TestInheritedIgnoredSignals(t *testing.T) {
 		})
 	}
 }
+
+func TestGone(t *testing.T) {
+	t.Parallel()
+	if Gone(os.Getpid()) {
+		t.Error("this process is not gone")
+	}
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := cmd.Process.Pid
+	if Gone(pid) {
+		t.Error("a child is not gone")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if !Gone(pid) {
+		t.Error("a child that was waited for is gone")
+	}
+}

@@ -19,6 +19,9 @@ func childAttr(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid:
 
 func adoptOrphans() (was, is bool) { return true, true }
 
+// Gone reports that no process has this id.
+func Gone(pid int) bool { return unix.Kill(pid, 0) == unix.ESRCH }
+
 func (s *Supervisor) disown() {}
 
 func (s *Supervisor) reapOrphan(int) {}
