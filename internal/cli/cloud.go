@@ -29,7 +29,7 @@ func (c *cli) openCloud(ctx context.Context, o app.CloudOptions) (*cloud.Cloud, 
 	if !ok {
 		return nil, &app.UsageError{
 			Message: fmt.Sprintf("cloud provider %q is not part of this handoff", o.Provider),
-			Hint:    "there are: " + strings.Join(slices.Sorted(maps.Keys(all)), ", ") + "; add --cloud-provider",
+			Hint:    "it has: " + strings.Join(slices.Sorted(maps.Keys(all)), ", ") + "; to use another one than project.yml says: --cloud-provider local",
 		}
 	}
 	return open(ctx, o)
