@@ -20,7 +20,7 @@ import (
 // print writes the product of a command to stdout: v as YAML or JSON, or text where that is asked for.
 func (c *cli) print(v any, text string) error {
 	if c.flags.output == "text" {
-		return c.deliver([]byte(strings.TrimRight(text, "\n") + "\n"))
+		return c.deliver([]byte(lines(text)))
 	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -37,6 +37,14 @@ func (c *cli) print(v any, text string) error {
 		}
 	}
 	return c.deliver(out)
+}
+
+// lines ends text by a line end, unless there is none of it.
+func lines(text string) string {
+	if text = strings.TrimRight(text, " \n"); text == "" {
+		return ""
+	}
+	return text + "\n"
 }
 
 // deliver writes the product, after all that was said on stderr. A disk that is full is no mistake of the caller.

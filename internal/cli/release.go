@@ -82,7 +82,11 @@ digits of the release (6 or more).`,
 			if err != nil {
 				return err
 			}
-			return c.print(res, c.changesText(res.Changes))
+			text := "no difference"
+			if len(res.Changes) > 0 {
+				text = c.changesText(res.Changes)
+			}
+			return c.print(res, text)
 		},
 	}
 }

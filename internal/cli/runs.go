@@ -61,12 +61,12 @@ newest first. A run that gives no sign of life any more is shown as died.`,
 func (c *cli) runsText(r app.RunsList) string {
 	var b strings.Builder
 	for _, run := range r.Runs {
-		fmt.Fprintf(&b, "%s  %s %s %8.1fs  %-8s", run.ID, c.outcome(fmt.Sprintf("%-11s", words(run.Outcome))),
+		line := fmt.Sprintf("%s  %s %s %8.1fs  %-8s", run.ID, c.outcome(fmt.Sprintf("%-11s", words(run.Outcome))),
 			run.Start.UTC().Format("2006-01-02 15:04:05Z"), run.Seconds, run.Trigger)
 		if run.Reason != "" {
-			b.WriteString("  " + firstLine(run.Reason))
+			line += "  " + firstLine(run.Reason)
 		}
-		b.WriteString("\n")
+		fmt.Fprintln(&b, strings.TrimRight(line, " "))
 	}
 	return b.String()
 }

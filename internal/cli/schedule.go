@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -173,7 +174,7 @@ func schedulesText(res app.SchedulesResult) string {
 		if res.DryRun {
 			status = "would be " + status
 		}
-		fmt.Fprintf(&b, "%s  %s  %s  %s", s.TargetID, status, s.Cron, s.Timezone)
+		fmt.Fprintf(&b, "%s  %s  %s  %s", s.TargetID, status, s.Cron, cmp.Or(s.Timezone, "UTC"))
 		if !s.Next.IsZero() {
 			fmt.Fprintf(&b, "  next %s", s.Next.Format(time.RFC3339))
 		}

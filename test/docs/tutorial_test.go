@@ -45,10 +45,10 @@ func run(m *testing.M) int {
 // TestSessions types what the pages tell people to type, in one folder for each page, and compares what they show.
 func TestSessions(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"docs/tutorial.md", "docs/guide.md"} {
+	for _, name := range []string{"docs/tutorial.md", "docs/guide.md", "docs/deploy.md"} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
-			s := &session{home: t.TempDir()}
+			s := newSession(t)
 			for _, b := range blocks(readPage(t, name)) {
 				if file, ok := b.project(); ok && len(b.args) > 1 {
 					s.write(t, file, b.text)
@@ -73,11 +73,30 @@ func readPage(t *testing.T, name string) string {
 	return string(text)
 }
 
-// session is a terminal in the folder home.
+// session is a terminal in the folder home. What one command exports the next one has.
 type session struct {
-	home  string
-	code  int // of the last command, for $?
-	count int
+	home    string
+	exports string // file of what was exported
+	code    int    // of the last command, for $?
+	count   int
+}
+
+// serverPID is where a page keeps the process id of a server that it has started.
+const serverPID = "server.pid"
+
+// newSession opens a terminal. A server that a page has started and not stopped is stopped at the end.
+func newSession(t *testing.T) *session {
+	t.Helper()
+	s := &session{home: t.TempDir(), exports: filepath.Join(t.TempDir(), "exports")}
+	if err := os.WriteFile(s.exports, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := os.Stat(filepath.Join(s.home, serverPID)); err == nil {
+			_ = exec.Command("sh", "-c", `kill -9 "$(cat "$0")" 2>/dev/null`, filepath.Join(s.home, serverPID)).Run() //nolint:noctx // the test's is over
+		}
+	})
+	return s
 }
 
 func (s *session) write(t *testing.T, name string, lines []string) {
@@ -110,8 +129,8 @@ func (s *session) play(t *testing.T, name string, b block) {
 // shell runs one command and answers all that it prints, as a terminal would show it.
 func (s *session) shell(t *testing.T, command string) string {
 	t.Helper()
-	script := fmt.Sprintf("exec 2>&1; (exit %d)\n%s", s.code, command)
-	cmd := binary.Command(t.Context(), s.home, "bash", "-c", script)
+	script := fmt.Sprintf(". \"$0\"; trap 'export -p >\"$0\"' EXIT; exec 2>&1; (exit %d)\n%s", s.code, command)
+	cmd := binary.Command(t.Context(), s.home, "bash", "-c", script, s.exports)
 	cmd.Env = append(cmd.Env, "PATH="+programs.bin+string(os.PathListSeparator)+os.Getenv("PATH"), "LC_ALL=C.UTF-8")
 	stop := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer stop.Stop()
@@ -126,7 +145,7 @@ func (s *session) shell(t *testing.T, command string) string {
 	return result.Stdout
 }
 
-// TestProjects checks every project that a page shows.
+// TestProjects checks every project that a page shows. Pages show no values of secrets; that these are missing is no fault.
 func TestProjects(t *testing.T) {
 	t.Parallel()
 	for _, name := range pages(t) {
@@ -136,10 +155,11 @@ func TestProjects(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s:%d", name, b.line), func(t *testing.T) {
 				t.Parallel()
-				s := &session{home: t.TempDir()}
+				s := newSession(t)
 				s.write(t, "shown/project.yml", b.text)
 				got := s.shell(t, "handoff config validate local -p shown -l warning -o text")
-				if want := "shown/project.yml is valid\n"; s.code != 0 || !strings.HasSuffix(got, want) || strings.Count(got, "\n") > 1 {
+				said := slices.DeleteFunc(strings.Split(got, "\n"), func(line string) bool { return strings.Contains(line, "has no value") })
+				if s.code != 0 || !slices.Equal(said, []string{"shown/project.yml is valid", ""}) {
 					t.Errorf("exit code %d\n%s", s.code, got)
 				}
 			})
