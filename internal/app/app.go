@@ -30,6 +30,9 @@ type App struct {
 	Guard   []string // argv that starts the guardian of a run; nil: none
 	Log     *slog.Logger
 
+	// Venvs is the folder of the virtual environments that the jobs of a task on this machine share; "": they do not.
+	Venvs string
+
 	// OpenCloud opens a provider for a scope; every field of the Cloud is set. The error of an unknown name is a UsageError.
 	OpenCloud func(context.Context, CloudOptions) (*cloud.Cloud, error)
 }
@@ -52,6 +55,7 @@ type session struct {
 	redactor *secret.Redactor
 	ws       *workspace.Workspace // nil: none
 	input    plan.Input
+	fetched  bool // the project folder is a copy that was fetched into the workspace
 }
 
 // open loads the project of t. Warnings are logged.

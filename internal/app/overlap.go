@@ -11,8 +11,8 @@ import (
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/lease"
-	"github.com/handoff-run/handoff/internal/process"
 	"github.com/handoff-run/handoff/internal/ledger"
+	"github.com/handoff-run/handoff/internal/process"
 )
 
 // renewLocally is how often the lease of a run is renewed in a bucket that is a folder.

@@ -164,15 +164,8 @@ func (r *remoteRun) prepare(ctx context.Context, lock *workspace.Lock) error {
 	if err := r.fetchStates(ctx); err != nil {
 		return err
 	}
-	if err := r.app.checkVenvs(r.f.session); err != nil {
-		r.app.Log.Info("the workspace lacks what the project installs: installing it now")
-		o := InstallOptions{Output: func(line string) { r.app.Log.Info(line) }, Started: r.o.Started}
-		if _, err := r.app.install(ctx, r.f.session, lock, o); err != nil {
-			return err
-		}
-		if err := r.app.checkVenvs(r.f.session); err != nil {
-			return err
-		}
+	if err := r.needVenvs(ctx, lock); err != nil {
+		return err
 	}
 	return r.app.render(ctx, r.f.session)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -156,7 +157,12 @@ func noArgs(cmd *cobra.Command, args []string) error {
 // app answers the verbs, wired to this process.
 func (c *cli) app() *app.App {
 	host, _ := os.Hostname()
+	venvs := ""
+	if home, err := c.home(); err == nil {
+		venvs = filepath.Join(home, "venvs")
+	}
 	return &app.App{
+		Venvs:   venvs,
 		Version: Version, Environ: c.environ, Now: time.Now, Host: host, Guard: guardCommand(), Log: c.logger(c.con),
 		OpenCloud: c.openCloud,
 	}
