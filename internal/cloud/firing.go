@@ -86,7 +86,11 @@ func (s *FireState) Apply(r FireRecord) {
 	case FireSkipped, FireFailed:
 		s.Note = fmt.Sprintf("the one of %s %s: %s", at, r.Op, r.Reason)
 	}
-	s.Pending = slices.DeleteFunc(s.Pending, func(p PendingFire) bool { return p.At.Equal(r.At) })
+	if i := slices.IndexFunc(s.Pending, func(p PendingFire) bool { return p.At.Equal(r.At) }); i == 0 {
+		s.Pending = s.Pending[1:] // the usual case, and there may be thousands
+	} else if i > 0 {
+		s.Pending = slices.Delete(s.Pending, i, i+1)
+	}
 }
 
 // Forget drops what is not later than t, the time at which the schedule was changed.
