@@ -1,4 +1,4 @@
-// Command bench measures handoff beside its peers in one run and prints the table of docs/benchmarks.md.
+// Command bench measures handoff beside its peers in one run and prints the table of docs/benchmarks.md, or that of docs/benchmarks-local.md.
 // It reports ratios: absolute times depend on the machine, which the table names.
 package main
 
@@ -21,6 +21,7 @@ func main() {
 	gb := flag.Float64("gb", 2, "size of the streams in GB")
 	rounds := flag.Int("rounds", 5, "rounds of each measurement; the median counts")
 	out := flag.String("out", "", "write the page to this file instead of stdout")
+	parts := flag.String("local", "", "measure the provider local instead: all, or some of push,jobs,runs,server")
 	flag.Parse()
 	path, err := filepath.Abs(*bin)
 	if err != nil {
@@ -30,8 +31,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	b := &bench{bin: path, python: *python, bytes: int64(*gb * 1e9), rounds: *rounds, dir: dir}
-	page, err := b.page()
+	measure := (&bench{bin: path, python: *python, bytes: int64(*gb * 1e9), rounds: *rounds, dir: dir}).page
+	if *parts != "" {
+		measure = func() (string, error) { return (&localBench{bin: path, dir: dir, rounds: *rounds}).localPage(*parts) }
+	}
+	page, err := measure()
 	_ = os.RemoveAll(dir)
 	if err != nil {
 		log.Fatal(err)
