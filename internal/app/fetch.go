@@ -31,7 +31,7 @@ func (a *App) openRelease(ctx context.Context, t Target, name string) (f *fetche
 	if err != nil {
 		return nil, err
 	}
-	s := &session{target: t}
+	s := &session{target: t, fetched: true}
 	s.target.EnvStage = c.Scope.Stage
 	if t.WorkspaceDir == "" {
 		return nil, s.needWorkspace()

@@ -43,6 +43,7 @@ func (a *App) render(ctx context.Context, s *session) error {
 	warnings, err := s.ws.Render(ctx, workspace.RenderOptions{
 		Raw:     s.project.Files.Raw,
 		Private: s.redactor.Contains,
+		Link:    s.fetched, // what a command changes is noticed, and fetched anew, the next time
 		Render: func(name, text string) (string, error) {
 			t, err := template.Parse(name, text)
 			if err != nil {

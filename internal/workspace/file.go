@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 )
@@ -39,6 +40,9 @@ func (r *renderer) file(j job) error {
 	}
 	mode := j.info.Mode().Perm()
 	if !isText(text) || !hasTags(text) {
+		if r.hardLink(j) {
+			return nil
+		}
 		return r.write(j.name, mode, bytes.NewReader(text))
 	}
 	rendered, err := r.render(j.name, string(text))
@@ -149,7 +153,15 @@ func partial(b []byte) int {
 	return 0
 }
 
+// hardLink reports whether the file has become a link to that of the project.
+func (r *renderer) hardLink(j job) bool {
+	return r.o.Link && os.Link(filepath.Join(r.src.Name(), j.name), filepath.Join(r.dst.Name(), j.name)) == nil
+}
+
 func (r *renderer) copy(j job, in io.Reader) error {
+	if r.hardLink(j) {
+		return nil
+	}
 	return r.write(j.name, j.info.Mode().Perm(), in)
 }
 

@@ -24,6 +24,10 @@ type RenderOptions struct {
 
 	// Private reports that a rendered text contains a secret: only its owner may read that file. nil: none does.
 	Private func(text string) bool
+
+	// Link lets files that are copied as they are be hard links to those of the project, where the file system can: for
+	// a project that is a copy anyway, whose files may change with those of the workspace.
+	Link bool
 }
 
 // Warning is a remark on one file, for a person to read.
