@@ -28,7 +28,6 @@ type RemoteOptions struct {
 	RunOptions
 	Release string        // as release.Store.Resolve takes it; "": the current one, or that of the job
 	Overlap cloud.Overlap // "": that of the job, or of the project
-	Push    bool          // store the artifacts at the end
 }
 
 // remoteRun is a run of a release and what it does around its tasks.
@@ -272,7 +271,10 @@ func (r *remoteRun) push(ctx context.Context, failed bool) error {
 	if !r.o.Push {
 		return nil
 	}
-	policy := r.onFailure()
+	policy := onFailure(r.f.project)
+	if r.job.PushOnFail && policy == "discard" && r.f.project.Artifacts.OnFailure == "" {
+		policy = "keep"
+	}
 	if failed && policy == "discard" {
 		return nil
 	}
@@ -283,21 +285,25 @@ func (r *remoteRun) push(ctx context.Context, failed bool) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range pushed.Skipped {
-		r.log.Warn(fmt.Sprintf("artifact %q is no file: it is not stored", name))
-	}
-	r.log.Info(fmt.Sprintf("artifacts stored: %s, %d files, %s", pushed.Name, pushed.Files, Bytes(pushed.Bytes)))
+	tellPushed(r.log, pushed)
 	r.pushed = pushed
 	return nil
 }
 
+// tellPushed says what was stored.
+func tellPushed(log *slog.Logger, p artifact.Pushed) {
+	for _, name := range p.Skipped {
+		log.Warn(fmt.Sprintf("artifact %q is no file: it is not stored", name))
+	}
+	log.Info(fmt.Sprintf("artifacts stored: %s, %d files, %s", p.Name, p.Files, Bytes(p.Bytes)))
+}
+
 // onFailure says what becomes of the artifacts of a failed run.
-func (r *remoteRun) onFailure() string {
-	p := r.f.project
+func onFailure(p *project.Project) string {
 	switch {
 	case p.Artifacts.OnFailure != "":
 		return p.Artifacts.OnFailure
-	case p.Deploy.PushOnFail != nil && !*p.Deploy.PushOnFail && !r.job.PushOnFail:
+	case p.Deploy.PushOnFail != nil && !*p.Deploy.PushOnFail:
 		return "discard"
 	}
 	return "keep"

@@ -49,7 +49,7 @@ func pushed(t *testing.T, tasks string) *bucket {
 
 // run runs in a new workspace and stores the artifacts.
 func (b *bucket) run(ctx context.Context, change func(*RemoteOptions)) (RunResult, error) {
-	o := RemoteOptions{RunOptions: RunOptions{Target: b.target}, Push: true}
+	o := RemoteOptions{RunOptions: RunOptions{Target: b.target, Push: true}}
 	o.WorkspaceDir = filepath.Join(b.t.TempDir(), "ws")
 	if change != nil {
 		change(&o)
@@ -339,5 +339,24 @@ func TestJobsShareTheirVenvs(t *testing.T) {
 	}
 	if exists(old) {
 		t.Error("what is not used for months is still there")
+	}
+}
+
+func TestRunLocalStoresWhereAsked(t *testing.T) {
+	t.Parallel()
+	b := pushed(t, "vars: [{key: then, value: 'true'}]\n"+counting)
+	o := RunOptions{Target: b.target, Push: true}
+	o.WorkspaceDir = filepath.Join(t.TempDir(), "ws")
+	res, err := b.Run(t.Context(), o)
+	if err != nil || res.ExitCode != 0 || !strings.HasPrefix(res.Pushed, "archives/") || b.next("n") != "1" {
+		t.Errorf("%+v, %v, %q", res, err, b.next("n"))
+	}
+	o.Vars = []project.KeyValue{{Key: "then", Value: "false"}}
+	if res, err = b.Run(t.Context(), o); err != nil || res.ExitCode != 1 || !strings.HasPrefix(res.Pushed, "failed/") || b.next("n") != "1" {
+		t.Errorf("%+v, %v, %q", res, err, b.next("n"))
+	}
+	o.Push, o.Vars = false, nil
+	if res, err = b.Run(t.Context(), o); err != nil || res.Pushed != "" || b.next("n") != "1" {
+		t.Errorf("%+v, %v, %q", res, err, b.next("n"))
 	}
 }

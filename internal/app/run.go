@@ -26,6 +26,7 @@ type RunOptions struct {
 	Events   func(pipeline.Event) // may be nil; called serially
 	Progress time.Duration        // between progress events; 0: none
 	Started  func(killAll func()) // told how to kill every process of the run at once; may be nil
+	Push     bool                 // store the artifacts in the bucket at the end
 }
 
 // RunResult is how a run ended.
@@ -79,11 +80,13 @@ func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) 
 	if err := a.render(ctx, s); err != nil {
 		return RunResult{}, err
 	}
-	states, err := a.localStates(s, p)
+	at, err := a.newLocalRun(ctx, o, s, p)
 	if err != nil {
 		return RunResult{}, err
 	}
-	return a.execute(ctx, o, s, p, lock, states)
+	res, err = a.execute(ctx, o, s, p, lock, at)
+	res.Pushed = at.pushed.Name
+	return res, err
 }
 
 // edge is what a run does around its tasks.

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/state"
@@ -174,51 +173,4 @@ func (s *states) commit(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// localStates prepares the states of a run whose states stay in the workspace.
-func (a *App) localStates(s *session, p *plan.Plan) (*localRun, error) {
-	l := &localRun{states: newStates(p, s.ws.Artifacts())}
-	for _, t := range l.tasks {
-		old, err := state.ReadFile(t.file)
-		if err == nil && old == nil {
-			err = state.WriteFile(t.file, nil)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("task %q: %w", t.name, err)
-		}
-	}
-	l.store = func(_ context.Context, task string, got json.RawMessage, _ bool) error {
-		for _, t := range l.tasks {
-			if t.name == task {
-				return state.WriteFile(t.file, got)
-			}
-		}
-		return nil
-	}
-	return l, nil
-}
-
-// localRun is what `run local` does around its tasks.
-type localRun struct{ *states }
-
-func (l *localRun) record(*ledger.Run) {}
-
-func (l *localRun) begin(ctx context.Context, log *slog.Logger, _ *ledger.Recorder) error {
-	l.log = log
-	l.follow(context.WithoutCancel(ctx))
-	return nil
-}
-
-func (l *localRun) commit(ctx context.Context, _ pipeline.Result, code int) error {
-	l.close()
-	if code != 0 {
-		return nil
-	}
-	return l.states.commit(ctx)
-}
-
-func (l *localRun) end(context.Context, ledger.Run) error {
-	l.close()
-	return nil
 }

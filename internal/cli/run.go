@@ -80,7 +80,8 @@ func (c *cli) runLocalCommand() *cobra.Command {
 		Use:   "local",
 		Short: "Run a project on this machine",
 		Long: `Run every task of the project on this machine, in the workspace. It needs no
-credentials and makes no network call of its own.
+credentials and makes no network call of its own, unless -a asks it to store the
+artifacts in the bucket at the end.
 
 The log goes to stderr, the result to stdout. In <workspace>/artifacts there are
   <task>_stdout.log   output of the last stage of the task, byte for byte
@@ -101,7 +102,7 @@ The log goes to stderr, the result to stdout. In <workspace>/artifacts there are
 			if dryRun {
 				return c.plan(cmd, t)
 			}
-			o := app.RunOptions{Target: t}
+			o := app.RunOptions{Target: t, Push: c.flags.pushArtifacts}
 			return c.watchRun(&o, func(verbs *app.App) (app.RunResult, error) { return verbs.Run(cmd.Context(), o) })
 		},
 	}
