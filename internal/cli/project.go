@@ -102,6 +102,8 @@ func (c *cli) pushText(r app.PushResult) string {
 	b.WriteString(c.changesText(r.Changes))
 	name := release.Short(r.Release)
 	switch {
+	case r.Release == "":
+		b.WriteString("there is nothing to push")
 	case r.Status == "planned" && !r.Changed:
 		fmt.Fprintf(&b, "release %s is current: nothing to push", name)
 	case r.Status == "planned":

@@ -47,7 +47,7 @@ func (s *Store) Push(ctx context.Context, o PushOptions) (res PushResult, err er
 		}
 		res.Uploaded, res.Changed = u.done, m != nil
 		if m == nil {
-			res.Push = r.Pushes[0]
+			res.Push = r.last()
 			return false, nil
 		}
 		info := o.Info
@@ -63,8 +63,11 @@ func (s *Store) Push(ctx context.Context, o PushOptions) (res PushResult, err er
 	return res, nil
 }
 
-// prepare brings all of the new release into the bucket and answers its manifest; nil where it is the current one.
+// prepare brings all of the new release into the bucket and answers its manifest; nil where there is nothing to change.
 func (s *Store) prepare(ctx context.Context, r *record, u *upload) (*Manifest, error) {
+	if r.current() == "" && len(u.o.entries()) == 0 {
+		return nil, nil // nothing of nothing
+	}
 	whole := u.o.Parts == All
 	if whole && !u.o.Force && r.current() != "" && ID(u.o.entries()) == r.current() {
 		return nil, nil

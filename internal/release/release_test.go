@@ -276,6 +276,20 @@ func TestPartsAndHistory(t *testing.T) {
 	}
 }
 
+func TestPushOfNothing(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	for _, o := range []PushOptions{{Parts: Parts{Files: true}}, {Parts: Parts{Files: true}, Tree: &Tree{}}, {Parts: Parts{Config: true}, Force: true}} {
+		res, err := s.Push(t.Context(), o)
+		if err != nil || res.Changed || res.Release != "" {
+			t.Errorf("%+v: %+v, %v", o, res, err)
+		}
+	}
+	if list, err := s.List(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("%v, %v", list, err)
+	}
+}
+
 func TestNames(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())

@@ -57,11 +57,14 @@ type record struct {
 	etag   string // "": the record does not exist
 }
 
-func (r *record) current() string {
+func (r *record) current() string { return r.last().Release }
+
+// last answers the zero Push where there was none.
+func (r *record) last() Push {
 	if len(r.Pushes) == 0 {
-		return ""
+		return Push{}
 	}
-	return r.Pushes[0].Release
+	return r.Pushes[0]
 }
 
 func (s *Store) key() string { return s.prefix + "current.json" }
@@ -117,10 +120,7 @@ func (s *Store) write(ctx context.Context, r *record) error {
 
 // add makes p the current release.
 func (r *record) add(p Push) {
-	p.Number = 1
-	if len(r.Pushes) > 0 {
-		p.Number = r.Pushes[0].Number + 1
-	}
+	p.Number = r.last().Number + 1
 	r.Pushes = append([]Push{p}, r.Pushes...)
 	r.Pushes = r.Pushes[:min(len(r.Pushes), maxHistory)]
 }
