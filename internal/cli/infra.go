@@ -27,7 +27,7 @@ func (c *cli) infraCommands() []*cobra.Command {
 		}),
 		c.infraCommand(infraKind{
 			kind: cloud.KindBucket, what: "the bucket of the resource group", force: true,
-			make: "The bucket holds releases, artifacts, state and run records of all tasks of the resource group.",
+			make: "It holds releases, artifacts, state and run records of all tasks of the resource group.",
 			lose: "A bucket that is not empty is deleted only with --force: what it holds is lost.",
 		}),
 		c.infraCommand(infraKind{
@@ -36,8 +36,8 @@ func (c *cli) infraCommands() []*cobra.Command {
 			lose: "Job records and logs of the resource group are lost. Its tasks have to be deleted first.",
 		}),
 		c.infraCommand(infraKind{
-			kind: cloud.KindTask, what: "the task, so that jobs of it can be started",
-			make: "The task is registered with the cpu, memory, storage, env and overlap of deploy in project.yml. Its\njobs run the release that is current when they start; -v release=ID ties them to one.",
+			kind: cloud.KindTask, what: "the task",
+			make: "Jobs of it can then be started. They have the cpu, memory, storage, env and overlap of\ndeploy in project.yml, and run the release that is current when they start;\n-v release=ID ties them to one.",
 			lose: "Jobs of it can no longer be started. Its releases, secrets and logs stay. Stop its jobs first.",
 		}),
 	}
@@ -51,8 +51,8 @@ func (c *cli) infraCommand(k infraKind) *cobra.Command {
 	}
 	cmd.AddCommand(
 		c.infraChange(k, "create", "Make "+k.what, k.make+"\nWhat is there already is changed where it differs.", app.InfraOptions{}),
-		c.infraChange(k, "update", "Change "+k.what, "It has to be there already. "+k.make, app.InfraOptions{Update: true}),
-		c.infraChange(k, "delete", "Delete "+k.what, k.lose, app.InfraOptions{Absent: true}),
+		c.infraChange(k, "update", "Change "+k.what, "It has to be there already.\n"+k.make, app.InfraOptions{Update: true}),
+		c.infraChange(k, "delete", "Delete "+k.what, k.lose+"\nAsks first; -y answers.", app.InfraOptions{Absent: true}),
 		c.infraStatus(k),
 	)
 	return cmd
@@ -87,7 +87,7 @@ func (c *cli) infraChange(k infraKind, verb, short, long string, o app.InfraOpti
 
 func (c *cli) infraStatus(k infraKind) *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Show " + strings.Split(k.what, ",")[0], Args: noArgs,
+		Use: "status", Short: "Show " + k.what, Args: noArgs,
 		Example: fmt.Sprintf("  handoff cloud %s status -p my_project", k.kind),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := c.anyTarget()

@@ -2,8 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,6 +17,7 @@ import (
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/cloud/local"
+	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
 // jobWord starts the runner of a job of the provider local instead of a command.
@@ -29,6 +36,27 @@ func (c *cli) jobRunner(ctx context.Context, args []string) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// watchRunner stops a run that is a job of the provider local when its runner is killed. Commands of the run have nothing to
+// do with it.
+func (c *cli) watchRunner(cancel context.CancelCauseFunc) {
+	fd, err := strconv.Atoi(c.getenv(local.EnvRunner))
+	if err != nil || fd < 3 {
+		return
+	}
+	c.environ = slices.DeleteFunc(c.environ, func(kv string) bool { return strings.HasPrefix(kv, local.EnvRunner+"=") })
+	syscall.CloseOnExec(fd)
+	pipe := os.NewFile(uintptr(fd), "runner")
+	if info, err := pipe.Stat(); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		return
+	}
+	go func() {
+		if _, err := pipe.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
+			cancel(pipeline.Interrupt{Signal: syscall.SIGTERM})
+			fmt.Fprintln(c.con, "handoff: the runner of the job was killed: stopping")
+		}
+	}()
 }
 
 // jobOptions says how jobs of the provider local are started.
@@ -100,7 +128,7 @@ With --wait the exit code is that of the job. Ctrl-C ends the waiting, not the j
 	}
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until the job has ended, and exit with its code")
 	cmd.Flags().BoolVar(&logs, "logs", false, "show its log on stderr, as it comes; implies --wait")
-	cmd.Flags().StringVar(&overlap, "overlap", "", "what to do while a job of the task is active: `skip`, queue, replace or allow")
+	cmd.Flags().StringVar(&overlap, "overlap", "", "`policy` while a job of the task is active: skip, queue, replace or allow (default: that of the task)")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print the job that would be started, and start none")
 	_ = cmd.RegisterFlagCompletionFunc("overlap", cobra.FixedCompletions([]string{"skip", "queue", "replace", "allow"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd

@@ -49,6 +49,7 @@ func Main(args []string, io Stdio) int {
 	if len(args) > 0 && args[0] == jobWord {
 		return c.jobRunner(ctx, args[1:])
 	}
+	c.watchRunner(stop)
 	root := c.root()
 	root.SetArgs(splitLists(args, root))
 	root.SetIn(io.In)

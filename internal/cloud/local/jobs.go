@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/schedule"
 )
@@ -256,5 +258,14 @@ func (j *Jobs) stop(ctx context.Context, id string, o cloud.StopOptions) (cloud.
 	if err := j.requestStop(id, o); err != nil {
 		return cloud.Job{}, err
 	}
+	j.stopAlone(id)
 	return j.status(ctx, id)
+}
+
+// stopAlone asks a job to end that has not ended with its runner.
+func (j *Jobs) stopAlone(id string) {
+	r, err := j.read(id)
+	if err == nil && r.Pid > 0 && j.busy(id) && errors.Is(unix.Kill(r.Runner, 0), unix.ESRCH) {
+		_ = unix.Kill(-r.Pid, unix.SIGTERM)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -121,10 +122,11 @@ func (l *limits) dirs() []string {
 	return append([]string{l.unified}, l.legacy...)
 }
 
-// start starts cmd inside of the cgroups, so that nothing that it starts is outside. It is called on a locked thread, which
-// the kernel makes the parent of cmd.
+// start starts cmd inside of the cgroups, so that nothing that it starts is outside: one of version 1 by way of the thread
+// that starts it.
 func (l *limits) start(cmd *exec.Cmd) error {
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if l.unified != "" {
 		dir, err := os.Open(l.unified)
 		if err != nil {
@@ -138,7 +140,7 @@ func (l *limits) start(cmd *exec.Cmd) error {
 		if err := writeControl(dir, "tasks", tid); err != nil {
 			return fmt.Errorf("enter cgroup: %w", err)
 		}
-		defer writeControl(filepath.Dir(dir), "tasks", tid) //nolint:errcheck // else it is removed when this thread ends
+		defer writeControl(filepath.Dir(dir), "tasks", tid) //nolint:errcheck // else it goes when the runner does
 	}
 	return cmd.Start()
 }

@@ -51,6 +51,9 @@ func (w *lineWriter) add(text string) {
 	if reason, ok := strings.CutPrefix(text, "error: "); ok {
 		w.runner.complaint.Store(&reason)
 	}
+	if strings.HasPrefix(text, "run "+rec.Run+": skipped ") { // the result of handoff run, as text
+		w.runner.skipped.Store(true)
+	}
 }
 
 func (w *lineWriter) flush() {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,9 +17,17 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-// childFD is where handoff in a job, and what it starts, have the file "busy", and next to it the lock of the workspace: as
-// long as one of them is there, the job is active. The numbers are out of the way of those that programs count on.
-const childFD = 9
+// The files that handoff in a job, and what it starts, have from its runner. The numbers are out of the way of those that
+// programs count on. As long as one of the processes is there, the job is active and has its workspace.
+const (
+	pipeFD = 9 + iota // ends when the runner does
+	_                 // the file "busy"
+	_                 // the lock of the workspace
+)
+
+// EnvRunner names, in the environment of handoff in a job, the descriptor of a pipe that ends when the runner of the job
+// has been killed: it is then to stop the run.
+const EnvRunner = "HANDOFF_RUNNER_FD"
 
 // program is handoff in a job.
 type program struct {
@@ -27,6 +35,14 @@ type program struct {
 	exited chan struct{} // closed when cmd has ended
 	lines  chan struct{} // closed when its output has been read to the end
 	limits *limits
+	life   [2]*os.File // pipe: see EnvRunner
+}
+
+// close closes what the program has, too.
+func (p *program) close() {
+	for _, f := range p.life {
+		_ = f.Close()
+	}
 }
 
 // execute runs handoff in the job, to its end.
@@ -41,6 +57,7 @@ func (r *runner) execute(ctx context.Context) *ending {
 	if err != nil {
 		return &ending{state: cloud.JobFailed, reason: fmt.Sprintf("could not start: %v", err)}
 	}
+	defer p.close()
 	r.rec.State, r.rec.Reason, r.rec.Started, r.rec.Pid = cloud.JobRunning, "", time.Now().UTC(), p.cmd.Process.Pid
 	if err := r.save(false); err != nil {
 		r.say(fmt.Sprintf("the record of the job cannot be written: %v", err))
@@ -53,7 +70,7 @@ func (r *runner) execute(ctx context.Context) *ending {
 	return r.outcome(p, why)
 }
 
-// launch starts handoff in the limits of the job, in a process group of its own. It dies with its runner.
+// launch starts handoff in the limits of the job, in a process group of its own.
 func (r *runner) launch(ws *slot) (*program, error) {
 	lim := newLimits(r.rec.ID, r.options.Cgroup, r.rec.Spec.CPU, r.rec.Spec.Memory)
 	r.rec.Warnings = append(lim.warnings, storageWarnings(ws.dir, r.rec.Spec.Storage)...)
@@ -65,11 +82,13 @@ func (r *runner) launch(ws *slot) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{cmd: r.command(ws, in), exited: make(chan struct{}), lines: make(chan struct{}), limits: lim}
+	p := &program{exited: make(chan struct{}), lines: make(chan struct{}), limits: lim}
+	if p.life[0], p.life[1], err = os.Pipe(); err != nil {
+		return nil, errors.Join(err, out.Close(), in.Close())
+	}
+	p.cmd = r.command(ws, in, p.life[0])
 	started := make(chan error)
 	go func() {
-		// The signal at the death of the runner is sent when the thread ends that started the process: it stays until then.
-		runtime.LockOSThread()
 		defer close(p.exited)
 		started <- lim.start(p.cmd)
 		if p.cmd.Process != nil {
@@ -78,6 +97,7 @@ func (r *runner) launch(ws *slot) (*program, error) {
 	}()
 	err = <-started
 	if err = errors.Join(err, in.Close()); err != nil {
+		p.close()
 		return nil, errors.Join(err, out.Close())
 	}
 	go func() {
@@ -88,7 +108,7 @@ func (r *runner) launch(ws *slot) (*program, error) {
 	return p, nil
 }
 
-func (r *runner) command(ws *slot, out *os.File) *exec.Cmd {
+func (r *runner) command(ws *slot, out, life *os.File) *exec.Cmd {
 	spec := r.rec.Spec
 	argv := slices.Concat(r.options.Program, spec.Arguments, []string{"--workspace-dir", ws.dir})
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx,gosec // it is asked to end before it is killed
@@ -104,8 +124,9 @@ func (r *runner) command(ws *slot, out *os.File) *exec.Cmd {
 		}
 	}
 	cmd.Env = append(cmd.Env, spec.Environ(r.rec.ID)...)
+	cmd.Env = append(cmd.Env, EnvRunner+"="+strconv.Itoa(pipeFD))
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.ExtraFiles = append(make([]*os.File, childFD-3), r.busy, ws.lock)
+	cmd.ExtraFiles = append(make([]*os.File, pipeFD-3), life, r.busy, ws.lock)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
@@ -175,6 +196,9 @@ func (r *runner) outcome(p *program, why *demand) *ending {
 	end.state, end.reason = cloud.JobFailed, words
 	if reason := r.failure(); reason != "" {
 		end.reason = reason
+	}
+	if r.skipped.Load() {
+		end.state = cloud.JobSkipped
 	}
 	if n := p.limits.outOfMemory(); n > 0 {
 		end.reason += fmt.Sprintf(" (out of memory: the limit of %d MiB was reached)", r.rec.Spec.Memory)

@@ -243,6 +243,9 @@ func (j *Jobs) stopping(r *jobRecord) cloud.Job {
 func (j *Jobs) lose(r *jobRecord) (cloud.Job, error) {
 	r.State, r.Ended = cloud.JobLost, time.Now().UTC()
 	r.Reason = "its runner was killed, or the machine went down"
+	if reason := r.runReason(); reason != "" {
+		r.Reason += "; its run says: " + reason
+	}
 	if _, ok := readStop(j.path(r.ID)); ok && r.Started.IsZero() {
 		r.State, r.Reason = cloud.JobStopped, "stopped before it began"
 	}

@@ -59,6 +59,7 @@ type runner struct {
 	busy    *os.File
 
 	complaint atomic.Pointer[string] // what handoff in the job said last after "error: "
+	skipped   atomic.Bool            // it said that a run that is no job has the task
 }
 
 func newRunner(home, dir string, o RunnerOptions) (*runner, error) {
@@ -203,7 +204,10 @@ func (r *runner) say(text string) {
 
 // failure answers why the run failed: by the record that it left in its workspace, or by what it said, "" without both.
 func (r *runner) failure() string {
-	if reason := r.runReason(); reason != "" {
+	if r.skipped.Load() {
+		return "a run that is no job has the task: see `handoff runs list`"
+	}
+	if reason := r.rec.runReason(); reason != "" {
 		return reason
 	}
 	if said := r.complaint.Load(); said != nil {
@@ -212,8 +216,9 @@ func (r *runner) failure() string {
 	return ""
 }
 
-func (r *runner) runReason() string {
-	text, err := os.ReadFile(filepath.Join(r.rec.Workspace, "artifacts", "run.json"))
+// runReason answers what the record of the run in the workspace says.
+func (r *jobRecord) runReason() string {
+	text, err := os.ReadFile(filepath.Join(r.Workspace, "artifacts", "run.json"))
 	if err != nil {
 		return ""
 	}
@@ -221,7 +226,7 @@ func (r *runner) runReason() string {
 		ID     string `json:"id"`
 		Reason string `json:"reason"`
 	}
-	if json.Unmarshal(text, &run) != nil || run.ID != r.rec.Run {
+	if json.Unmarshal(text, &run) != nil || run.ID != r.Run {
 		return ""
 	}
 	return strings.TrimSpace(run.Reason)

@@ -159,6 +159,11 @@ func TestJobEnds(t *testing.T) {
 			reason: "no release", log: "error: no release|hint: push|handoff: job failed: no release",
 		},
 		{
+			name: "skipped", script: `echo "run $HANDOFF_JOB_RUN: skipped after 0.0s"; exit 3`, state: cloud.JobSkipped, code: 3,
+			reason: "a run that is no job has the task: see `handoff runs list`",
+			log:    "run run-1: skipped after 0.0s|handoff: job skipped: a run that is no job has the task: see `handoff runs list`",
+		},
+		{
 			name: "timeout", script: "exec sleep 60", spec: cloud.TaskSpec{Timeout: 300 * time.Millisecond},
 			state: cloud.JobFailed, code: 124, reason: "timed out after 300ms", log: "handoff: job failed: timed out after 300ms",
 		},
@@ -318,7 +323,7 @@ func TestJobStop(t *testing.T) {
 func TestJobRunnerKilled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, cloud.TaskSpec{})
-	job := b.run(b.spec("exec sleep 60"))
+	job := b.run(b.spec(`sleep 60 & read x <&"$HANDOFF_RUNNER_FD"; sleep 0.2; kill $!`))
 	b.await(job.ID, func(j cloud.Job) bool { return j.State == cloud.JobRunning })
 	r, err := b.jobs.read(job.ID)
 	if err != nil {
@@ -327,7 +332,27 @@ func TestJobRunnerKilled(t *testing.T) {
 	if err := syscall.Kill(r.Runner, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	if job, err := b.jobs.Status(t.Context(), job.ID); err != nil || job.State != cloud.JobRunning {
+		t.Errorf("job = %+v, %v", job, err) // its processes are still there
+	}
 	if job = b.end(job.ID); job.State != cloud.JobLost || job.Ended.IsZero() {
+		t.Errorf("job = %+v", job)
+	}
+	stuck := b.run(b.spec("exec sleep 60"))
+	b.await(stuck.ID, func(j cloud.Job) bool { return j.State == cloud.JobRunning })
+	if r, err = b.jobs.read(stuck.ID); err == nil {
+		err = syscall.Kill(r.Runner, syscall.SIGKILL)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for syscall.Kill(r.Runner, 0) == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := b.jobs.Stop(t.Context(), stuck.ID, cloud.StopOptions{}); err != nil {
+		t.Error(err)
+	}
+	if job := b.end(stuck.ID); job.State != cloud.JobLost {
 		t.Errorf("job = %+v", job)
 	}
 	if job := b.end(b.run(b.spec("true")).ID); job.State != cloud.JobSucceeded {
@@ -490,5 +515,38 @@ func TestJobArguments(t *testing.T) {
 	spec.Arguments, spec.Env = nil, map[string]string{varsKey: "a=$(rm -rf x)"}
 	if _, err := b.jobs.Run(t.Context(), spec); !errors.Is(err, cloud.ErrInvalid) {
 		t.Errorf("err = %v", err)
+	}
+}
+
+// BenchmarkJobStart measures what a job costs beside what it runs: from the call of Run to the start of handoff in it, and
+// from its end to the record of the end. The stand-in for the runner is the test binary.
+func BenchmarkJobStart(b *testing.B) {
+	home, err := Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	scope := cloud.Scope{Stage: "dev", ResourceGroup: "g", Task: "t"}
+	want := cloud.Want{Kind: cloud.KindTask}
+	changes, err := home.Infra(scope).Plan(b.Context(), want)
+	if err == nil {
+		err = home.Infra(scope).Apply(b.Context(), want, changes, nil)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	jobs := home.Jobs(scope, JobOptions{
+		Runner: []string{os.Args[0], "-test.run=^TestRunnerProcess$", "--"}, Environ: append(os.Environ(), runnerMark+"=1"),
+	})
+	for n := 0; b.Loop(); n++ {
+		spec := cloud.JobSpec{Run: "run-" + strconv.Itoa(n), Arguments: []string{"x"}}
+		spec.Env, spec.Overlap = map[string]string{"SCRIPT": "exit 0"}, cloud.OverlapQueue
+		job, err := jobs.Run(b.Context(), spec)
+		for err == nil && !job.State.Ended() {
+			time.Sleep(time.Millisecond)
+			job, err = jobs.Status(b.Context(), job.ID)
+		}
+		if err != nil || job.State != cloud.JobSucceeded {
+			b.Fatal(job, err)
+		}
 	}
 }
