@@ -82,42 +82,25 @@ func (c *cli) serverPlan(home *local.Home) error {
 	}
 	res := struct {
 		Status    string `json:"status"`
-		DryRun    bool   `json:"dry_run"`
 		Schedules []item `json:"schedules"`
-	}{"success", true, []item{}}
+	}{"planned", []item{}}
 	text := ""
 	for _, e := range list {
 		i := item{ID: e.Key.String(), Cron: e.Schedule.Cron, Next: e.Schedule.Next, Note: e.Schedule.Note}
 		res.Schedules = append(res.Schedules, i)
-		text += fmt.Sprintf("%s  %s  %s\n", i.ID, i.Cron, i.Next.Format(time.RFC3339))
+		text += i.ID + "  " + i.Cron
+		if !i.Next.IsZero() {
+			text += "  next " + i.Next.Format(time.RFC3339)
+		}
+		text += "\n"
 	}
 	return c.print(res, text)
 }
 
+// serve prints what was done when the server is told to end, which is success.
 func (c *cli) serve(ctx context.Context, home *local.Home, standby bool) error {
-	log := c.logger(c.con)
-	if standby {
-		log.Info("waiting for the lock of " + home.Dir())
-	}
-	release, err := home.LockServer(ctx, standby)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return cloudFailed(err)
-	}
-	defer release()
-	table, err := home.Timetable(ctx)
-	if err != nil {
-		return cloudFailed(err)
-	}
-	sum, err := server.Run(ctx, server.Options{
-		Store: table,
-		Jobs:  func(s cloud.Scope) cloud.Jobs { return home.Jobs(s, c.jobOptions()) },
-		Now:   time.Now,
-		Log:   log,
-	})
-	if err = errors.Join(err, table.Close()); err != nil {
+	sum, err := c.serveHome(ctx, home, standby)
+	if err != nil && !errors.Is(err, context.Cause(ctx)) {
 		return cloudFailed(err)
 	}
 	res := struct {
@@ -125,4 +108,28 @@ func (c *cli) serve(ctx context.Context, home *local.Home, standby bool) error {
 		server.Summary
 	}{"success", sum}
 	return c.print(res, fmt.Sprintf("%d started, %d skipped, %d failed, %d missed", sum.Started, sum.Skipped, sum.Failed, sum.Missed))
+}
+
+func (c *cli) serveHome(ctx context.Context, home *local.Home, standby bool) (server.Summary, error) {
+	log := c.logger(c.con)
+	if standby {
+		log.Info("waiting for the lock of " + home.Dir())
+	}
+	release, err := home.LockServer(ctx, standby)
+	if err != nil {
+		return server.Summary{}, err
+	}
+	defer release()
+	table, err := home.Timetable(ctx)
+	if err != nil {
+		return server.Summary{}, err
+	}
+	options := c.jobOptions()
+	sum, err := server.Run(ctx, server.Options{
+		Store: table,
+		Jobs:  func(s cloud.Scope) cloud.Jobs { return home.Jobs(s, options) },
+		Now:   time.Now,
+		Log:   log,
+	})
+	return sum, errors.Join(err, table.Close())
 }

@@ -79,7 +79,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 		return s.sum, err
 	}
 	s.sum.Schedules = len(s.entries)
-	s.Log.Info("serving", "schedules", len(s.entries))
+	s.Log.Info(fmt.Sprintf("serving; schedules: %d", len(s.entries)))
 	starts, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	for range o.Workers {
