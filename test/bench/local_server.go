@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,7 +85,11 @@ func (b *localBench) serve(pid int, began time.Time) ([]localRow, error) {
 	before := cpu(pid)
 	time.Sleep(idle)
 	used := cpu(pid) - before
-	late, startLate, err := b.fire()
+	made, started, err := b.fire()
+	if err != nil {
+		return nil, err
+	}
+	byHand, err := b.byHand()
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +101,12 @@ func (b *localBench) serve(pid int, began time.Time) ([]localRow, error) {
 		{what: what + "until it serves", got: fmt.Sprintf("%s, %.1f MB read", ms(start), float64(read)/1e6)},
 		{what: what + "peak memory", got: fmt.Sprintf("%.1f MB", float64(peaks[pid])/1e6), bar: "<= 150 MB", met: peaks[pid] <= 150e6},
 		{what: what + "CPU at rest, over " + idle.String(), got: fmt.Sprintf("%.2f %%", 100*share), bar: "<= 1 %", met: share <= 0.01},
-		within(fmt.Sprintf("%d fires in one second: lateness of the start of their jobs, p99", scheduleTasks), percentile(late, 99), time.Second),
-		within("the same, median", percentile(late, 50), 0),
-		within("the same, until handoff runs in the job, p99", percentile(startLate, 99), 0),
+		within(fmt.Sprintf("%d fires in one second: how late their jobs are started, p99", scheduleTasks), percentile(made, 99), time.Second),
+		within("the same, median", percentile(made, 50), 0),
+		{
+			what: "the same, until handoff runs in each of them", got: ms(percentile(started, 100)),
+			peer: fmt.Sprintf("%s (as many `handoff run`, xargs -P%d)", ms(byHand), runtime.NumCPU()),
+		},
 	}, nil
 }
 
@@ -134,6 +142,20 @@ func (b *localBench) fire() (made, started []time.Duration, err error) {
 		}
 	}
 	return nil, nil, fmt.Errorf("%d of %d schedules have fired", len(started), scheduleTasks)
+}
+
+// byHand runs all that has fired as fast as this machine can.
+func (b *localBench) byHand() (time.Duration, error) {
+	var input strings.Builder
+	for i := range scheduleTasks {
+		fmt.Fprintln(&input, i)
+	}
+	cmd := b.home("ledger")
+	line := "exec " + b.bin + " run -e resource_group=bench task=s$0 -w " + filepath.Join(b.dir, "hand-s$0") + " -a -l error"
+	cmd.Path, cmd.Args = "/usr/bin/xargs", []string{"xargs", fmt.Sprintf("-P%d", runtime.NumCPU()), "-n1", "sh", "-c", line}
+	cmd.Stdin = strings.NewReader(input.String())
+	took, _, err := run(cmd)
+	return took, err
 }
 
 // lateness reads the records of the jobs that have run.
