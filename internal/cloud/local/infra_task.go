@@ -35,7 +35,7 @@ func (i *Infra) planTask(ctx context.Context, want cloud.Want) (plan, error) {
 		if missing {
 			return plan{}, nil
 		}
-		if err := i.idle(ctx); err != nil {
+		if err := errors.Join(i.unscheduled(ctx), i.idle(ctx)); err != nil {
 			return plan{}, err
 		}
 		c.Action = cloud.ActionDelete
@@ -52,6 +52,16 @@ func (i *Infra) planTask(ctx context.Context, want cloud.Want) (plan, error) {
 		c.Action, c.Detail, r.Created = cloud.ActionUpdate, strings.Join(diff, ", "), old.Created
 	}
 	return plan{&c, func(context.Context) error { return writeJSON(i.home.taskFile(i.scope), r) }}, nil
+}
+
+// unscheduled answers a cloud.ErrConflict while the task has schedules: they could only fail.
+func (i *Infra) unscheduled(ctx context.Context) error {
+	list, err := i.home.Schedules(i.scope).List(ctx)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	return cloud.WithHint(fmt.Errorf("%w: task %q has the schedule %q", cloud.ErrConflict, i.scope.Task, list[0].TargetID),
+		"delete its schedules first: `handoff cloud schedule delete`")
 }
 
 // idle answers a cloud.ErrConflict while a job of the task is active.

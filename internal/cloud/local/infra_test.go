@@ -52,6 +52,27 @@ func TestInfraTask(t *testing.T) {
 	}
 }
 
+func TestInfraTaskWithSchedule(t *testing.T) {
+	t.Parallel()
+	home, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	scope := cloud.Scope{Stage: "dev", ResourceGroup: "g", Task: "t"}
+	i, gone := home.Infra(scope), cloud.Want{Kind: cloud.KindTask, Absent: true}
+	apply(t, i, cloud.Want{Kind: cloud.KindTask})
+	if err := home.Schedules(scope).Put(t.Context(), cloud.Schedule{TargetID: "1", Cron: "0 0 * * *", Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.Plan(t.Context(), gone); !errors.Is(err, cloud.ErrConflict) || !strings.Contains(cloud.Hint(err), "schedule delete") {
+		t.Errorf("err = %v", err)
+	}
+	if err := home.Schedules(scope).Delete(t.Context(), "1"); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, i, gone)
+}
+
 // What has changed since the plan is not overwritten.
 func TestInfraConflict(t *testing.T) {
 	t.Parallel()
