@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/artifact"
@@ -317,11 +318,15 @@ func (r *remoteRun) end(ctx context.Context, run ledger.Run) error {
 		return r.ledger.Put(ctx, run)
 	}
 	r.mirror.Close()
+	var wg sync.WaitGroup // writes at the same time share their way to the disk
+	defer wg.Wait()
 	if r.pushed.Name != "" {
 		for _, name := range []string{ledger.FileName, runLog} {
-			if err := r.objects.AddFile(ctx, r.pushed.Archive, r.f.ws.Artifacts(), name); err != nil {
-				r.log.Warn(err.Error())
-			}
+			wg.Go(func() {
+				if err := r.objects.AddFile(ctx, r.pushed.Archive, r.f.ws.Artifacts(), name); err != nil {
+					r.log.Warn(err.Error())
+				}
+			})
 		}
 	}
 	return r.ledger.Put(ctx, run)
@@ -332,7 +337,12 @@ func (r *remoteRun) neverStarted(ctx context.Context, outcome string, why error)
 	run := r.app.runRecord(r.f.session)
 	r.record(&run)
 	run.SchemaVersion, run.Outcome, run.Reason, run.ExitCode = ledger.SchemaVersion, outcome, r.f.redactor.String(why.Error()), exitUsage
-	if _, ok := errors.AsType[*CloudError](why); ok || outcome == ledger.Skipped {
+	_, inCloud := errors.AsType[*CloudError](why)
+	in, stopped := errors.AsType[pipeline.Interrupt](context.Cause(ctx))
+	switch {
+	case stopped:
+		run.Outcome, run.ExitCode = string(pipeline.Interrupted), 128+int(in.Signal)
+	case inCloud || outcome == ledger.Skipped:
 		run.ExitCode = exitCloud
 	}
 	run.End, run.Updated, run.Tasks = r.app.Now().UTC(), r.app.Now().UTC(), []*ledger.Task{}

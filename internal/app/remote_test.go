@@ -360,3 +360,24 @@ func TestRunLocalStoresWhereAsked(t *testing.T) {
 		t.Errorf("%+v, %v, %q", res, err, b.next("n"))
 	}
 }
+
+func TestStoppedWhileItWaits(t *testing.T) {
+	t.Parallel()
+	b := pushed(t, "tasks: [{name: a, commands: [{command: 'true'}]}]\n")
+	held, l, err := lease.Acquire(t.Context(), b.cloud.Files, b.leaseOptions(b.cloud, newRunID(time.Now())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(held)
+	time.AfterFunc(100*time.Millisecond, func() { cancel(pipeline.Interrupt{Signal: syscall.SIGTERM}) })
+	if _, err := b.run(ctx, func(o *RemoteOptions) { o.Overlap = cloud.OverlapQueue }); err == nil {
+		t.Error("no error")
+	}
+	run, err := b.RunShow(t.Context(), b.target, "")
+	if err != nil || run.Outcome != "interrupted" || run.ExitCode != 143 {
+		t.Errorf("record %+v, %v", run, err)
+	}
+	if err := l.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
