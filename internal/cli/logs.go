@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
 func (c *cli) cloudLogsCommand() *cobra.Command {
@@ -34,6 +36,9 @@ func (c *cli) cloudLogsCommand() *cobra.Command {
 				return err
 			}
 			err = c.app().Logs(cmd.Context(), app.LogsOptions{Target: t, Line: c.logLine})
+			if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(cmd.Context())); ok {
+				c.code = exitSignal + int(in.Signal)
+			}
 			if errors.Is(err, errNoReader) {
 				return nil
 			}

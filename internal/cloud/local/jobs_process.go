@@ -58,7 +58,8 @@ func (r *runner) execute(ctx context.Context) *ending {
 		return &ending{state: cloud.JobFailed, reason: fmt.Sprintf("could not start: %v", err)}
 	}
 	defer p.close()
-	r.rec.State, r.rec.Reason, r.rec.Started, r.rec.Pid = cloud.JobRunning, "", time.Now().UTC(), p.cmd.Process.Pid
+	r.begin = time.Now()
+	r.rec.State, r.rec.Reason, r.rec.Started, r.rec.Pid = cloud.JobRunning, "", r.begin.UTC(), p.cmd.Process.Pid
 	if err := r.save(false); err != nil {
 		r.say(fmt.Sprintf("the record of the job cannot be written: %v", err))
 	}
@@ -176,7 +177,7 @@ func (r *runner) demand(ctx context.Context) *demand {
 		d.state, d.reason = cloud.JobStopped, stop.Reason
 	case ctx.Err() != nil:
 		d.state, d.reason = cloud.JobStopped, interrupted(ctx)
-	case limit > 0 && time.Since(r.rec.Started) >= limit:
+	case limit > 0 && time.Since(r.begin) >= limit:
 		d.state, d.reason = cloud.JobFailed, "timed out after "+limit.String()
 	default:
 		return nil

@@ -57,6 +57,7 @@ type runner struct {
 	rec     *jobRecord
 	logs    *Logs
 	busy    *os.File
+	begin   time.Time // of handoff in the job, by a clock that nobody sets
 
 	complaint atomic.Pointer[string] // what handoff in the job said last after "error: "
 	skipped   atomic.Bool            // it said that a run that is no job has the task
