@@ -85,6 +85,10 @@ func (s *Store) Names(ctx context.Context) ([]string, error) {
 // Current answers the version from which the next run goes on. cloud.ErrNotFound: there is none.
 func (s *Store) Current(ctx context.Context, name string) (Version, error) {
 	v, _, err := s.read(ctx, s.currentKey(name))
+	if errors.Is(err, cloud.ErrCorrupt) {
+		return Version{}, cloud.WithHint(fmt.Errorf("state of %q: %w", name, err), "`handoff state log` shows the versions that there are, "+
+			"`handoff state rollback` goes back to the last of them; "+cloud.Hint(err))
+	}
 	if err != nil {
 		return Version{}, fmt.Errorf("state of %q: %w", name, err)
 	}
@@ -277,8 +281,7 @@ func (s *Store) read(ctx context.Context, key string) (Version, string, error) {
 		return v, "", err
 	}
 	if err := json.Unmarshal(text, &v); err != nil {
-		return v, "", cloud.WithHint(fmt.Errorf("%w: object %q: %w", cloud.ErrCorrupt, key, err),
-			"`handoff state log` shows the versions before; `handoff state set` puts one in place after this object is deleted")
+		return v, "", cloud.WithHint(fmt.Errorf("%w: object %q: %w", cloud.ErrCorrupt, key, err), "or put another one in place: `handoff state set`")
 	}
 	v.State, err = checked(v.State)
 	return v, o.ETag, err

@@ -45,6 +45,7 @@ func run(m *testing.M) int {
 type lab struct {
 	*testing.T
 	dir   string
+	home  string        // HANDOFF_HOME, where the lab has a cloud
 	limit time.Duration // for a command
 }
 
@@ -130,7 +131,11 @@ func (l *lab) tree(name string) map[string]string {
 func (l *lab) command(args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(l.Context(), l.limit)
 	l.Cleanup(cancel)
-	return binary.Command(ctx, l.dir, program, args...)
+	cmd := binary.Command(ctx, l.dir, program, args...)
+	if l.home != "" {
+		cmd.Env = append(cmd.Env, "HANDOFF_HOME="+l.home)
+	}
+	return cmd
 }
 
 // handoff runs it to its end and wants this exit code. No message may be a stack trace.

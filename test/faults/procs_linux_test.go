@@ -34,7 +34,8 @@ func (l *lab) processes() map[int]string {
 		}
 		line, _ := os.ReadFile(dir + "/cmdline")
 		env, _ := os.ReadFile(dir + "/environ")
-		if bytes.Contains(env, []byte(mark+"="+l.dir+"\x00")) || bytes.Contains(line, []byte(l.dir+"/")) {
+		if bytes.Contains(env, []byte(mark+"="+l.dir+"\x00")) ||
+			bytes.Contains(env, []byte("HANDOFF_HOME="+l.dir+"/")) || bytes.Contains(line, []byte(l.dir+"/")) {
 			found[pid] = strings.ReplaceAll(string(line), "\x00", " ")
 		}
 	}

@@ -1,0 +1,227 @@
+package faults
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// counting loads the next number at each run: a state, and an artifact that goes from run to run. It starts a process
+// that does not want to end.
+const counting = "version: 1\n" + place + `
+vars: [{key: fail, value: "true"}, {key: nap, value: "0"}]
+tasks:
+- name: load
+  kill_after: 1
+  state: true
+  pipeline:
+  - command: sh files/tap.sh {{ _state_file }}
+  - command: 'read n; echo "{\"n\": $n}"'
+- name: count
+  kill_after: 1
+  commands:
+  - command: 'n=$(cat artifacts/runs 2>/dev/null || echo 0); echo $((n+1)) >artifacts/runs'
+- name: linger
+  kill_after: 1
+  commands:
+  - command: |
+      (trap "" TERM HUP INT; exec setsid sleep 300) & sleep {{ nap }}; {{ fail }}
+`
+
+const tap = `n=$(tr -cd 0-9 <"$1")
+echo $((${n:-0} + 1))
+`
+
+func counted(t *testing.T) *lab {
+	t.Helper()
+	return deployed(t, map[string]string{"project.yml": counting, "files/tap.sh": tap})
+}
+
+// count answers the state of the task and its artifact, as the next run would find them.
+func (l *lab) count() (state, artifact int) {
+	l.Helper()
+	var s struct{ N int }
+	var shown struct {
+		State struct{ State json.RawMessage } `json:"state"`
+	}
+	res := l.handoff(0, "state", "show", "-p", "prj", "-o", "text")
+	if err := json.Unmarshal([]byte(res.Stdout), &s); err != nil {
+		l.Fatalf("state %q: %v (%v)", res.Stdout, err, shown)
+	}
+	get := l.path("get" + fmt.Sprint(time.Now().UnixNano()))
+	if got, err := l.tryGet(get); err == nil {
+		artifact, _ = strconv.Atoi(strings.TrimSpace(got))
+	}
+	return s.N, artifact
+}
+
+func (l *lab) tryGet(ws string) (string, error) {
+	cmd := l.command("artifacts", "get", "-p", "prj", "-w", ws)
+	_ = cmd.Run() // there may be none
+	text, err := os.ReadFile(filepath.Join(ws, "artifacts", "runs"))
+	return string(text), err
+}
+
+// pids are the processes that a job knows of: its runner, and handoff in it.
+func (l *lab) pids(id string) (runner, program int) {
+	text, _ := os.ReadFile(filepath.Join(l.home, "jobs", "dev", "etl", "load", id, "job.json"))
+	var r struct{ Runner, Pid int }
+	_ = json.Unmarshal(text, &r)
+	return r.Runner, r.Pid
+}
+
+// The runner of a job, or handoff in it, is killed at any point: the job says so, nothing of it is left, the next one
+// starts at once, and what a job had reported as done is there.
+func TestCloudJobKilled(t *testing.T) {
+	t.Parallel()
+	l := counted(t)
+	good := 0
+	for round := range 6 {
+		j := l.startJob("-v", "nap=0.1")
+		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
+		runner, program := l.pids(j.ID)
+		victim := runner
+		if round%2 == 1 {
+			victim = program
+		}
+		if victim > 0 {
+			_ = syscall.Kill(victim, syscall.SIGKILL) // it may have ended
+		}
+		end := l.ended()[0]
+		l.nothingLeft()
+		switch {
+		case end.State == "succeeded":
+			good++
+		case end.State == "lost":
+			l.says(end.Reason, "runner was killed")
+		case end.State == "failed":
+			l.says(end.Reason, "kill|died")
+		default:
+			t.Errorf("job %+v", end)
+		}
+	}
+	res := l.handoff(0, "cloud", "run", "-p", "prj", "--wait", "--logs")
+	l.says(res.Stderr, "run .*: success")
+	good++
+	if state, artifact := l.count(); state < good || artifact < good || state > 7 || artifact > 7 {
+		t.Errorf("state %d, artifact %d after %d jobs that succeeded", state, artifact, good)
+	}
+	for _, r := range l.runs() {
+		if r.Outcome == "running" {
+			t.Errorf("a run is said to go on: %+v", r)
+		}
+	}
+	l.nothingLeft()
+}
+
+// What a run that failed has left is not what the next one goes on from.
+func TestCloudFailedRunLeavesNothing(t *testing.T) {
+	t.Parallel()
+	l := counted(t)
+	l.handoff(0, "cloud", "run", "-p", "prj", "--wait")
+	l.handoff(1, "cloud", "run", "-p", "prj", "--wait", "-v", "fail=false")
+	stopped := l.startJob("-v", "nap=100")
+	l.eventually("the task before the last one", func() bool {
+		return l.exists("home/jobs/dev/etl/load/workspaces/1/artifacts/linger_stdout.log")
+	})
+	l.handoff(0, "cloud", "job", "stop", "-p", "prj", "--wait", "-v", "id="+stopped.ID, "grace=5s")
+	if state, artifact := l.count(); state != 1 || artifact != 1 {
+		t.Errorf("state %d, artifact %d after one run that succeeded", state, artifact)
+	}
+	l.handoff(0, "cloud", "run", "-p", "prj", "--wait")
+	if state, artifact := l.count(); state != 2 || artifact != 2 {
+		t.Errorf("state %d, artifact %d after two runs that succeeded", state, artifact)
+	}
+	l.nothingLeft()
+}
+
+// journaling writes down when it begins and ends.
+const journaling = "version: 1\n" + place + `
+vars: [{key: nap, value: "0"}]
+tasks:
+- name: work
+  commands:
+  - command: 'echo "begin $$" >>$HANDOFF_HOME/../journal; sleep {{ nap }}; echo "end $$" >>$HANDOFF_HOME/../journal'
+`
+
+// atOnce starts n jobs at the same time, each by its own command, and answers how many commands had which exit code.
+func (l *lab) atOnce(n int, args ...string) map[int]int {
+	l.Helper()
+	codes := map[int]int{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range n {
+		s := l.start(l.command(append([]string{"cloud", "run", "-p", "prj"}, args...)...))
+		all.Go(func() {
+			code := s.end()
+			mu.Lock()
+			defer mu.Unlock()
+			codes[code]++
+			if code == 3 {
+				l.says(s.stderr(), "error: .*is active")
+			}
+		})
+	}
+	all.Wait()
+	return codes
+}
+
+// checkConcurrent starts n jobs at once under each policy and looks at what has run.
+func checkConcurrent(t *testing.T, n int) {
+	t.Helper()
+	tests := []struct {
+		policy, nap string
+		admitted    int
+		apart       bool // one after the other
+	}{
+		{"skip", "20", 1, true},
+		{"queue", "0", n, true},
+		{"allow", "0", n, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.policy, func(t *testing.T) {
+			t.Parallel()
+			l := deployed(t, map[string]string{"project.yml": journaling})
+			l.limit = 4 * limit
+			codes := l.atOnce(n, "--overlap", tt.policy, "-v", "nap="+tt.nap)
+			if codes[0] != tt.admitted || codes[0]+codes[3] != n {
+				t.Errorf("exit codes %v", codes)
+			}
+			if tt.policy == "skip" {
+				l.handoff(0, "cloud", "job", "stop", "-p", "prj", "-v", "grace=5s")
+				l.ended()
+				l.nothingLeft()
+				return
+			}
+			for _, j := range l.ended() {
+				if j.State != "succeeded" {
+					t.Errorf("job %+v", j)
+				}
+			}
+			lines := strings.Split(strings.TrimSpace(l.read("journal")), "\n")
+			if len(lines) != 2*n || len(l.jobs()) != n || len(l.runs()) != n {
+				t.Errorf("%d lines, %d jobs, %d runs", len(lines), len(l.jobs()), len(l.runs()))
+			}
+			for i := 0; tt.apart && i+1 < len(lines); i += 2 {
+				if b, e := lines[i], lines[i+1]; b[:5] != "begin" || e != "end"+b[5:] {
+					t.Fatalf("two at a time: %q, %q", b, e)
+				}
+			}
+			l.nothingLeft()
+		})
+	}
+}
+
+// Jobs that are asked for at the same moment: the overlap policy holds.
+func TestCloudConcurrentJobs(t *testing.T) {
+	t.Parallel()
+	checkConcurrent(t, 10)
+}
