@@ -81,6 +81,7 @@ func TestRenderShell(t *testing.T) {
 		{"variable in arithmetic", `m={{ _line }}; echo $((${m#0} + 1)) f-$m`, "08", `m=08; echo $((${m#0} + 1)) f-$m`},
 		{"other variable in arithmetic", `m={{ _line }}; echo $((n + 1)) "$m"`, "a b", `m='a b'; echo $((n + 1)) "$m"`},
 		{"file in a pipeline", `cat {{ _line }} | grep a`, "a b", `cat 'a b' | grep a`},
+		{"the word sh to a tool", `echo {{ _line }} | grep -c sh`, "a b", `echo 'a b' | grep -c sh`},
 		{"newline", `echo {{ _line }}`, "a\nb", "echo 'a\nb'"},
 		{"invalid UTF-8", `echo {{ _line }} {{ _line | upper }}`, "a\xffb", "echo 'a\xffb' 'A\xffB'"},
 	} {
