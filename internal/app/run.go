@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -156,15 +157,24 @@ func (a *App) checkVenvs(s *session) error {
 			return
 		}
 		seen[c.Venv] = true
-		missing = append(missing, project.Diagnostic{
+		d := project.Diagnostic{
 			Pos: c.Pos, Message: fmt.Sprintf("venv %q is not in the workspace %s", c.Venv, s.ws.Dir()),
 			Hint: "run `handoff workspace install` with the same -p and -w first",
-		})
+		}
+		if !s.installs(c.Venv) {
+			d.Message += ", and no install makes it"
+			d.Hint = fmt.Sprintf("add one to project.yml, installs: [{venv: %s, command: pip install ...}], and run `handoff workspace install`", c.Venv)
+		}
+		missing = append(missing, d)
 	})
 	if len(missing) > 0 {
 		return missing
 	}
 	return nil
+}
+
+func (s *session) installs(venv string) bool {
+	return slices.ContainsFunc(s.project.Installs, func(i project.Install) bool { return i.Venv == venv })
 }
 
 func walkCommands(tasks []project.Task, visit func(*project.Command)) {

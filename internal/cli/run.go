@@ -148,9 +148,9 @@ func (c *cli) stdin() *os.File {
 func (c *cli) runText(r app.RunResult) string {
 	var b strings.Builder
 	for _, t := range r.Tasks {
-		fmt.Fprintf(&b, "%s %s (%.1fs)\n", c.outcome(fmt.Sprintf("%-11s", words(t.Status))), t.Name, t.Seconds)
+		fmt.Fprintf(&b, "%s %s (%v)\n", c.outcome(fmt.Sprintf("%-11s", words(t.Status))), t.Name, took(t.Seconds))
 	}
-	fmt.Fprintf(&b, "run %s: %s after %.1fs", r.RunID, c.outcome(words(r.Status)), r.Seconds)
+	fmt.Fprintf(&b, "run %s: %s after %v", r.RunID, c.outcome(words(r.Status)), took(r.Seconds))
 	if r.Task != "" {
 		fmt.Fprintf(&b, ": %s", r.Task)
 	}
@@ -162,6 +162,15 @@ func (c *cli) runText(r app.RunResult) string {
 	}
 	fmt.Fprintf(&b, "\nartifacts: %s", filepath.Join(c.flags.workspace, "artifacts")) // as it was typed
 	return b.String()
+}
+
+// took rounds to what a person wants to know, as the log does.
+func took(seconds float64) time.Duration {
+	d := time.Duration(seconds * float64(time.Second))
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
 }
 
 func words(outcome string) string { return strings.ReplaceAll(outcome, "_", " ") }

@@ -92,7 +92,10 @@ func (c *cli) askProject(o *app.InitOptions) error {
 		if !ask {
 			return def
 		}
-		fmt.Fprintf(c.con, "%s [%s]: ", text, def)
+		if def != "" {
+			text += " [" + def + "]"
+		}
+		fmt.Fprintf(c.con, "%s: ", text)
 		answer, err := in.ReadString('\n')
 		if answer = strings.TrimSpace(answer); answer == "" || err != nil {
 			return def

@@ -10,7 +10,7 @@ type place struct {
 	tabs          bool   // in a here-document that strips tabs
 	nested        bool   // in a command within a here-document
 	array         bool   // an element of an array
-	evaluated     bool   // in a variable that the script uses in arithmetic or as a name
+	evaluated     bool   // in a variable that the script evaluates
 	message, hint string // of refused
 }
 
@@ -73,7 +73,7 @@ func (s *state) checkData(p place, data string) {
 		s.failHint("put it in a variable before the here-document",
 			"data with a backslash at the end of a line stands in a command inside of a here-document")
 	case p.evaluated && !isInert(data):
-		s.failHint(rawHint, "the data %s stands in a variable that the script uses in arithmetic, where it could be code", reprString(data))
+		s.failHint(rawHint, "the data %s stands in a variable that the script evaluates, where it could be code", reprString(data))
 	case p.array && strings.ContainsAny(data, "\x01\x7f"):
 		s.fail("the data has a control character, which bash would double in an array")
 	}

@@ -40,10 +40,19 @@ func isScriptReader(call *syntax.CallExpr) bool {
 		return len(call.Args) > 1 && isStdin(static(call.Args[1]))
 	}
 	at := slices.IndexFunc(call.Args, func(w *syntax.Word) bool { return isShell(commandName(w)) })
-	if at < 0 {
+	if at < 0 || at > 0 && startsNothing(static(call.Args[0])) {
 		return false
 	}
 	return readsInput(call.Args[at+1:]) || insertsInput(call.Args[:at], call.Args[at:])
+}
+
+// startsNothing names common commands to which a word such as sh is only text: grep sh.
+func startsNothing(name string) bool {
+	switch name {
+	case "grep", "egrep", "fgrep", "rg", "echo", "printf", "cat", "ls", "sed", "tr", "cut", "sort", "uniq", "head", "tail", "wc", "jq", "diff":
+		return true
+	}
+	return false
 }
 
 // insertsInput reports whether xargs puts what it reads into the script of a shell: xargs -I{} sh -c 'echo {}'.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -25,6 +26,13 @@ const limit = 60 * time.Second
 var program string
 
 func TestMain(m *testing.M) {
+	// What is caught here has its default action in the programs that the tests start: this process may have been
+	// started with nohup, or in the background of a script.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 	os.Exit(run(m))
 }
 
