@@ -21,11 +21,7 @@ tasks:
 `,
 		".secrets/secrets.yml": "[{key: token, value: hunter2hunter2}]\n",
 	})
-	for path, mode := range map[string]os.FileMode{"prj/.secrets": 0o700, "prj/.secrets/secrets.yml": 0o600} {
-		if err := os.Chmod(l.path(path), mode); err != nil {
-			t.Fatal(err)
-		}
-	}
+	l.onlyMine("prj/.secrets", "prj/.secrets/secrets.yml")
 	l.deploy()
 	for range 2 {
 		l.handoff(0, "run", "-p", "prj", "-w", "ws", "-a")
