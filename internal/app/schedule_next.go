@@ -163,3 +163,15 @@ func scheduleMistake(target string, err error) error {
 	}
 	return &UsageError{Message: text, Hint: "both forms are in docs/schedules.md: '0 9 * * ? *' (AWS, six fields), '0 9 * * *' (cron, five fields)"}
 }
+
+// wrongSchedules answers what would keep schedules of a project from being created.
+func wrongSchedules(p *project.Project) project.Errors {
+	var errs project.Errors
+	for i, s := range p.Schedules {
+		_, err := schedule.Next(s.Cron, s.Timezone, time.Unix(0, 0), 1)
+		if err != nil {
+			errs = append(errs, project.Diagnostic{Pos: s.Pos, Path: fmt.Sprintf("schedules[%d]", i), Message: err.Error()})
+		}
+	}
+	return errs
+}

@@ -13,7 +13,7 @@ type ValidateResult struct {
 	Tasks   int    `json:"tasks"`
 }
 
-// Validate reads the project and resolves every command; the error is project.Errors, all problems at once.
+// Validate reads the project, resolves every command and reads the times of schedules; the error is project.Errors, all problems at once.
 func (a *App) Validate(_ context.Context, t Target) (res ValidateResult, err error) {
 	s, err := a.open(t)
 	if err != nil {
@@ -25,6 +25,9 @@ func (a *App) Validate(_ context.Context, t Target) (res ValidateResult, err err
 	a.warn(warnings)
 	if err != nil {
 		return ValidateResult{}, err
+	}
+	if errs := wrongSchedules(s.project); len(errs) > 0 {
+		return ValidateResult{}, errs
 	}
 	return ValidateResult{Status: "success", Project: s.project.File, Tasks: len(p.Tasks)}, nil
 }
