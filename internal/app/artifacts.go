@@ -117,14 +117,21 @@ func (a *App) lastArtifacts(ctx context.Context, c *cloud.Cloud) (ArtifactsResul
 	return res, nil
 }
 
+// ArtifactsListResult tells what is stored.
+type ArtifactsListResult struct {
+	Status string `json:"status"`
+	*artifact.Index
+}
+
 // ArtifactsList answers the archives of good runs and what failed ones have left.
-func (a *App) ArtifactsList(ctx context.Context, t Target) (x *artifact.Index, err error) {
+func (a *App) ArtifactsList(ctx context.Context, t Target) (res ArtifactsListResult, err error) {
 	c, _, err := a.openTaskProject(ctx, t)
 	if err != nil {
-		return nil, err
+		return ArtifactsListResult{}, err
 	}
 	defer inCloud(&err)
-	return a.artifacts(c).Index(ctx)
+	x, err := a.artifacts(c).Index(ctx)
+	return ArtifactsListResult{"success", x}, err
 }
 
 // openArtifacts opens the cloud and the workspace for a verb that copies between them.

@@ -24,9 +24,8 @@ type InfraOptions struct {
 
 // InfraResult tells what was changed, or would be.
 type InfraResult struct {
-	Status  string         `json:"status"`
+	Status  string         `json:"status"` // success; planned
 	Kind    cloud.Kind     `json:"kind"`
-	DryRun  bool           `json:"dry_run,omitempty"`
 	Changes []cloud.Change `json:"changes"`
 	Message string         `json:"message,omitempty"`
 }
@@ -54,7 +53,7 @@ func (a *App) Infra(ctx context.Context, o InfraOptions) (res InfraResult, err e
 	if err := o.check(changes); err != nil {
 		return InfraResult{}, err
 	}
-	res = InfraResult{Status: "success", Kind: o.Kind, DryRun: o.DryRun, Changes: changes, Message: infraMessage(c, o.Kind, changes)}
+	res = InfraResult{Status: status(o.DryRun), Kind: o.Kind, Changes: changes, Message: infraMessage(c, o.Kind, changes)}
 	if len(changes) == 0 {
 		res.Changes = []cloud.Change{}
 		return res, nil

@@ -24,8 +24,7 @@ type CloudRunOptions struct {
 
 // JobResult is a job.
 type JobResult struct {
-	Status string `json:"status"` // success; with Wait that of the job: failed, stopped, skipped, lost
-	DryRun bool   `json:"dry_run,omitempty"`
+	Status string `json:"status"` // success; planned; with Wait that of the job: failed, stopped, skipped, lost
 	cloud.Job
 }
 
@@ -56,7 +55,7 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 	}
 	if o.DryRun {
 		job := cloud.Job{Run: spec.Run, Task: c.Scope.Task, Stage: c.Scope.Stage, Release: spec.Release, Trigger: spec.Trigger}
-		return JobResult{Status: "success", DryRun: true, Job: job}, nil
+		return JobResult{Status: status(true), Job: job}, nil
 	}
 	defer inCloud(&err)
 	job, err := c.Jobs.Run(ctx, spec)
@@ -387,7 +386,7 @@ func (a *App) JobStop(ctx context.Context, o JobStopOptions) (res JobResult, err
 		return JobResult{}, err
 	}
 	if o.DryRun {
-		return JobResult{Status: "success", DryRun: true, Job: job}, nil
+		return JobResult{Status: status(true), Job: job}, nil
 	}
 	job, err = c.Jobs.Stop(ctx, job.ID, cloud.StopOptions{Grace: q.Grace, Reason: q.Reason})
 	if err == nil && o.Wait {

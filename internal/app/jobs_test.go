@@ -190,7 +190,7 @@ func TestCloudRunDryRun(t *testing.T) {
 	s := &stage{}
 	o := CloudRunOptions{Target: Target{Vars: words(t, "resource_group=g task=old_style")}, DryRun: true}
 	res, err := s.app(t).CloudRun(t.Context(), o)
-	if err != nil || res.ID != "" || res.Task != "old_style" || s.spec.Run != "" {
+	if err != nil || res.Status != "planned" || res.ID != "" || res.Task != "old_style" || s.spec.Run != "" {
 		t.Errorf("result %+v, started %+v, %v", res, s.spec, err)
 	}
 	o.Vars = nil

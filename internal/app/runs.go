@@ -55,7 +55,8 @@ type RunSummary struct {
 
 // RunsList is a list of runs, the newest first.
 type RunsList struct {
-	Runs []RunSummary `json:"runs"`
+	Status string       `json:"status"`
+	Runs   []RunSummary `json:"runs"`
 }
 
 // Runs lists the runs of the task.
@@ -67,7 +68,7 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 	defer inCloud(&err)
 	now := a.Now()
 	gone := a.goneRun(ctx, c)
-	res.Runs = []RunSummary{}
+	res = RunsList{Status: "success", Runs: []RunSummary{}}
 	for run, err := range a.ledger(c, q.Limit).Runs(ctx, now) {
 		if err != nil {
 			return RunsList{}, err

@@ -21,8 +21,7 @@ type ScheduleOptions struct {
 
 // SchedulesResult lists schedules.
 type SchedulesResult struct {
-	Status    string          `json:"status"`
-	DryRun    bool            `json:"dry_run,omitempty"`
+	Status    string          `json:"status"` // success; planned
 	Schedules []ScheduleState `json:"schedules"`
 }
 
@@ -77,7 +76,7 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	res = SchedulesResult{Status: "success", DryRun: o.DryRun}
+	res = SchedulesResult{Status: status(o.DryRun)}
 	for _, s := range wanted {
 		status := compareSchedule(old, s)
 		if !o.DryRun {
@@ -322,7 +321,7 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	res = SchedulesResult{Status: "success", DryRun: o.DryRun}
+	res = SchedulesResult{Status: status(o.DryRun)}
 	var doomed []cloud.Schedule
 	for _, target := range targets {
 		i := slices.IndexFunc(list, func(s cloud.Schedule) bool { return s.TargetID == target })

@@ -74,6 +74,7 @@ func (a *App) StateShow(ctx context.Context, o StateOptions) (res StateResult, e
 
 // StateLog is the versions of a state, the newest first.
 type StateLog struct {
+	Status   string          `json:"status"`
 	Task     string          `json:"task"`
 	Current  int64           `json:"current"` // number of the version from which the next run goes on; 0: none
 	Versions []state.Version `json:"versions"`
@@ -86,7 +87,7 @@ func (a *App) StateLog(ctx context.Context, o StateOptions, limit int) (res Stat
 		return StateLog{}, err
 	}
 	defer inCloud(&err)
-	res = StateLog{Task: name, Versions: []state.Version{}}
+	res = StateLog{Status: "success", Task: name, Versions: []state.Version{}}
 	now, err := s.Current(ctx, name)
 	if err != nil && !errors.Is(err, cloud.ErrNotFound) && !errors.Is(err, cloud.ErrCorrupt) {
 		return StateLog{}, err

@@ -52,9 +52,10 @@ func (c *cli) home() (string, error) {
 
 func (c *cli) cloudCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "cloud",
-		Short:   "Look at the cloud, make what a project needs there",
-		Example: "  handoff cloud login test -p my_project",
+		Use:   "cloud",
+		Short: "Make what a task needs, run it there, see how it goes",
+		Example: `  handoff cloud task create -p my_project
+  handoff cloud run -p my_project --wait --logs`,
 	}
 	cmd.AddCommand(c.loginCommand())
 	cmd.AddCommand(c.infraCommands()...)

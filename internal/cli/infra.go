@@ -134,7 +134,7 @@ func infraText(r app.InfraResult) string {
 	var lines []string
 	for _, change := range r.Changes {
 		text := app.ChangeText(change)
-		if r.DryRun {
+		if r.Status == "planned" {
 			text = "would " + text
 		}
 		lines = append(lines, text)

@@ -36,7 +36,9 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
   handoff quick_start make tutorial       write the tutorial projects
   handoff plan -p my_project              see what would run
   handoff workspace install -p my_project -w ws
-  handoff run local -p my_project -w ws -v start_date=2026-01-01`,
+  handoff run local -p my_project -w ws -v start_date=2026-01-01
+  handoff project push -p my_project      put it where jobs and schedules find it
+  handoff cloud run -p my_project --wait --logs`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {

@@ -52,7 +52,7 @@ newest first. A run that gives no sign of life any more is shown as died.`,
 			return c.print(res, c.runsText(res))
 		},
 	}
-	cmd.Flags().IntVar(&q.Limit, "limit", q.Limit, "at most so `many`; 0: all")
+	cmd.Flags().IntVar(&q.Limit, "limit", q.Limit, "at most `N`; 0: all")
 	cmd.Flags().StringVar(&q.Outcome, "outcome", "", "only those with this `outcome`: success, failed, running, died, ...")
 	cmd.Flags().DurationVar(&since, "since", 0, "only those that started in the last `time`: 90m, 24h")
 	return cmd

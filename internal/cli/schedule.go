@@ -171,7 +171,7 @@ func schedulesText(res app.SchedulesResult) string {
 	var b strings.Builder
 	for _, s := range res.Schedules {
 		status := s.Status
-		if res.DryRun {
+		if res.Status == "planned" {
 			status = "would be " + status
 		}
 		fmt.Fprintf(&b, "%s  %s  %s  %s", s.TargetID, status, s.Cron, cmp.Or(s.Timezone, "UTC"))

@@ -79,7 +79,7 @@ func (c *cli) stateLogCommand() *cobra.Command {
 			return c.print(res, stateLogText(res))
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 0, "at most so `many`; 0: all")
+	cmd.Flags().IntVar(&limit, "limit", 0, "at most `N`; 0: all")
 	return cmd
 }
 
