@@ -60,7 +60,7 @@ fuzz: ## Fuzz every target for FUZZTIME (5s) each
 	test/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: build ## Measure handoff beside bash, xargs and 0.4.4; writes docs/benchmarks.md
+bench: build ## Measure handoff beside bash, xargs and 0.4.4; writes docs/benchmarks.md, docs/benchmarks-local.md
 	test/bench.sh
 
 .PHONY: microbench

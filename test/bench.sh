@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measure handoff beside its peers in one run and write docs/benchmarks.md, and docs/benchmarks-local.md for the provider
-# local. Wants an idle machine; takes some minutes. test/bench.sh streams ARGS..., test/bench.sh local ARGS...: one page only.
+# local. Wants an idle machine; takes less than four minutes. test/bench.sh streams ARGS..., test/bench.sh local ARGS...: one page only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=test/lib.sh
@@ -14,12 +14,12 @@ streams() {
     "$venv/bin/pip" install -q handoff==0.4.4
     touch "$venv/ready"
   fi
-  go run ./test/bench -bin bin/handoff -python "$venv/bin/handoff" -out docs/benchmarks.md "$@"
+  go run ./test/bench -bin bin/handoff -python "$venv/bin/handoff" -rounds 3 -out docs/benchmarks.md "$@"
   say "wrote docs/benchmarks.md"
 }
 
 provider_local() {
-  go run ./test/bench -bin bin/handoff -local all -out docs/benchmarks-local.md "$@"
+  go run ./test/bench -bin bin/handoff -local all -rounds 3 -out docs/benchmarks-local.md "$@"
   say "wrote docs/benchmarks-local.md"
 }
 

@@ -75,7 +75,7 @@ func (b *localBench) localPage(names string) (string, error) {
 		}
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "# Benchmarks of the provider local\n\n<!-- Written by `make bench`. -->\n\n%s\n\n", machine())
+	fmt.Fprintf(&out, "# Benchmarks of the provider local\n\n<!-- Written by `make bench`. -->\n\n%s\n%s\n\n", machine(), load())
 	fmt.Fprintf(&out, "The median of %d rounds, where nothing else is said. Every command is a whole process; the home, its peer's\nfolder and the project are on one disk.\n\n", b.rounds)
 	out.WriteString("| what | handoff | peer | bar | met |\n| --- | --- | --- | --- | --- |\n")
 	for _, name := range wanted {
@@ -89,6 +89,15 @@ func (b *localBench) localPage(names string) (string, error) {
 		}
 	}
 	return out.String(), nil
+}
+
+// load tells how idle the machine was.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if words := strings.Fields(string(text)); err == nil && len(words) > 0 {
+		return "Its load in the minute before was " + words[0] + "."
+	}
+	return "Its load is not known."
 }
 
 func (b *localBench) part(name string) ([]localRow, error) {

@@ -50,7 +50,7 @@ func (b *localBench) fillLedger() error {
 	var once sync.Once
 	var failed error
 	work := make(chan int)
-	for range 200 {
+	for range 1000 { // records that are flushed together
 		wg.Go(func() {
 			for i := range work {
 				if err := bucket.Put(context.Background(), record(begin.Add(time.Duration(i)*5*time.Minute), i)); err != nil {

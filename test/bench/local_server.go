@@ -98,7 +98,7 @@ func (b *localBench) serve(pid int, began time.Time) ([]localRow, error) {
 	what := fmt.Sprintf("`handoff server` with %d schedules: ", schedules)
 	share := float64(used) / float64(idle)
 	return []localRow{
-		{what: what + "until it serves", got: fmt.Sprintf("%s, %.1f MB read", ms(start), float64(read)/1e6)},
+		{what: what + "until it serves", got: fmt.Sprintf("%s, %.1f MB read", ms(start), float64(read)/1e6), bar: "no run record read: <= 10 MB", met: read <= 10e6},
 		{what: what + "peak memory", got: fmt.Sprintf("%.1f MB", float64(peaks[pid])/1e6), bar: "<= 150 MB", met: peaks[pid] <= 150e6},
 		{what: what + "CPU at rest, over " + idle.String(), got: fmt.Sprintf("%.2f %%", 100*share), bar: "<= 1 %", met: share <= 0.01},
 		within(fmt.Sprintf("%d fires in one second: how late their jobs are started, p99", scheduleTasks), percentile(made, 99), time.Second),
