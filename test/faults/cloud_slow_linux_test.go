@@ -8,3 +8,18 @@ func TestSlowCloud50ConcurrentJobs(t *testing.T) {
 	t.Parallel()
 	checkConcurrent(t, 50)
 }
+
+func TestSlowCloudServerKilled20Times(t *testing.T) {
+	t.Parallel()
+	checkServerKilled(t, 60, 20)
+}
+
+func TestSlowCloudJobKilled(t *testing.T) {
+	t.Parallel()
+	checkJobKilled(t, 10)
+}
+
+func TestSlowCloudPushKilled(t *testing.T) {
+	t.Parallel()
+	checkPushKilled(t, 20)
+}

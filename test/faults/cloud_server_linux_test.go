@@ -1,0 +1,134 @@
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// scheduled is a project with n schedules that fire once, spread over the time from first on; each writes its number
+// down.
+func scheduled(t *testing.T, n int, first time.Time, spread time.Duration) *lab {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("version: 1\n" + strings.Replace(place, "task: load", "task: load, overlap: allow", 1) + "tasks:\n- name: a\n" +
+		"  commands: [{command: 'echo {{ n }} >>$HANDOFF_HOME/../fired'}]\nschedules:\n")
+	for i := range n {
+		at := first.Add(spread * time.Duration(i) / time.Duration(n)).UTC().Format("2006-01-02T15:04:05")
+		fmt.Fprintf(&b, "- {target_id: %d, cron: 'at(%s)', envs: [{key: __VARS, value: 'n=%d'}]}\n", i, at, i)
+	}
+	l := deployed(t, map[string]string{"project.yml": b.String()})
+	l.handoff(0, "cloud", "schedule", "create", "-p", "prj")
+	return l
+}
+
+// once wants each of n schedules to have fired once: one job, one run, one line.
+func (l *lab) once(n int) {
+	l.Helper()
+	jobs := map[string]int{}
+	for _, j := range l.ended() {
+		if j.State != "succeeded" || j.ScheduledAt.IsZero() {
+			l.Errorf("job %+v", j)
+		}
+		jobs[j.Schedule]++
+	}
+	lines := map[string]int{}
+	for line := range strings.Lines(l.read("fired")) {
+		lines[strings.TrimSpace(line)]++
+	}
+	for i := range n {
+		if id := fmt.Sprint(i); jobs[id] != 1 || lines[id] != 1 {
+			l.Errorf("schedule %s: %d jobs, %d runs of its command", id, jobs[id], lines[id])
+		}
+	}
+	if runs := l.runs(); len(runs) != n || len(jobs) != n {
+		l.Errorf("%d runs, %d schedules with jobs, not %d", len(runs), len(jobs), n)
+	}
+}
+
+// The server is killed over and over while schedules fire: none is lost, none fires twice, jobs go on.
+func TestCloudServerKilled(t *testing.T) {
+	t.Parallel()
+	checkServerKilled(t, 12, 5)
+}
+
+// checkServerKilled lets n schedules fire and kills the server meanwhile, so often, at any point.
+func checkServerKilled(t *testing.T, n, kills int) {
+	t.Helper()
+	const life = 600 * time.Millisecond // at most
+	l := scheduled(t, n, time.Now().Add(2*time.Second), time.Duration(kills)*life/2)
+	for range kills {
+		s := l.start(l.command("server"))
+		time.Sleep(20*time.Millisecond + rand.N(life))
+		s.signal(syscall.SIGKILL)
+		s.end()
+	}
+	s := l.start(l.command("server"))
+	l.eventually("a job for each schedule", func() bool { return len(l.jobs()) >= n })
+	s.signal(syscall.SIGTERM)
+	if code := s.end(); code != 0 && code != 143 {
+		t.Errorf("exit code %d: %s", code, s.stderr())
+	}
+	l.once(n)
+	l.nothingLeft()
+}
+
+// A job that the server has started outlives its kill, and the next server knows of it.
+func TestCloudServerKilledBesideJob(t *testing.T) {
+	t.Parallel()
+	l := deployed(t, map[string]string{"project.yml": "version: 1\n" + place + "tasks:\n- name: a\n  commands:\n  - command: " +
+		block(`touch "$HANDOFF_HOME/../at_work"; while [ ! -e "$HANDOFF_HOME/../go" ]; do sleep 0.05; done`) +
+		fmt.Sprintf("schedules:\n- {target_id: 1, cron: 'at(%s)'}\n", time.Now().Add(time.Second).UTC().Format("2006-01-02T15:04:05"))})
+	l.handoff(0, "cloud", "schedule", "create", "-p", "prj")
+	s := l.start(l.command("server"))
+	l.eventually("the job at work", func() bool { return l.exists("at_work") })
+	s.signal(syscall.SIGKILL)
+	s.end()
+	if jobs := l.jobs(); len(jobs) != 1 || jobs[0].ended() {
+		t.Fatalf("jobs %+v", jobs)
+	}
+	again := l.start(l.command("server"))
+	l.eventually("the next server", func() bool { return strings.Contains(again.stderr(), "serving") })
+	second := l.handoff(3, "server")
+	l.says(second.Stderr, fmt.Sprintf(`^error: .*has a server already \(process %d\)`, again.cmd.Process.Pid), `^hint: .*--standby`)
+	res := l.handoff(3, "cloud", "run", "-p", "prj")
+	l.says(res.Stderr, `is active`)
+	l.write("go", "")
+	jobs := l.ended()
+	if len(jobs) != 1 || jobs[0].State != "succeeded" {
+		t.Errorf("jobs %+v", jobs)
+	}
+	again.signal(syscall.SIGTERM)
+	again.end()
+	l.nothingLeft()
+}
+
+// A damaged schedule, a project that is not valid any more, a journal with junk in it: each is reported, and the other
+// schedules fire.
+func TestCloudServerDamage(t *testing.T) {
+	t.Parallel()
+	l := scheduled(t, 3, time.Now().Add(3*time.Second), time.Second)
+	l.write("bad/project.yml", yml(strings.Replace(place, "load", "bad", 1)+"tasks:\n- name: a\n  commands: [{command: 'echo {{ day }}'}]\n"+
+		fmt.Sprintf("schedules:\n- {target_id: 1, cron: 'at(%s)'}\n", time.Now().Add(3*time.Second).UTC().Format("2006-01-02T15:04:05"))))
+	for _, args := range [][]string{{"project", "push"}, {"cloud", "task", "create"}, {"cloud", "schedule", "create"}} {
+		l.handoff(0, append(args, "-p", "bad", "-y")...)
+	}
+	l.handoff(0, "cloud", "schedule", "create", "-p", "prj", "-v", "target_id=broken", "cron=0 0 1 1 *")
+	l.write("home/schedules/dev/etl/load/broken.json", "junk")
+	l.write("home/schedules/@journal", "junk\n{\"op\":\"due\",\"id\":\n")
+	s := l.start(l.command("server"))
+	l.eventually("a job for each schedule", func() bool { return len(l.jobs()) >= 3 })
+	l.once(3)
+	l.eventually("the job of the other project", func() bool {
+		out := l.handoff(0, "cloud", "job", "status", "-e", "resource_group=etl", "task=bad", "-o", "text").Stdout
+		return strings.Contains(out, `bad failed`) && strings.Contains(out, `variable "day" is not`)
+	})
+	s.signal(syscall.SIGTERM)
+	s.end()
+	l.says(s.stderr(), `schedule dev/etl/load/broken does not fire: .*damaged`)
+	l.says(l.handoff(0, "cloud", "schedule", "list", "-p", "prj", "-o", "text").Stdout, `^ +schedule: damaged file .*broken.json`)
+	l.nothingLeft()
+}
