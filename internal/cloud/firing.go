@@ -38,6 +38,7 @@ const (
 	FireFailed  FireOp = "failed"  // no job could be started
 	FireDropped FireOp = "dropped" // the schedule was deleted or changed before it was started
 	FireMissed  FireOp = "missed"  // Count fires up to At are lost, by the catch-up policy
+	FireReset   FireOp = "reset"   // the clock was wrong: only fires up to At are decided
 )
 
 // FireRecord is one line of the journal of a scheduler.
@@ -67,13 +68,15 @@ type FireState struct {
 
 // Apply takes a line of the journal into account.
 func (s *FireState) Apply(r FireRecord) {
-	if r.At.After(s.Through) {
+	if r.At.After(s.Through) || r.Op == FireReset {
 		s.Through = r.At
 	}
 	at := r.At.UTC().Format(time.RFC3339)
 	switch r.Op {
 	case FireDue:
 		s.Pending = append(s.Pending, PendingFire{r.At, r.Late})
+		return
+	case FireReset:
 		return
 	case FireMissed:
 		s.Note = fmt.Sprintf("%d missed, the last one that of %s: %s", r.Count, at, r.Reason)

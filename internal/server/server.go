@@ -110,6 +110,9 @@ func (s *scheduler) loop(ctx context.Context) {
 			now := s.Now()
 			if since := now.Sub(looked); since >= look || since < 0 {
 				looked = now
+				if since < 0 {
+					s.setBack()
+				}
 				if err := s.update(ctx); err != nil && ctx.Err() == nil {
 					s.Log.Error(err.Error())
 				}
@@ -181,15 +184,27 @@ func (s *scheduler) replace(n cloud.ScheduleEntry) {
 	s.wait(e)
 }
 
+// setBack looks at every schedule after the clock has been set back.
+func (s *scheduler) setBack() {
+	for _, e := range s.entries {
+		s.correct(e)
+		s.wait(e)
+	}
+}
+
 // correct makes good a journal that a clock in the future has written: nothing would fire until then.
 func (s *scheduler) correct(e *entry) {
-	now := s.Now()
+	now := s.Now().UTC()
 	if e.Fires.Through.Before(now.Add(ahead)) {
 		return
 	}
 	s.Log.Warn(fmt.Sprintf("schedule %s has fired for %s, which is to come: was the clock wrong? It goes on from now",
 		e.Key, e.Fires.Through.Format(time.RFC3339)))
-	e.Fires.Through = now
+	reset := cloud.FireRecord{Op: cloud.FireReset, ID: e.Key.String(), At: now}
+	if err := s.Store.Record(true, reset); err != nil {
+		s.Log.Error(err.Error())
+	}
+	e.Fires.Apply(reset)
 	e.next = e.after(now)
 }
 

@@ -471,39 +471,62 @@ func TestDeletedMeanwhile(t *testing.T) {
 	})
 }
 
-// TestClock sets the clock: forth by hours, and back.
+// serveBy runs a scheduler for d by another clock.
+func (w *world) serveBy(t *testing.T, d time.Duration, clock func() time.Time) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	_, err := Run(ctx, Options{
+		Store: w, Jobs: func(cloud.Scope) cloud.Jobs { return jobs{w} }, Now: clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestClock sets the clock while a scheduler runs.
 func TestClock(t *testing.T) {
 	t.Parallel()
+	const day = 24 * time.Hour
 	for _, test := range []struct {
-		name string
-		set  time.Duration // at 00:20
-		want []string
+		name          string
+		before, after time.Duration // how wrong the clock is, before and after 00:20
+		want          []string
 	}{
-		{"back an hour: no fire twice", -time.Hour, []string{"00:15", "00:30"}},
-		{"forth an hour: those between are missed", time.Hour, []string{"00:15", "01:30", "01:45", "02:00", "02:15", "02:30"}},
+		{"back an hour: no fire twice", 0, -time.Hour, []string{"00:15", "00:30"}},
+		{"forth an hour: those between are missed", 0, time.Hour, []string{"00:15", "01:30", "01:45", "02:00", "02:15", "02:30"}},
+		{"back after days in the future", 10 * day, 0, []string{"00:00", "00:15", "00:30", "00:45", "01:00", "01:15", "01:30"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(cloud.Schedule{TargetID: "q", Cron: quarter})
-				wrong := time.Now().Add(20 * time.Minute)
-				ctx, cancel := context.WithTimeout(t.Context(), 95*time.Minute+30*time.Second)
-				defer cancel()
-				clock := func() time.Time {
-					if now := time.Now(); now.Before(wrong) {
-						return now
+				set := time.Now().Add(20 * time.Minute)
+				w.serveBy(t, 95*time.Minute+30*time.Second, func() time.Time {
+					if now := time.Now(); now.Before(set) {
+						return now.Add(test.before)
 					}
-					return time.Now().Add(test.set)
-				}
-				_, err := Run(ctx, Options{Store: w, Jobs: func(cloud.Scope) cloud.Jobs { return jobs{w} }, Now: clock,
-					Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-				if err != nil {
-					t.Fatal(err)
-				}
+					return time.Now().Add(test.after)
+				})
 				if diff := cmp.Diff(test.want, w.times("q")); diff != "" {
 					t.Error(diff)
 				}
 			})
 		})
 	}
+}
+
+// TestClockBeforeStart: a journal from the future does not keep a scheduler from its work, nor the one after it.
+func TestClockBeforeStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(cloud.Schedule{TargetID: "q", Cron: quarter})
+		w.journal[keyOf("q").String()] = &cloud.FireState{Through: time.Now().Add(365 * 24 * time.Hour)}
+		w.serve(t, 29*time.Minute+50*time.Second)
+		time.Sleep(30 * time.Second)
+		w.serve(t, time.Minute)
+		if diff := cmp.Diff([]string{"00:15", "00:30"}, w.times("q")); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
