@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/cloudtest"
 )
 
 // scheduleHome is a home in which the task of rates is registered.
@@ -63,77 +64,18 @@ func listSchedules(t *testing.T, h *Home, s cloud.Scope) []cloud.Schedule {
 	return list
 }
 
-func TestSchedules(t *testing.T) {
+func TestScheduleConformance(t *testing.T) {
 	t.Parallel()
-	h := scheduleHome(t)
-	putSchedule(t, h, daily("b"))
-	putSchedule(t, h, daily("A"))
-	list := listSchedules(t, h, rates)
-	if len(list) != 2 || list[0].TargetID != "A" || list[1].TargetID != "b" {
-		t.Fatalf("list %+v", list)
-	}
-	if next := list[0].Next; next.Before(time.Now()) || time.Until(next) > 25*time.Hour || next.Location() != time.UTC {
-		t.Errorf("next %s", next)
-	}
-	list[0].Next = time.Time{}
-	if diff := cmp.Diff(daily("A"), list[0]); diff != "" {
-		t.Error(diff)
-	}
-	off := daily("b")
-	off.Enabled = false
-	putSchedule(t, h, off)
-	if got := listSchedules(t, h, rates)[1]; got.Enabled || !got.Next.IsZero() {
-		t.Errorf("disabled: %+v", got)
-	}
-	if err := h.Schedules(rates).Delete(t.Context(), "A", "unknown"); err != nil {
-		t.Error(err)
-	}
-	if got := listSchedules(t, h, rates); len(got) != 1 {
-		t.Errorf("after delete: %+v", got)
-	}
-	dev := rates
-	dev.Stage = "dev"
-	register(t, h, dev)
-	if got := listSchedules(t, h, dev); len(got) > 0 {
-		t.Errorf("dev sees schedules of prod: %+v", got)
-	}
-	if err := h.Schedules(dev).Delete(t.Context(), "b"); err != nil {
-		t.Error(err)
-	}
-	if got := listSchedules(t, h, rates); len(got) != 1 {
-		t.Errorf("dev has deleted a schedule of prod")
-	}
-}
-
-func TestSchedulesRefuse(t *testing.T) {
-	t.Parallel()
-	h := scheduleHome(t)
-	other := rates
-	other.Task = "unregistered"
-	group := rates
-	group.Task = ""
-	for _, test := range []struct {
-		name  string
-		scope cloud.Scope
-		spoil func(*cloud.Schedule)
-		want  error
-	}{
-		{"no task", other, func(*cloud.Schedule) {}, cloud.ErrNotFound},
-		{"a whole group", group, func(*cloud.Schedule) {}, cloud.ErrInvalid},
-		{"cron", rates, func(s *cloud.Schedule) { s.Cron = "0 25 * * ? *" }, cloud.ErrInvalid},
-		{"zone", rates, func(s *cloud.Schedule) { s.Timezone = "Europe/Pari" }, cloud.ErrInvalid},
-		{"target", rates, func(s *cloud.Schedule) { s.TargetID = "a/b" }, cloud.ErrInvalid},
-		{"catchup", rates, func(s *cloud.Schedule) { s.Catchup = "some" }, cloud.ErrInvalid},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			s := daily("1")
-			test.spoil(&s)
-			if err := h.Schedules(test.scope).Put(t.Context(), s); !errors.Is(err, test.want) {
-				t.Errorf("%v, want %v", err, test.want)
+	cloudtest.Schedules(t, func(t *testing.T) cloudtest.World {
+		dir := t.TempDir()
+		return func(s cloud.Scope) *cloud.Cloud {
+			h, err := Open(dir)
+			if err != nil {
+				t.Error(err)
 			}
-		})
-	}
+			return cloud.Complete(cloud.Cloud{Provider: "local", Scope: s, Infra: h.Infra(s), Schedules: h.Schedules(s)})
+		}
+	})
 }
 
 func timetable(t *testing.T, h *Home) *Timetable {
