@@ -69,12 +69,13 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 	now := a.Now()
 	gone := a.goneRun(ctx, c)
 	res = RunsList{Status: "success", Runs: []RunSummary{}}
-	for run, err := range a.ledger(c, q.Limit).Runs(ctx, now) {
+	b := a.ledger(c, q.Limit)
+	for run, err := range b.Runs(ctx, now) {
+		if err == nil {
+			run, err = a.understand(ctx, c, b, run, gone)
+		}
 		if err != nil {
 			return RunsList{}, err
-		}
-		if run.ID == gone {
-			run = ledger.Bury(run)
 		}
 		if !run.Start.IsZero() && run.Start.Before(q.Since) {
 			break
@@ -131,10 +132,32 @@ func (a *App) RunShow(ctx context.Context, t Target, id string) (run ledger.Run,
 // lookAt answers the record of a run as it is to be understood now.
 func (a *App) lookAt(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id string) (ledger.Run, error) {
 	run, err := b.Get(ctx, id, a.Now())
-	if err == nil && run.Outcome == ledger.Running && a.goneRun(ctx, c) == id {
-		run = ledger.Bury(run)
+	if err != nil || run.Outcome != ledger.Running {
+		return run, err
 	}
-	return run, err
+	return a.understand(ctx, c, b, run, a.goneRun(ctx, c))
+}
+
+// understand answers run as one that died where it says that it is running, but is the one that is known to be gone, or its
+// job has ended without a word of it.
+func (a *App) understand(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run ledger.Run, gone string) (ledger.Run, error) {
+	if run.Outcome != ledger.Running || run.ID != gone && !jobEnded(ctx, c, run.Job) {
+		return run, nil
+	}
+	run, err := b.Get(ctx, run.ID, a.Now()) // it may have ended meanwhile
+	if err != nil {
+		return run, err
+	}
+	return ledger.Bury(run), nil
+}
+
+// jobEnded reports whether it is known that a job has ended. id may be "": there is none.
+func jobEnded(ctx context.Context, c *cloud.Cloud, id string) bool {
+	if id == "" {
+		return false
+	}
+	job, err := c.Jobs.Status(ctx, id)
+	return err == nil && job.State.Ended()
 }
 
 // lookAtRun is how often a run that is followed is looked at.

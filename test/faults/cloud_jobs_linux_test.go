@@ -217,3 +217,33 @@ func TestCloudConcurrentJobs(t *testing.T) {
 	t.Parallel()
 	checkConcurrent(t, 10)
 }
+
+// The runner of a job for which others wait is killed: they go on without it. One that waits can be stopped, or killed,
+// and the others do not notice.
+func TestCloudQueueOfKilled(t *testing.T) {
+	t.Parallel()
+	l := deployed(t, map[string]string{"project.yml": journaling})
+	first := l.startJob("--overlap", "queue", "-v", "nap=60")
+	l.eventually("the first job at work", func() bool { return l.exists("journal") })
+	var waiting []job
+	for range 4 {
+		waiting = append(waiting, l.startJob("--overlap", "queue"))
+	}
+	l.handoff(0, "cloud", "job", "stop", "-p", "prj", "--wait", "-v", "id="+waiting[0].ID)
+	l.eventually("the runner of one that waits", func() bool { runner, _ := l.pids(waiting[1].ID); return runner > 0 })
+	for _, id := range []string{waiting[1].ID, first.ID} {
+		runner, _ := l.pids(id)
+		if err := syscall.Kill(runner, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]string{
+		first.ID: "lost", waiting[0].ID: "stopped", waiting[1].ID: "lost", waiting[2].ID: "succeeded", waiting[3].ID: "succeeded",
+	}
+	for _, j := range l.ended() {
+		if j.State != want[j.ID] {
+			t.Errorf("job %+v: want %s", j, want[j.ID])
+		}
+	}
+	l.nothingLeft()
+}

@@ -132,3 +132,75 @@ func TestCloudServerDamage(t *testing.T) {
 	l.says(l.handoff(0, "cloud", "schedule", "list", "-p", "prj", "-o", "text").Stdout, `^ +schedule: damaged file .*broken.json`)
 	l.nothingLeft()
 }
+
+// Everything dies at once, as when the power goes: server, runners, jobs and what they have started. Each schedule has
+// its job all the same, none has two, and what was cut off says so.
+func TestCloudPowerCut(t *testing.T) {
+	t.Parallel()
+	checkPowerCut(t, 10, 3)
+}
+
+func checkPowerCut(t *testing.T, n, cuts int) {
+	t.Helper()
+	l := scheduled(t, n, time.Now().Add(2*time.Second), time.Duration(cuts)*400*time.Millisecond)
+	time.Sleep(time.Second)
+	for range cuts {
+		s := l.start(l.command("server"))
+		time.Sleep(20*time.Millisecond + rand.N(800*time.Millisecond))
+		for pids := l.processes(); len(pids) > 0; pids = l.processes() {
+			for pid := range pids {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			}
+		}
+		s.end()
+	}
+	s := l.start(l.command("server"))
+	l.eventually("a job for each schedule", func() bool { return len(l.jobs()) >= n })
+	good, all := map[string]bool{}, map[string]int{}
+	for _, j := range l.ended() {
+		all[j.Schedule]++
+		good[j.Schedule] = j.State == "succeeded"
+		if j.State != "succeeded" && j.State != "lost" {
+			t.Errorf("job %+v", j)
+		}
+	}
+	s.signal(syscall.SIGTERM)
+	s.end()
+	text := "\n"
+	if l.exists("fired") {
+		text += l.read("fired")
+	}
+	for i := range n {
+		id := fmt.Sprint(i)
+		if lines := strings.Count(text, "\n"+id+"\n"); all[id] != 1 || lines > 1 || good[id] && lines != 1 {
+			t.Errorf("schedule %s: %d jobs, %d runs of its command, succeeded: %v", id, all[id], lines, good[id])
+		}
+	}
+	l.handoff(0, "cloud", "run", "-p", "prj", "--wait", "--overlap", "skip", "-v", "n=last")
+	for _, r := range l.runs() {
+		if r.Outcome == "running" {
+			t.Errorf("a run is said to go on: %+v", r)
+		}
+	}
+	l.nothingLeft()
+}
+
+// A server that stands by takes over when the other one is killed.
+func TestCloudServerStandsBy(t *testing.T) {
+	t.Parallel()
+	l := scheduled(t, 2, time.Now().Add(2*time.Second), time.Second)
+	first := l.start(l.command("server"))
+	l.eventually("a server", func() bool { return strings.Contains(first.stderr(), "serving") })
+	second := l.start(l.command("server", "--standby"))
+	l.eventually("one that stands by", func() bool { return strings.Contains(second.stderr(), "waiting") })
+	if strings.Contains(second.stderr(), "serving") {
+		t.Errorf("two servers: %s", second.stderr())
+	}
+	first.signal(syscall.SIGKILL)
+	first.end()
+	l.eventually("a job for each schedule", func() bool { return len(l.jobs()) >= 2 })
+	l.once(2)
+	second.signal(syscall.SIGTERM)
+	second.end()
+	l.nothingLeft()
+}

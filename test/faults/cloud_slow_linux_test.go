@@ -23,3 +23,8 @@ func TestSlowCloudPushKilled(t *testing.T) {
 	t.Parallel()
 	checkPushKilled(t, 20)
 }
+
+func TestSlowCloudPowerCut(t *testing.T) {
+	t.Parallel()
+	checkPowerCut(t, 60, 15)
+}
