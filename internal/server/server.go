@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -34,7 +33,7 @@ type Options struct {
 	Jobs    func(cloud.Scope) cloud.Jobs
 	Now     func() time.Time
 	Log     *slog.Logger
-	Workers int // starts at a time; 0: a few for each core
+	Workers int // starts at a time; 0: many
 }
 
 // Summary counts what a scheduler has done.
@@ -51,6 +50,7 @@ const (
 	look    = 500 * time.Millisecond // at the clock, which may be set, and at changes of schedules
 	ahead   = 24 * time.Hour         // a journal that is further in the future was written by a wrong clock
 	lastWay = 10 * time.Second       // for starts that are under way at the end
+	workers = 128                    // a start mostly waits for the disk, and those that wait together share a flush
 )
 
 // scheduler is the state of Run. One goroutine owns it; workers get fires and answer outcomes.
@@ -69,7 +69,7 @@ type scheduler struct {
 // Run serves until ctx ends, which is no error. Starts that are under way are finished first.
 func Run(ctx context.Context, o Options) (Summary, error) {
 	if o.Workers == 0 {
-		o.Workers = 4 * runtime.GOMAXPROCS(0)
+		o.Workers = workers
 	}
 	s := &scheduler{
 		Options: o, heap: &timers{}, entries: map[cloud.ScheduleKey]*entry{},
