@@ -9,10 +9,14 @@ import (
 	"time"
 )
 
-// scheduled is a project with n schedules that fire once, spread over the time from first on; each writes its number
-// down.
-func scheduled(t *testing.T, n int, first time.Time, spread time.Duration) *lab {
+// soon is how long before its time a schedule is written down: on a busy machine it takes a while until it is in place.
+const soon = 5 * time.Second
+
+// scheduled is a project with n schedules that fire once, spread over the time that begins when it returns; each writes its
+// number down.
+func scheduled(t *testing.T, n int, spread time.Duration) *lab {
 	t.Helper()
+	first := time.Now().Add(soon)
 	var b strings.Builder
 	b.WriteString("version: 1\n" + strings.Replace(place, "task: load", "task: load, overlap: allow", 1) + "tasks:\n- name: a\n" +
 		"  commands: [{command: 'echo {{ n }} >>$HANDOFF_HOME/../fired'}]\nschedules:\n")
@@ -22,6 +26,7 @@ func scheduled(t *testing.T, n int, first time.Time, spread time.Duration) *lab 
 	}
 	l := deployed(t, map[string]string{"project.yml": b.String()})
 	l.handoff(0, "cloud", "schedule", "create", "-p", "prj")
+	time.Sleep(time.Until(first) - time.Second)
 	return l
 }
 
@@ -59,7 +64,7 @@ func TestCloudServerKilled(t *testing.T) {
 func checkServerKilled(t *testing.T, n, kills int) {
 	t.Helper()
 	const life = 600 * time.Millisecond // at most
-	l := scheduled(t, n, time.Now().Add(2*time.Second), time.Duration(kills)*life/2)
+	l := scheduled(t, n, time.Duration(kills)*life/2)
 	for range kills {
 		s := l.start(l.command("server"))
 		time.Sleep(20*time.Millisecond + rand.N(life))
@@ -81,7 +86,7 @@ func TestCloudServerKilledBesideJob(t *testing.T) {
 	t.Parallel()
 	l := deployed(t, map[string]string{"project.yml": "version: 1\n" + place + "tasks:\n- name: a\n  commands:\n  - command: " +
 		block(`touch "$HANDOFF_HOME/../at_work"; while [ ! -e "$HANDOFF_HOME/../go" ]; do sleep 0.05; done`) +
-		fmt.Sprintf("schedules:\n- {target_id: 1, cron: 'at(%s)'}\n", time.Now().Add(time.Second).UTC().Format("2006-01-02T15:04:05"))})
+		fmt.Sprintf("schedules:\n- {target_id: 1, cron: 'at(%s)'}\n", time.Now().Add(soon).UTC().Format("2006-01-02T15:04:05"))})
 	l.handoff(0, "cloud", "schedule", "create", "-p", "prj")
 	s := l.start(l.command("server"))
 	l.eventually("the job at work", func() bool { return l.exists("at_work") })
@@ -110,9 +115,9 @@ func TestCloudServerKilledBesideJob(t *testing.T) {
 // schedules fire.
 func TestCloudServerDamage(t *testing.T) {
 	t.Parallel()
-	l := scheduled(t, 3, time.Now().Add(3*time.Second), time.Second)
+	l := scheduled(t, 3, 3*time.Second)
 	l.write("bad/project.yml", yml(strings.Replace(place, "load", "bad", 1)+"tasks:\n- name: a\n  commands: [{command: 'echo {{ day }}'}]\n"+
-		fmt.Sprintf("schedules:\n- {target_id: 1, cron: 'at(%s)'}\n", time.Now().Add(3*time.Second).UTC().Format("2006-01-02T15:04:05"))))
+		fmt.Sprintf("schedules:\n- {target_id: 1, cron: 'at(%s)'}\n", time.Now().Add(soon).UTC().Format("2006-01-02T15:04:05"))))
 	for _, args := range [][]string{{"project", "push"}, {"cloud", "task", "create"}, {"cloud", "schedule", "create"}} {
 		l.handoff(0, append(args, "-p", "bad", "-y")...)
 	}
@@ -142,8 +147,7 @@ func TestCloudPowerCut(t *testing.T) {
 
 func checkPowerCut(t *testing.T, n, cuts int) {
 	t.Helper()
-	l := scheduled(t, n, time.Now().Add(2*time.Second), time.Duration(cuts)*400*time.Millisecond)
-	time.Sleep(time.Second)
+	l := scheduled(t, n, time.Duration(cuts)*400*time.Millisecond)
 	for range cuts {
 		s := l.start(l.command("server"))
 		time.Sleep(20*time.Millisecond + rand.N(800*time.Millisecond))
@@ -188,7 +192,7 @@ func checkPowerCut(t *testing.T, n, cuts int) {
 // A server that stands by takes over when the other one is killed.
 func TestCloudServerStandsBy(t *testing.T) {
 	t.Parallel()
-	l := scheduled(t, 2, time.Now().Add(2*time.Second), time.Second)
+	l := scheduled(t, 2, time.Second)
 	first := l.start(l.command("server"))
 	l.eventually("a server", func() bool { return strings.Contains(first.stderr(), "serving") })
 	second := l.start(l.command("server", "--standby"))
