@@ -16,13 +16,6 @@ const stubborn = `trap '' TERM INT HUP QUIT USR1 USR2 PIPE; touch at_work; while
 // its arguments, to be found.
 const escaped = `setsid sh -c "env -i PATH=\"$PATH\" setsid sh -c 'trap \"\" TERM HUP; exec >&- 2>&- <&-; touch \$0/daemon; while :; do sleep 0.2; done' $PWD >/dev/null 2>&1 </dev/null & exit 0" & wait`
 
-func yml(tasks string) string { return "version: 1\n" + tasks }
-
-// block writes a script as a YAML value, whatever is in it.
-func block(script string) string {
-	return "|\n          " + strings.ReplaceAll(script, "\n", "\n          ") + "\n"
-}
-
 // A handoff that is killed leaves nothing: processes end, the record says so, the next run says so and works.
 func TestHandoffKilled(t *testing.T) {
 	t.Parallel()

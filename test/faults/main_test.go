@@ -77,6 +77,13 @@ func project(t *testing.T, yml string) *lab {
 	return newLab(t, map[string]string{"project.yml": yml})
 }
 
+func yml(tasks string) string { return "version: 1\n" + tasks }
+
+// block writes a script as a YAML value, whatever is in it.
+func block(script string) string {
+	return "|\n          " + strings.ReplaceAll(script, "\n", "\n          ") + "\n"
+}
+
 func (l *lab) path(parts ...string) string {
 	return filepath.Join(append([]string{l.dir}, parts...)...)
 }
