@@ -73,7 +73,7 @@ func (a *App) ArtifactsPush(ctx context.Context, t Target, dryRun bool) (res Art
 
 // ArtifactsArchive copies the artifacts that the next run finds into a new archive.
 func (a *App) ArtifactsArchive(ctx context.Context, t Target, dryRun bool) (res ArtifactsResult, err error) {
-	c, p, err := a.openTaskProject(ctx, t)
+	c, p, err := a.openTask(ctx, t)
 	if err != nil {
 		return ArtifactsResult{}, err
 	}
@@ -90,7 +90,7 @@ func (a *App) ArtifactsArchive(ctx context.Context, t Target, dryRun bool) (res 
 
 // ArtifactsDelete removes the artifacts that the next run finds; archives stay.
 func (a *App) ArtifactsDelete(ctx context.Context, t Target, dryRun bool) (res ArtifactsResult, err error) {
-	c, _, err := a.openTaskProject(ctx, t)
+	c, _, err := a.openTask(ctx, t)
 	if err != nil {
 		return ArtifactsResult{}, err
 	}
@@ -125,7 +125,7 @@ type ArtifactsListResult struct {
 
 // ArtifactsList answers the archives of good runs and what failed ones have left.
 func (a *App) ArtifactsList(ctx context.Context, t Target) (res ArtifactsListResult, err error) {
-	c, _, err := a.openTaskProject(ctx, t)
+	c, _, err := a.openTask(ctx, t)
 	if err != nil {
 		return ArtifactsListResult{}, err
 	}
@@ -136,7 +136,7 @@ func (a *App) ArtifactsList(ctx context.Context, t Target) (res ArtifactsListRes
 
 // openArtifacts opens the cloud and the workspace for a verb that copies between them.
 func (a *App) openArtifacts(ctx context.Context, t Target) (*cloud.Cloud, *session, error) {
-	c, p, err := a.openTaskProject(ctx, t)
+	c, p, err := a.openTask(ctx, t)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -183,3 +183,12 @@ func (a *App) openScope(ctx context.Context, t Target) (*cloud.Cloud, *project.P
 	c, err := a.openCloud(ctx, t, p)
 	return c, p, err
 }
+
+// openTask is openScope for a verb that works on one task.
+func (a *App) openTask(ctx context.Context, t Target) (*cloud.Cloud, *project.Project, error) {
+	c, p, err := a.openScope(ctx, t)
+	if err == nil {
+		err = needTask(c)
+	}
+	return c, p, err
+}

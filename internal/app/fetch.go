@@ -24,10 +24,7 @@ type fetched struct {
 // the cloud. name is an id, as release.Store.Resolve takes it; "" is the current release. It does not need the lock of
 // the workspace.
 func (a *App) openRelease(ctx context.Context, t Target, name string) (f *fetched, err error) {
-	c, _, err := a.openScope(ctx, t)
-	if err == nil {
-		err = needTask(c)
-	}
+	c, _, err := a.openTask(ctx, t)
 	if err != nil {
 		return nil, err
 	}

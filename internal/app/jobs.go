@@ -42,11 +42,8 @@ func (r JobResult) Code() int {
 // CloudRun starts a job of the task. With Wait the error is that of ctx where that ends first: the job goes on.
 func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, err error) {
 	moveScope(&o.Target)
-	c, p, err := a.openScope(ctx, o.Target)
+	c, p, err := a.openTask(ctx, o.Target)
 	if err != nil {
-		return JobResult{}, err
-	}
-	if err := needTask(c); err != nil {
 		return JobResult{}, err
 	}
 	spec, err := a.jobSpec(o, p)
@@ -373,10 +370,7 @@ func (a *App) JobStop(ctx context.Context, o JobStopOptions) (res JobResult, err
 	if err != nil {
 		return JobResult{}, err
 	}
-	c, _, err := a.openScope(ctx, o.Target)
-	if err == nil {
-		err = needTask(c)
-	}
+	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return JobResult{}, err
 	}

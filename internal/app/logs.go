@@ -25,10 +25,7 @@ func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	c, _, err := a.openScope(ctx, o.Target)
-	if err == nil {
-		err = needTask(c)
-	}
+	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return err
 	}

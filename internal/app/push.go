@@ -142,7 +142,7 @@ type DeleteOptions struct {
 
 // DeleteParts makes a release without the parts. Earlier releases stay: a rollback brings the parts back.
 func (a *App) DeleteParts(ctx context.Context, o DeleteOptions) (res PushResult, err error) {
-	c, err := a.openTask(ctx, o.Target)
+	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return PushResult{}, err
 	}
@@ -152,15 +152,6 @@ func (a *App) DeleteParts(ctx context.Context, o DeleteOptions) (res PushResult,
 		return previewPush(ctx, c, p)
 	}
 	return push(ctx, c, p)
-}
-
-// openTask opens the cloud for a verb that works on one task and needs no project.
-func (a *App) openTask(ctx context.Context, t Target) (*cloud.Cloud, error) {
-	c, _, err := a.openScope(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	return c, needTask(c)
 }
 
 // ProjectDeleteResult is what was deleted, or, with DryRun, what would be.
@@ -174,7 +165,7 @@ type ProjectDeleteResult struct {
 // ProjectDelete deletes every release of the task and its own secrets. Secrets of the resource group, artifacts, state
 // and run records stay.
 func (a *App) ProjectDelete(ctx context.Context, o DeleteOptions) (res ProjectDeleteResult, err error) {
-	c, err := a.openTask(ctx, o.Target)
+	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return ProjectDeleteResult{}, err
 	}
@@ -204,7 +195,7 @@ func (a *App) ProjectDelete(ctx context.Context, o DeleteOptions) (res ProjectDe
 
 // ConfigText answers the project.yml of a release, as it was pushed; name is as release.Store.Resolve takes it.
 func (a *App) ConfigText(ctx context.Context, t Target, name string) (text []byte, err error) {
-	c, err := a.openTask(ctx, t)
+	c, _, err := a.openTask(ctx, t)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ type ReleaseListResult struct {
 
 // ReleaseList answers which releases were current, and when.
 func (a *App) ReleaseList(ctx context.Context, t Target) (res ReleaseListResult, err error) {
-	c, err := a.openTask(ctx, t)
+	c, _, err := a.openTask(ctx, t)
 	if err != nil {
 		return ReleaseListResult{}, err
 	}
@@ -52,10 +52,7 @@ type ReleaseDiffResult struct {
 
 // ReleaseDiff compares two releases.
 func (a *App) ReleaseDiff(ctx context.Context, o ReleaseDiffOptions) (res ReleaseDiffResult, err error) {
-	c, p, err := a.openScope(ctx, o.Target)
-	if err == nil {
-		err = needTask(c)
-	}
+	c, p, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return ReleaseDiffResult{}, err
 	}
@@ -106,7 +103,7 @@ type RollbackResult struct {
 
 // ReleaseRollback makes an earlier release current again. Jobs that run are not touched.
 func (a *App) ReleaseRollback(ctx context.Context, o RollbackOptions) (res RollbackResult, err error) {
-	c, err := a.openTask(ctx, o.Target)
+	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return RollbackResult{}, err
 	}

@@ -7,18 +7,8 @@ import (
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/ledger"
-	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/workspace"
 )
-
-// openTaskProject is openScope for a verb that works on one task.
-func (a *App) openTaskProject(ctx context.Context, t Target) (*cloud.Cloud, *project.Project, error) {
-	c, p, err := a.openScope(ctx, t)
-	if err == nil {
-		err = needTask(c)
-	}
-	return c, p, err
-}
 
 // workspaceOf opens the workspace of t for a verb that reads no project. Its lock is named after a new id.
 func (a *App) workspaceOf(t Target) (*session, error) {
@@ -61,7 +51,7 @@ type RunsList struct {
 
 // Runs lists the runs of the task.
 func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, err error) {
-	c, _, err := a.openTaskProject(ctx, t)
+	c, _, err := a.openTask(ctx, t)
 	if err != nil {
 		return RunsList{}, err
 	}
@@ -117,7 +107,7 @@ func summary(run ledger.Run, now time.Time) RunSummary {
 // RunShow answers the record of one run; id "" is the newest. The beginning of an id is enough where only one of the
 // newest runs has it.
 func (a *App) RunShow(ctx context.Context, t Target, id string) (run ledger.Run, err error) {
-	c, _, err := a.openTaskProject(ctx, t)
+	c, _, err := a.openTask(ctx, t)
 	if err != nil {
 		return ledger.Run{}, err
 	}
@@ -165,7 +155,7 @@ const lookAtRun = time.Second
 
 // RunFollow tells each step of a run until it has ended, and answers its record then.
 func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step)) (run ledger.Run, err error) {
-	c, _, err := a.openTaskProject(ctx, t)
+	c, _, err := a.openTask(ctx, t)
 	if err != nil {
 		return ledger.Run{}, err
 	}

@@ -60,10 +60,7 @@ func scheduleState(s cloud.Schedule, status string) ScheduleState {
 // ScheduleCreate puts the schedules of the project, or those that the variables name, in place.
 func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res SchedulesResult, err error) {
 	moveScope(&o.Target)
-	c, p, err := a.openScope(ctx, o.Target)
-	if err == nil {
-		err = needTask(c)
-	}
+	c, p, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return SchedulesResult{}, err
 	}
@@ -236,10 +233,7 @@ func (a *App) ScheduleList(ctx context.Context, t Target) (res SchedulesResult, 
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	c, p, err := a.openScope(ctx, t)
-	if err == nil {
-		err = needTask(c)
-	}
+	c, p, err := a.openTask(ctx, t)
 	if err != nil {
 		return SchedulesResult{}, err
 	}
@@ -309,10 +303,7 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	c, _, err := a.openScope(ctx, o.Target)
-	if err == nil {
-		err = needTask(c)
-	}
+	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return SchedulesResult{}, err
 	}

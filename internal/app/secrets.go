@@ -128,7 +128,7 @@ func (a *App) SecretsDelete(ctx context.Context, o SecretsOptions) (res SecretsR
 func (a *App) doomed(ctx context.Context, o SecretsOptions) (*cloud.Cloud, []SecretStatus, error) {
 	list := []SecretStatus{}
 	if len(o.Keys) > 0 {
-		c, err := a.openTask(ctx, o.Target)
+		c, _, err := a.openTask(ctx, o.Target)
 		for _, key := range o.Keys {
 			list = append(list, SecretStatus{Key: key, Level: o.Level, Done: "to delete"})
 		}
@@ -169,7 +169,7 @@ type SecretsPrintResult struct {
 
 // SecretsPrint lists the secrets that the task can see, sorted by key.
 func (a *App) SecretsPrint(ctx context.Context, o SecretsOptions) (res SecretsPrintResult, err error) {
-	c, err := a.openTask(ctx, o.Target)
+	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return SecretsPrintResult{}, err
 	}

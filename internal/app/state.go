@@ -28,7 +28,7 @@ type StateResult struct {
 
 // stateStore opens the states of the task and finds the pipeline that o means.
 func (a *App) stateStore(ctx context.Context, o StateOptions) (*cloud.Cloud, *state.Store, string, error) {
-	c, p, err := a.openTaskProject(ctx, o.Target)
+	c, p, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return nil, nil, "", err
 	}

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"os"
+	"os/exec"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -44,4 +47,11 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if code != args[0] {
 		ts.Fatalf("exit code %s, want %s", code, args[0])
 	}
+}
+
+func exitOf(err error) string {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return strconv.Itoa(exit.ExitCode())
+	}
+	return err.Error()
 }
