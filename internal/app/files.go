@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/handoff-run/handoff/internal/jinja"
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/project"
-	"github.com/handoff-run/handoff/internal/template"
 	"github.com/handoff-run/handoff/internal/workspace"
 )
 
@@ -45,7 +45,7 @@ func (a *App) render(ctx context.Context, s *session) error {
 		Private: s.redactor.Contains,
 		Link:    s.fetched, // what a command changes is noticed, and fetched anew, the next time
 		Render: func(name, text string) (string, error) {
-			t, err := template.Parse(name, text)
+			t, err := jinja.Parse(name, text)
 			if err != nil {
 				return "", err
 			}
@@ -62,7 +62,7 @@ func (a *App) render(ctx context.Context, s *session) error {
 	return err
 }
 
-func (a *App) undefined(s *session, name string, undefined []template.Undefined) error {
+func (a *App) undefined(s *session, name string, undefined []jinja.Undefined) error {
 	var errs project.Errors
 	for _, u := range undefined {
 		d := project.Diagnostic{

@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"internal/cloud/local":     {"cloud", "secret", "schedule"},
 	"internal/cloud/memory":    {"cloud"},
 	"internal/cli":             {"app", "server", "project", "plan", "pipeline", "process", "ledger", "workspace", "release", "cloud", "cloud/local"},
-	"internal/app":             {"project", "template", "plan", "pipeline", "process", "workspace", "secret", "ledger", "release", "quickstart", "cloud", "lease", "state", "artifact", "schedule"},
+	"internal/app":             {"project", "jinja", "plan", "pipeline", "process", "workspace", "secret", "ledger", "release", "quickstart", "cloud", "lease", "state", "artifact", "schedule"},
 	"internal/ledger":          {"pipeline", "cloud"},
 	"internal/release":         {"cloud"},
 	"internal/lease":           {"cloud"},
@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"internal/state":           {"cloud"},
 	"internal/server":          {"schedule", "cloud"},
 	"internal/pipeline":        {"plan", "process", "pipe"},
-	"internal/plan":            {"project", "template", "secret"},
+	"internal/plan":            {"project", "jinja", "shell", "secret"},
 	"internal/workspace":       {},
 }
 

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/jinja"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/secret"
-	"github.com/handoff-run/handoff/internal/template"
 )
 
 // defaultKillAfter is the grace between SIGTERM and SIGKILL when the project names none.
@@ -61,8 +61,8 @@ func Build(in Input) (*Plan, []project.Diagnostic, error) {
 
 // Variables answers what templates see: secrets, then envs, then vars, then the command line, the later
 // winning, over the reserved names.
-func Variables(in Input) template.Vars {
-	vars := template.Reserved(in.EnvStage, in.Now, in.RunID, in.Workspace)
+func Variables(in Input) jinja.Vars {
+	vars := jinja.Reserved(in.EnvStage, in.Now, in.RunID, in.Workspace)
 	if in.CheckOnly {
 		for _, s := range in.Project.Secrets {
 			vars[s.Key] = secret.Mask
@@ -87,7 +87,7 @@ func Variables(in Input) template.Vars {
 
 type builder struct {
 	in       Input
-	vars     template.Vars
+	vars     jinja.Vars
 	env      []string
 	shown    []string // env with the values of secrets masked
 	redactor *secret.Redactor
@@ -154,7 +154,7 @@ func (b *builder) task(at string, t project.Task, up inherited, depth int) Task 
 			out.State = &State{File: b.stateFile(t.Name), Checkpoint: t.State.Checkpoint}
 			all := b.vars
 			b.vars = maps.Clone(all)
-			b.vars["_state_file"] = template.Data(out.State.File) // quoted for its place in the command
+			b.vars["_state_file"] = jinja.Data(out.State.File) // quoted for its place in the command
 			defer func() { b.vars = all }()
 		}
 		out.Pipeline = b.stages(at+".pipeline", t.Pipeline, up, depth)

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/handoff-run/handoff/internal/jinja"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/secret"
-	"github.com/handoff-run/handoff/internal/template"
+	"github.com/handoff-run/handoff/internal/shell"
 )
 
 // sampleLines stand for the line when the templates of a foreach body are tried out: a word, and a number for
@@ -28,7 +29,7 @@ func (b *builder) command(at string, c *project.Command, depth int) *Command {
 		}
 		out.Env = append(b.in.Activate(c.Venv), b.env...)
 	}
-	t, err := template.Parse(c.Pos.File, c.Text)
+	t, err := jinja.Parse(c.Pos.File, c.Text)
 	if err != nil {
 		b.templateError(c, at, err)
 		return out
@@ -37,7 +38,7 @@ func (b *builder) command(at string, c *project.Command, depth int) *Command {
 		b.deferred(at, c, t, out, depth)
 		return out
 	}
-	text, undefined, err := t.RenderShell(b.vars, out.Shell)
+	text, undefined, err := script(t, b.vars, shell.For(out.Shell))
 	b.undefined(c, at, undefined)
 	if err != nil {
 		b.templateError(c, at, err)
@@ -48,27 +49,41 @@ func (b *builder) command(at string, c *project.Command, depth int) *Command {
 	return out
 }
 
-func usesLine(t *template.Template) bool {
+// script renders a command, with its data quoted for the shell.
+func script(t *jinja.Template, vars jinja.Vars, q *shell.Quoter) (string, []jinja.Undefined, error) {
+	text, pieces, undefined, err := t.RenderMarked(vars)
+	if err != nil {
+		return "", undefined, err
+	}
+	data := make([]shell.Piece, len(pieces))
+	for i, p := range pieces {
+		data[i] = shell.Piece(p)
+	}
+	text, err = q.Script(text, data)
+	return text, undefined, err
+}
+
+func usesLine(t *jinja.Template) bool {
 	return t.Uses("_line") || t.Uses("_line_safe") || t.Uses("_lines")
 }
 
 // deferred resolves a command of a foreach body: all but the line is known now.
-func (b *builder) deferred(at string, c *project.Command, t *template.Template, out *Command, depth int) {
-	vars, shell := b.vars, out.Shell
+func (b *builder) deferred(at string, c *project.Command, t *jinja.Template, out *Command, depth int) {
+	vars, quoter := b.vars, shell.For(out.Shell)
 	out.Script = t.Preview(vars, "_line", "_line_safe", "_lines")
 	out.Text = func(lines []string) (string, error) {
-		text, _, err := t.RenderShell(withLines(vars, lines), shell)
+		text, _, err := script(t, withLines(vars, lines), quoter)
 		if err != nil {
 			return "", project.Errors{diagnose(c, at, err)}
 		}
 		return text, nil
 	}
-	b.tryOut(at, c, t, shell, depth)
+	b.tryOut(at, c, t, quoter, depth)
 }
 
 // tryOut finds what is wrong with a command of a foreach whatever its line is: undefined names, and a script in
 // which data cannot be quoted. A template that fails as such proves nothing: it may split a real line into parts.
-func (b *builder) tryOut(at string, c *project.Command, t *template.Template, shell string, depth int) {
+func (b *builder) tryOut(at string, c *project.Command, t *jinja.Template, q *shell.Quoter, depth int) {
 	var bad error
 	for i, line := range sampleLines {
 		vars := withLines(b.vars, slices.Repeat([]string{line}, depth))
@@ -79,7 +94,7 @@ func (b *builder) tryOut(at string, c *project.Command, t *template.Template, sh
 		if err != nil {
 			return
 		}
-		if _, _, bad = t.RenderShell(vars, shell); bad == nil {
+		if _, _, bad = script(t, vars, q); bad == nil {
 			return
 		}
 	}
@@ -87,24 +102,24 @@ func (b *builder) tryOut(at string, c *project.Command, t *template.Template, sh
 }
 
 // withLines adds what a foreach body sees of its lines: the innermost, its name for files, and all of them.
-func withLines(vars template.Vars, lines []string) template.Vars {
-	out := make(template.Vars, len(vars)+3)
+func withLines(vars jinja.Vars, lines []string) jinja.Vars {
+	out := make(jinja.Vars, len(vars)+3)
 	maps.Copy(out, vars)
 	if len(lines) == 0 {
 		return out
 	}
 	all := make([]any, len(lines))
 	for i, l := range lines {
-		all[i] = template.Data(l)
+		all[i] = jinja.Data(l)
 	}
 	last := lines[len(lines)-1]
-	out["_line"] = template.Data(last)
-	out["_line_safe"] = template.LineSafe(last)
+	out["_line"] = jinja.Data(last)
+	out["_line_safe"] = jinja.LineSafe(last)
 	out["_lines"] = all
 	return out
 }
 
-func (b *builder) undefined(c *project.Command, at string, names []template.Undefined) {
+func (b *builder) undefined(c *project.Command, at string, names []jinja.Undefined) {
 	for _, u := range names {
 		d := project.Diagnostic{Pos: linePos(c, u.Line), Path: at, Message: "variable \"" + u.Name + "\" is not defined"}
 		if known := project.Suggest(u.Name, b.names()); known != "" {
@@ -133,8 +148,11 @@ func (b *builder) templateError(c *project.Command, at string, err error) {
 
 // diagnose gives an error of a template its place in the project file.
 func diagnose(c *project.Command, at string, err error) project.Diagnostic {
-	if te, ok := errors.AsType[*template.Error](err); ok {
+	if te, ok := errors.AsType[*jinja.Error](err); ok {
 		return project.Diagnostic{Pos: linePos(c, te.Line), Path: at, Message: te.Message, Hint: te.Hint}
+	}
+	if se, ok := errors.AsType[*shell.Error](err); ok {
+		return project.Diagnostic{Pos: linePos(c, se.Line), Path: at, Message: se.Message, Hint: se.Hint}
 	}
 	return project.Diagnostic{Pos: c.Pos, Path: at, Message: err.Error()}
 }
