@@ -26,7 +26,10 @@ type timeout struct{ after time.Duration }
 func (t *timeout) Error() string { return "timed out after " + t.after.String() }
 
 // terminated is the cause with which a stage is stopped because something else failed.
-type terminated struct{ why string }
+type terminated struct {
+	why   string
+	after bool // what is stopped stands after what failed: all of it works on a stream that was cut short
+}
 
 func (t *terminated) Error() string { return t.why }
 

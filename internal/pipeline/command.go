@@ -165,20 +165,19 @@ func (c *command) wait() ending {
 	return end
 }
 
+// kill ends the process, by asking where that is safe.
 func (c *command) kill(cause error) {
 	if cause == error(c.limit) {
-		c.failing()
+		<-c.failing()
 	}
-	if c.t.KillReaders && c.in != nil && c.in.owned && cause != error(c.limit) {
-		c.proc.Signal(syscall.SIGKILL) // no SIGTERM before it: the target would commit what it has
-		c.proc.Stop(0)
-		return
-	}
-	if isTimeout(cause) {
+	switch {
+	case !c.mayAsk(cause):
+		c.proc.Kill()
+	case isTimeout(cause):
 		c.proc.Interrupt(graceOf(c.t))
-		return
+	default:
+		c.proc.Stop(graceOf(c.t))
 	}
-	c.proc.Stop(graceOf(c.t))
 }
 
 // judge says how the process ended. One that was asked to end did not succeed, whatever its exit code says:
@@ -198,8 +197,12 @@ func (c *command) judge(ctx context.Context, x process.Exit) ending {
 		end.Reason = "its reader needed no more"
 	default:
 		c.failing()
-		if !c.t.Drain {
-			c.proc.Stop(graceOf(c.t)) // what it left in its group works on a stream that is no more
+		switch { // what it left in its group works on a stream that is no more
+		case c.t.Drain:
+		case c.t.Terminate:
+			c.proc.Stop(graceOf(c.t))
+		default:
+			c.proc.Kill()
 		}
 	}
 	return end

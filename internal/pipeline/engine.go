@@ -86,7 +86,7 @@ func (e *Engine) Run(ctx context.Context, p *plan.Plan) (Result, error) {
 	end := e.runTasks(ctx, p.Tasks, scope{in: &input{f: e.o.Stdin}})
 	e.meter.stop()
 	res := e.runResult(ctx, end)
-	e.close(leftoverGrace(ctx, p.Tasks))
+	e.close(e.leftoverGrace(end, p.Tasks))
 	res.Elapsed = time.Since(start)
 	e.emit(Event{Kind: RunEnded, Result: &res})
 	return res, nil
@@ -181,14 +181,15 @@ func (e *Engine) runResult(ctx context.Context, end ending) Result {
 	return res
 }
 
-// leftoverGrace is the time that what tasks left behind is given to end. A run that was told to stop has given its
-// processes their time already.
-func leftoverGrace(ctx context.Context, tasks []plan.Task) time.Duration {
-	g := longestGrace(tasks)
-	if ctx.Err() != nil {
-		return min(g, time.Second)
+// leftoverGrace is the time that what tasks left behind is given to end. Where a load was cut short there may be
+// a loader among it, which must not be asked to end.
+func (e *Engine) leftoverGrace(end ending, tasks []plan.Task) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !end.ok() || len(e.held) > 0 {
+		return 0
 	}
-	return g
+	return longestGrace(tasks)
 }
 
 func longestGrace(tasks []plan.Task) time.Duration {

@@ -102,8 +102,10 @@ func (f *foreach) loop(ctx context.Context, rd *records) error {
 	}
 }
 
-// stopOn stops all bodies because of something that happened at the named place.
+// stopOn stops all bodies because of something that happened at the named place; what reads from the loop is stopped
+// before.
 func (f *foreach) stopOn(place string) {
+	<-f.failing()
 	f.cancel(&terminated{why: fmt.Sprintf("terminated because stage %q failed at %s", f.spec.Name, place)})
 }
 
@@ -122,7 +124,7 @@ func (f *foreach) dispatch(ctx context.Context, n int64, line string) bool {
 		return false
 	}
 	f.count(func(l *Lines) { l.Total++ })
-	sc := f.sc.bodyOf(line, f.index, n)
+	sc := f.sc.bodyOf(line, f.stage, n)
 	sc.suffix = f.e.names.claim(sc.key, f.leaves, suffixFor(f.sc.suffix, line, f.leaves))
 	before, after := f.turn, make(chan struct{})
 	f.turn = after
@@ -199,7 +201,6 @@ func (f *foreach) fail(n int64, line string, end ending) {
 		f.first = &end
 	}
 	if f.t.KillLoopOnFail {
-		f.failing()
 		f.stopOn(fmt.Sprintf("line %d", n))
 	}
 }

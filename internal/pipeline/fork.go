@@ -80,7 +80,7 @@ func (f *fork) start(ctx context.Context) error {
 
 func (f *fork) branch(ctx context.Context, b *branch) {
 	sc := f.sc
-	sc.in, sc.out = b.link.input(), nil
+	sc.in, sc.out, sc.within = b.link.input(), nil, f.stage
 	end := f.e.runTask(ctx, &b.task, sc)
 	sc.in.release() // where no stage took it
 	if end.ok() || b.task.AllowFailure || !end.failed() || f.ctx.Err() != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/pipe"
@@ -33,10 +34,13 @@ type linear struct {
 	timers  []*time.Timer
 }
 
+// Stages have contexts that do not end with that of the pipeline: run stops them in an order of its own, see stopAll.
+
 // notice is what a stage reports: that it is about to fail while its processes are still being stopped, or its end.
 type notice struct {
 	st      *stage
 	failing bool
+	heard   chan struct{} // of a failing stage: closed when the stages after it are stopped
 	end     ending
 }
 
@@ -51,8 +55,9 @@ func (p *linear) run(ctx context.Context) ending {
 		select {
 		case n := <-p.news:
 			p.take(n)
-		case <-done: // the stages have contexts below ctx and stop by themselves
-			p.aborted, done = true, nil
+		case <-done:
+			done = nil
+			p.stopAll(nil, func(int) error { return context.Cause(ctx) })
 		}
 	}
 	return p.finish(ctx)
@@ -64,8 +69,10 @@ func (p *linear) start(ctx context.Context) {
 	for i := range p.specs {
 		st := p.newStage(ctx, i, in)
 		p.stages = append(p.stages, st)
-		var err error
-		if i < len(p.specs)-1 {
+		err := ctx.Err()
+		if err != nil {
+			st.cancel(context.Cause(ctx))
+		} else if i < len(p.specs)-1 {
 			err = p.join(st)
 		}
 		var wait func() ending
@@ -90,7 +97,7 @@ func (p *linear) newStage(ctx context.Context, i int, in *input) *stage {
 		work: p.work, spec: &p.specs[i], index: p.base + i, in: in, to: p.out,
 		news: p.news, began: time.Now(), stats: unknown(),
 	}
-	st.ctx, st.cancel = context.WithCancelCause(ctx)
+	st.ctx, st.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if i > 0 {
 		st.prev = p.links[i-1]
 	}
@@ -113,6 +120,7 @@ func (p *linear) take(n notice) {
 	st := n.st
 	if n.failing {
 		p.fail(st)
+		close(n.heard)
 		return
 	}
 	st.end, st.done = n.end, true
@@ -143,7 +151,7 @@ func (p *linear) pass(st *stage, partial bool) {
 }
 
 // fail stops all other stages: those behind st before they could take its partial stream for a complete one, and
-// those before it because nobody needs their output. All at once, since no link shows end-of-file any more.
+// those before it because nobody needs their output.
 func (p *linear) fail(st *stage) {
 	st.failed = true
 	if p.first != nil {
@@ -153,11 +161,17 @@ func (p *linear) fail(st *stage) {
 	if p.t.Drain {
 		return
 	}
+	why := fmt.Sprintf("terminated because stage %q failed", st.spec.Name)
+	p.stopAll(st, func(i int) error { return &terminated{why: why, after: p.base+i > st.index} })
+}
+
+// stopAll stops all stages but one. No link shows end-of-file any more, and a stage is stopped before the one that it
+// reads from: it must not see what that writes when it is asked to end.
+func (p *linear) stopAll(but *stage, why func(i int) error) {
 	p.aborted = true
-	why := &terminated{why: fmt.Sprintf("terminated because stage %q failed", st.spec.Name)}
-	for i := len(p.stages) - 1; i >= 0; i-- {
-		if p.stages[i] != st {
-			p.stages[i].cancel(why)
+	for i, st := range slices.Backward(p.stages) {
+		if st != but && !st.done {
+			st.stop(why(i))
 		}
 	}
 }

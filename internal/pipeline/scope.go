@@ -18,6 +18,7 @@ type scope struct {
 	in     *input   // stdin of commands and first stages; nil: /dev/null
 	out    *os.File // takes stdout when a stage follows the enclosing foreach; nil: artifacts
 	body   bool     // inside a foreach
+	within *stage   // the foreach or fork around the task; nil: none
 }
 
 func (s scope) enter(t *plan.Task) scope {
@@ -27,10 +28,10 @@ func (s scope) enter(t *plan.Task) scope {
 }
 
 // bodyOf is the scope of the tasks that a foreach runs for its n-th line.
-func (s scope) bodyOf(line string, stage int, n int64) scope {
+func (s scope) bodyOf(line string, loop *stage, n int64) scope {
 	s.lines = append(slices.Clip(s.lines), line)
-	s.key += ":" + strconv.Itoa(stage) + ":" + strconv.FormatInt(n, 10)
-	s.in, s.body = nil, true
+	s.key += ":" + strconv.Itoa(loop.index) + ":" + strconv.FormatInt(n, 10)
+	s.in, s.body, s.within = nil, true, loop
 	return s
 }
 
@@ -54,5 +55,8 @@ func (i *input) release() {
 		_ = i.f.Close()
 	}
 }
+
+// isPipe reports whether a stage of the run writes what is read here.
+func (i *input) isPipe() bool { return i != nil && i.owned }
 
 func (i *input) cut() bool { return i != nil && i.partial != nil && i.partial.Load() }

@@ -33,6 +33,7 @@ type stage struct {
 	began  time.Time
 
 	warned sync.Once
+	heard  chan struct{}    // see notice
 	proc   *process.Process // nil: performed by handoff itself
 	sofar  func() Stats     // of such a stage
 	stats  Stats            // final once done
@@ -82,9 +83,52 @@ func (st *stage) refused(err error) ending {
 	return end
 }
 
-// failing reports a failure while the processes of the stage are still being stopped.
-func (st *stage) failing() {
-	st.warned.Do(func() { st.news <- notice{st: st, failing: true} })
+// failing reports a failure while the processes of the stage are still being stopped. The result is closed when the
+// stages after it are stopped.
+func (st *stage) failing() <-chan struct{} {
+	st.warned.Do(func() {
+		st.heard = make(chan struct{})
+		st.news <- notice{st: st, failing: true, heard: st.heard}
+	})
+	return st.heard
+}
+
+// stop ends the stage. What must not be asked to end, in a foreach or fork too, has got SIGKILL when stop returns.
+func (st *stage) stop(cause error) {
+	st.cancel(cause)
+	if st.sofar == nil {
+		st.killUnasked(cause)
+		return
+	}
+	for _, x := range st.e.meter.atWork() {
+		if x.inside(st) {
+			x.killUnasked(cause)
+		}
+	}
+}
+
+func (st *stage) killUnasked(cause error) {
+	if st.proc != nil && !st.mayAsk(cause) {
+		st.cancel(cause) // first: a stage that dies and was not stopped has failed
+		st.proc.Signal(syscall.SIGKILL)
+	}
+}
+
+// mayAsk reports whether the process of the stage may be asked to end. A loader may commit what it has when it is
+// asked: so what reads from another stage is not, nor anything after a stage that failed (rule 3).
+func (st *stage) mayAsk(cause error) bool {
+	t, ok := errors.AsType[*terminated](cause)
+	return st.t.Terminate || st.t.Drain || !st.in.isPipe() && !(ok && t.after)
+}
+
+// inside reports whether the stage belongs to a foreach or fork, at whatever depth.
+func (st *stage) inside(outer *stage) bool {
+	for up := st.sc.within; up != nil; up = up.sc.within {
+		if up == outer {
+			return true
+		}
+	}
+	return false
 }
 
 // stopped answers why the stage was asked to end, nil if it was not.

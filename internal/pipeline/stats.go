@@ -3,7 +3,9 @@ package pipeline
 import (
 	"bytes"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -65,16 +67,17 @@ func (m *meter) sample() {
 
 // tell works on a copy: a listener may be slow and must not hold up the stages.
 func (m *meter) tell(e *Engine) {
-	m.mu.Lock()
-	live := make([]*stage, 0, len(m.stages))
-	for st := range m.stages {
-		live = append(live, st)
-	}
-	m.mu.Unlock()
-	for _, st := range live {
+	for _, st := range m.atWork() {
 		s := st.liveStats()
 		st.eventIf(func() bool { return m.has(st) }, Event{Kind: Progress, Stats: &s})
 	}
+}
+
+// atWork are the stages that have started and not ended.
+func (m *meter) atWork() []*stage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.stages))
 }
 
 func (m *meter) has(st *stage) bool {

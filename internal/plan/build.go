@@ -131,7 +131,7 @@ func (b *builder) task(at string, t project.Task, up inherited, depth int) Task 
 		Retries:              Retries{Max: t.Retries.Max, Delay: Duration(t.Retries.Delay), Backoff: max(t.Retries.Backoff, 1)},
 		KillAfter:            Duration(up.killAfter),
 		Drain:                up.onFailure == "drain",
-		KillReaders:          up.onFailure == "kill",
+		Terminate:            up.onFailure == "terminate",
 		AllowFailure:         t.AllowFailure,
 		KillDownstreamOnFail: up.killDownstream,
 		KillLoopOnFail:       up.killLoop,

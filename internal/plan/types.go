@@ -30,9 +30,9 @@ type Task struct {
 	Tasks                []Task   `json:"tasks,omitempty"`
 	Timeout              Duration `json:"timeout,omitempty"` // 0: none
 	Retries              Retries  `json:"retries,omitzero"`
-	KillAfter            Duration `json:"kill_after"`             // grace between SIGTERM and SIGKILL
-	Drain                bool     `json:"drain,omitempty"`        // on_upstream_failure: drain
-	KillReaders          bool     `json:"kill_readers,omitempty"` // on_upstream_failure: kill; a stage that reads from another is never asked to end
+	KillAfter            Duration `json:"kill_after"`          // grace between SIGTERM and SIGKILL
+	Drain                bool     `json:"drain,omitempty"`     // on_upstream_failure: drain
+	Terminate            bool     `json:"terminate,omitempty"` // on_upstream_failure: terminate; unless this or Drain is set, a stage that reads from another is killed, never asked to end
 	AllowFailure         bool     `json:"allow_failure,omitempty"`
 	KillDownstreamOnFail bool     `json:"kill_downstream_on_fail"`
 	KillLoopOnFail       bool     `json:"kill_loop_on_fail"`

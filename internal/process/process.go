@@ -74,6 +74,9 @@ func (p *Process) Signal(sig syscall.Signal) {
 	}
 }
 
+// Kill sends SIGKILL to the group, and nothing before it. It returns as Stop does.
+func (p *Process) Kill() { p.escalate() }
+
 // Stop sends SIGTERM to the group, and SIGKILL to what is left of it after grace. It returns when no member is left
 // (or half a minute after SIGKILL, with one that hangs in the kernel).
 func (p *Process) Stop(grace time.Duration) {

@@ -98,7 +98,7 @@ func TestTaskRules(t *testing.T) {
 			lenient: []string{`E 2:16: tasks[0]: a name of 102 bytes is longer than 100`}},
 		{name: "longest name", text: "tasks: [{name: " + long[:100] + ", commands: [{command: ls}]}]\n"},
 		{name: "on_upstream_failure", text: "tasks: [{on_upstream_failure: drian, pipeline: [{command: ls}]}]\n",
-			lenient: []string{`E 2:31: tasks[0].on_upstream_failure: "drian" is not one of "terminate", "drain", "kill" (did you mean "drain"?)`}},
+			lenient: []string{`E 2:31: tasks[0].on_upstream_failure: "drian" is not one of "kill", "terminate", "drain" (did you mean "drain"?)`}},
 		{name: "empty boolean", text: "tasks: [{active: , commands: [{command: ls}]}]\n",
 			lenient: []string{`W 2:18: tasks[0].active: empty: read as false (write true or false)`},
 			strict:  []string{`E 2:18: tasks[0].active: empty: read as false (write true or false)`}},

@@ -82,7 +82,7 @@ type Task struct {
 	Tasks                []Task
 	Timeout              time.Duration // 0: none
 	Retries              Retries
-	OnUpstreamFailure    string        // "" (not set), "terminate", "drain" or "kill"
+	OnUpstreamFailure    string        // "" (not set), "kill", "terminate" or "drain"
 	KillAfter            time.Duration // 0: inherit, at last 10 s
 	AllowFailure         bool
 	KillDownstreamOnFail *bool
