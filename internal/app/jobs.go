@@ -46,16 +46,16 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 	if err != nil {
 		return JobResult{}, err
 	}
-	spec, err := a.jobSpec(o, p)
+	start, err := a.start(o, p)
 	if err != nil {
 		return JobResult{}, err
 	}
 	if o.DryRun {
-		job := cloud.Job{Run: spec.Run, Task: c.Scope.Task, Stage: c.Scope.Stage, Release: spec.Release, Trigger: spec.Trigger}
+		job := cloud.Job{Run: start.Run, Task: c.Scope.Task, Stage: c.Scope.Stage, Release: start.Release, Trigger: start.Trigger}
 		return JobResult{Status: status(true), Job: job}, nil
 	}
 	defer inCloud(&err)
-	job, err := c.Jobs.Run(ctx, spec)
+	job, err := c.Jobs.Run(ctx, start)
 	if err != nil {
 		return JobResult{}, err
 	}
@@ -94,28 +94,27 @@ func moveScope(t *Target) {
 	t.Vars = vars
 }
 
-// varsKey is the variable of a job whose words are its template variables. 0.4.x also takes "vars" for it.
-const varsKey = "__VARS"
-
-// jobSpec is a job as the command line asks for it: -v target_id=... takes the environment of that schedule, -e adds to
+// start is a job as the command line asks for it: -v target_id=... takes environment and zone of that schedule, -e adds to
 // it, and every other -v is a template variable of the run.
-func (a *App) jobSpec(o CloudRunOptions, p *project.Project) (cloud.JobSpec, error) {
-	spec := cloud.JobSpec{Run: newRunID(a.Now()), Trigger: cloud.TriggerManual}
-	spec.Overlap, spec.Env = o.Overlap, map[string]string{}
+func (a *App) start(o CloudRunOptions, p *project.Project) (cloud.Start, error) {
+	s := cloud.Start{
+		Run: newRunID(a.Now()), Trigger: cloud.TriggerManual, Overlap: o.Overlap,
+		Env: map[string]string{}, Written: map[string]string{},
+	}
 	if p != nil && p.Deploy.PushOnFail != nil {
-		spec.PushOnFail = *p.Deploy.PushOnFail
+		s.PushOnFail = *p.Deploy.PushOnFail
 	}
 	var words []string
 	for _, v := range o.Vars {
 		switch v.Key {
 		case "target_id":
-			env, err := scheduleEnv(p, v.Value)
+			from, err := scheduleOf(p, v.Value)
 			if err != nil {
-				return spec, err
+				return s, err
 			}
-			spec.Env = env
+			s.Zone, s.Written = first(from.Timezone, "UTC"), writtenEnv(from)
 		case "release":
-			spec.Release = v.Value
+			s.Release = v.Value
 		default:
 			words = append(words, quoteWord(v.Key+"="+v.Value))
 		}
@@ -123,40 +122,43 @@ func (a *App) jobSpec(o CloudRunOptions, p *project.Project) (cloud.JobSpec, err
 	for _, e := range o.Envs {
 		switch {
 		case slices.Contains(scopeKeys(), e.Key):
-		case e.Key == "vars":
-			spec.Env[varsKey] = e.Value
+		case e.Key == "vars" || e.Key == cloud.EnvVars: // 0.4.x takes both
+			s.Written[cloud.EnvVars] = e.Value
 		default:
-			spec.Env[e.Key] = e.Value
+			s.Env[e.Key] = e.Value
+			delete(s.Written, e.Key)
 		}
 	}
 	if len(words) > 0 {
-		spec.Env[varsKey] = strings.TrimSpace(spec.Env[varsKey] + " " + strings.Join(words, " "))
+		s.Written[cloud.EnvVars] = strings.TrimSpace(s.Written[cloud.EnvVars] + " " + strings.Join(words, " "))
 	}
-	return spec, nil
+	if err := checkWritten(s.Written); err != nil {
+		return s, err
+	}
+	return s, nil
 }
 
-// scheduleEnv answers the environment that a schedule of the project gives to its jobs.
-func scheduleEnv(p *project.Project, target string) (map[string]string, error) {
-	var known []string
-	if p != nil {
-		for _, s := range p.Schedules {
-			if s.TargetID != target {
-				known = append(known, s.TargetID)
-				continue
-			}
-			env := map[string]string{}
-			for _, e := range s.Envs {
-				if e.Value != nil {
-					env[e.Key] = *e.Value
-				}
-			}
-			return env, nil
+// scheduleOf returns the schedule of the project with this target id.
+func scheduleOf(p *project.Project, target string) (project.Schedule, error) {
+	if p == nil {
+		p = &project.Project{}
+	}
+	list, err := chosen(p, []string{target})
+	if err != nil {
+		return project.Schedule{}, err
+	}
+	return list[0], nil
+}
+
+// writtenEnv is the environment that a schedule gives to its jobs, as it is written.
+func writtenEnv(s project.Schedule) map[string]string {
+	env := map[string]string{}
+	for _, e := range s.Envs {
+		if e.Value != nil {
+			env[e.Key] = *e.Value
 		}
 	}
-	return nil, &UsageError{
-		Message: fmt.Sprintf("the project has no schedule with target_id %q", target),
-		Hint:    "it has: " + first(strings.Join(known, ", "), "none"),
-	}
+	return env
 }
 
 // quoteWord makes text one word of a shell, with nothing in it to be evaluated.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/project"
@@ -21,7 +22,7 @@ type stage struct {
 	cloud.Logs
 	cloud.Infra
 	jobs    []cloud.Job // those that Status answers, one after the other
-	spec    cloud.JobSpec
+	start   cloud.Start
 	stopped cloud.StopOptions
 	query   cloud.Query
 	changes []cloud.Change
@@ -29,9 +30,9 @@ type stage struct {
 	applied bool
 }
 
-func (s *stage) Run(_ context.Context, spec cloud.JobSpec) (cloud.Job, error) {
-	s.spec = spec
-	return cloud.Job{ID: "j", Run: spec.Run, State: cloud.JobStarting}, nil
+func (s *stage) Run(_ context.Context, start cloud.Start) (cloud.Job, error) {
+	s.start = start
+	return cloud.Job{ID: "j", Run: start.Run, State: cloud.JobStarting}, nil
 }
 
 func (s *stage) Status(context.Context, string) (cloud.Job, error) {
@@ -115,36 +116,46 @@ func target(t *testing.T, envs, vars string) Target {
 
 func code(n int) *int { return &n }
 
-func TestJobSpec(t *testing.T) {
+func TestStart(t *testing.T) {
 	t.Parallel()
 	value := "day=$(date -I)"
-	p := &project.Project{Schedules: []project.Schedule{{TargetID: "7", Envs: []project.Env{{Key: varsKey, Value: &value}, {Key: "X"}}}}}
+	p := &project.Project{Schedules: []project.Schedule{
+		{TargetID: "7", Timezone: "Asia/Tokyo", Envs: []project.Env{{Key: cloud.EnvVars, Value: &value}, {Key: "DAY", Value: &value}, {Key: "X"}}},
+		{TargetID: "9"},
+	}}
+	type env = map[string]string
 	for _, tc := range []struct {
 		name, envs, vars string
-		want             map[string]string
-		release          string
+		env, written     map[string]string
+		zone, release    string
 		fails            bool
 	}{
-		{name: "nothing", want: map[string]string{}},
-		{name: "environment", envs: "A=1 vars=x=1", want: map[string]string{"A": "1", varsKey: "x=1"}},
-		{name: "variables are data", vars: "a=it's b=$(rm)", want: map[string]string{varsKey: `'a=it'\''s' 'b=$(rm)'`}},
-		{name: "schedule", vars: "target_id=7 a=1", want: map[string]string{varsKey: "day=$(date -I) 'a=1'"}},
-		{name: "environment over schedule", envs: "__VARS=b=2", vars: "target_id=7", want: map[string]string{varsKey: "b=2"}},
-		{name: "release", vars: "release=abc", want: map[string]string{}, release: "abc"},
+		{name: "nothing"},
+		{name: "environment is data", envs: "A=$(date) vars=x=1", env: env{"A": "$(date)"}, written: env{cloud.EnvVars: "x=1"}},
+		{name: "variables are data", vars: "a=it's b=$(rm)", written: env{cloud.EnvVars: `'a=it'\''s' 'b=$(rm)'`}},
+		{name: "schedule", vars: "target_id=7 a=1", zone: "Asia/Tokyo", written: env{cloud.EnvVars: "day=$(date -I) 'a=1'", "DAY": value}},
+		{name: "schedule without a zone", vars: "target_id=9", zone: "UTC"},
+		{
+			name: "environment over schedule", envs: "__VARS=b=2 DAY=today", vars: "target_id=7", zone: "Asia/Tokyo",
+			env: env{"DAY": "today"}, written: env{cloud.EnvVars: "b=2"},
+		},
+		{name: "release", vars: "release=abc", release: "abc"},
 		{name: "no such schedule", vars: "target_id=8", fails: true},
+		{name: "code", envs: "vars=a=$(rm)", fails: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := &stage{}
-			spec, err := s.app(t).jobSpec(CloudRunOptions{Target: target(t, tc.envs, tc.vars)}, p)
+			got, err := s.app(t).start(CloudRunOptions{Target: target(t, tc.envs, tc.vars)}, p)
 			if _, usage := errors.AsType[*UsageError](err); usage != tc.fails {
 				t.Fatalf("err = %v", err)
 			}
 			if err != nil {
 				return
 			}
-			if diff := cmp.Diff(tc.want, spec.Env); diff != "" || spec.Release != tc.release || spec.Run == "" {
-				t.Errorf("%s\nspec %+v", diff, spec)
+			want := cloud.Start{Run: got.Run, Trigger: cloud.TriggerManual, Zone: tc.zone, Release: tc.release, Env: tc.env, Written: tc.written}
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || got.Run == "" {
+				t.Errorf("%s\nstart %+v", diff, got)
 			}
 		})
 	}
@@ -190,8 +201,8 @@ func TestCloudRunDryRun(t *testing.T) {
 	s := &stage{}
 	o := CloudRunOptions{Target: Target{Vars: words(t, "resource_group=g task=old_style")}, DryRun: true}
 	res, err := s.app(t).CloudRun(t.Context(), o)
-	if err != nil || res.Status != "planned" || res.ID != "" || res.Task != "old_style" || s.spec.Run != "" {
-		t.Errorf("result %+v, started %+v, %v", res, s.spec, err)
+	if err != nil || res.Status != "planned" || res.ID != "" || res.Task != "old_style" || s.start.Run != "" {
+		t.Errorf("result %+v, started %+v, %v", res, s.start, err)
 	}
 	o.Vars = nil
 	if _, err := s.app(t).CloudRun(t.Context(), o); err == nil {

@@ -125,17 +125,3 @@ func (a *App) byHand(ctx context.Context, c *cloud.Cloud, do func(ctx context.Co
 	err = do(held, l.Fence(), id)
 	return errors.Join(err, l.Release(context.WithoutCancel(ctx)))
 }
-
-// commandEnviron is the environment of commands: what tells a job what it is would make a job of every handoff in it.
-func (a *App) commandEnviron() []string {
-	out := make([]string, 0, len(a.Environ))
-	for _, kv := range a.Environ {
-		switch key, _, _ := strings.Cut(kv, "="); key {
-		case cloud.EnvJob, cloud.EnvJobRun, cloud.EnvTrigger, cloud.EnvSchedule, cloud.EnvScheduledAt,
-			cloud.EnvRelease, cloud.EnvOverlap, cloud.EnvPushOnFail:
-		default:
-			out = append(out, kv)
-		}
-	}
-	return out
-}

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,8 +26,12 @@ import (
 // RemoteOptions says what to run of what the bucket has.
 type RemoteOptions struct {
 	RunOptions
-	Release string        // as release.Store.Resolve takes it; "": the current one, or that of the job
-	Overlap cloud.Overlap // "": that of the job, or of the project
+	Release string        // as release.Store.Resolve takes it; "": the current one
+	Overlap cloud.Overlap // "": that of the project
+
+	jobID string      // of the job that this is; "": it is none
+	job   cloud.Start // of that job
+	at    time.Time   // in its zone: what _today and the like are taken from; zero: now
 }
 
 // remoteRun is a run of a release and what it does around its tasks.
@@ -38,7 +41,7 @@ type remoteRun struct {
 	o       RemoteOptions
 	f       *fetched
 	jobID   string // "": this is no job
-	job     cloud.JobSpec
+	job     cloud.Start
 	ledger  *ledger.Bucket
 	objects *artifact.Store
 	history *state.Store
@@ -51,16 +54,15 @@ type remoteRun struct {
 // stores what the next run needs. The error is for a run that could not be started; one that was refused because another
 // one is going on is a result with the status "skipped".
 func (a *App) RunRemote(ctx context.Context, o RemoteOptions) (res RunResult, err error) {
-	jobID, job, _ := cloud.JobFrom(a.env)
-	if err := cmp.Or(o.Overlap, job.Overlap).Check(); err != nil {
+	if err := o.Overlap.Check(); err != nil {
 		return RunResult{}, &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
 	}
-	f, err := a.openRelease(ctx, o.Target, first(o.Release, job.Release))
+	f, err := a.openRelease(ctx, o.Target, o.Release)
 	if err != nil {
 		return RunResult{}, err
 	}
 	defer f.hideSecrets(&err)
-	r := a.newRemoteRun(f, o, jobID, job)
+	r := a.newRemoteRun(f, o)
 	started := false
 	defer func() {
 		if err != nil && !started {
@@ -122,19 +124,19 @@ func (a *App) PlanRemote(ctx context.Context, o RemoteOptions) (res *plan.Plan, 
 	return masked(p, f.redactor.String)
 }
 
-func (a *App) newRemoteRun(f *fetched, o RemoteOptions, jobID string, job cloud.JobSpec) *remoteRun {
+func (a *App) newRemoteRun(f *fetched, o RemoteOptions) *remoteRun {
 	task := f.cloud.Scope.Task
 	r := &remoteRun{
-		app: a, o: o, f: f, jobID: jobID, job: job,
+		app: a, o: o, f: f, jobID: o.jobID, job: o.job,
 		ledger:  &ledger.Bucket{Files: f.cloud.Files, Task: task, Parallel: f.cloud.Parallel},
 		objects: a.artifacts(f.cloud),
 		history: &state.Store{Files: f.cloud.Files, Task: task, Now: a.Now},
 	}
-	if job.Run != "" {
-		f.input.RunID = job.Run
+	if o.job.Run != "" {
+		f.input.RunID = o.job.Run
 	}
-	if !job.ScheduledAt.IsZero() { // a run that is late, or made up for, works on the day for which it was due
-		f.input.Now = job.ScheduledAt.In(f.input.Now.Location())
+	if !o.at.IsZero() {
+		f.input.Now = o.at
 	}
 	f.input.StateFile = func(task string) string { return filepath.Join(f.ws.States(), task+".json") }
 	return r
@@ -336,7 +338,15 @@ func (r *remoteRun) end(ctx context.Context, run ledger.Run) error {
 func (r *remoteRun) neverStarted(ctx context.Context, outcome string, why error) error {
 	run := r.app.runRecord(r.f.session)
 	r.record(&run)
-	run.SchemaVersion, run.Outcome, run.Reason, run.ExitCode = ledger.SchemaVersion, outcome, r.f.redactor.String(why.Error()), exitUsage
+	return r.app.recordUnstarted(ctx, r.ledger, run, outcome, why, r.f.redactor.String)
+}
+
+// recordUnstarted stores the record of a run that ended before its first task.
+func (a *App) recordUnstarted(ctx context.Context, to *ledger.Bucket, run ledger.Run, outcome string, why error, mask func(string) string) error {
+	if _, err := to.Key(run.ID); err != nil {
+		return nil // that is why it did not start
+	}
+	run.SchemaVersion, run.Outcome, run.Reason, run.ExitCode = ledger.SchemaVersion, outcome, mask(InShort(why)), exitUsage
 	_, inCloud := errors.AsType[*CloudError](why)
 	in, stopped := errors.AsType[pipeline.Interrupt](context.Cause(ctx))
 	switch {
@@ -345,14 +355,28 @@ func (r *remoteRun) neverStarted(ctx context.Context, outcome string, why error)
 	case inCloud || outcome == ledger.Skipped:
 		run.ExitCode = exitCloud
 	}
-	run.End, run.Updated, run.Tasks = r.app.Now().UTC(), r.app.Now().UTC(), []*ledger.Task{}
-	if _, err := r.ledger.Key(run.ID); err != nil {
-		return nil // that is why it did not start
-	}
-	if err := r.ledger.Put(context.WithoutCancel(ctx), run); err != nil {
+	run.End, run.Updated, run.Tasks = a.Now().UTC(), a.Now().UTC(), []*ledger.Task{}
+	if err := to.Put(context.WithoutCancel(ctx), run); err != nil {
 		return &CloudError{err}
 	}
 	return nil
+}
+
+// InShort is the text of err; of many mistakes in files only the first one, on one line.
+func InShort(err error) string {
+	if hidden, ok := errors.AsType[*maskedError](err); ok {
+		return hidden.mask(InShort(hidden.error))
+	}
+	all, ok := errors.AsType[project.Errors](err)
+	if !ok || len(all) == 0 {
+		return err.Error()
+	}
+	d := all[0]
+	d.Source, d.Pos.File = "", filepath.Base(d.Pos.File)
+	if len(all) == 1 {
+		return d.String()
+	}
+	return fmt.Sprintf("%s; and %d more", d, len(all)-1)
 }
 
 // exitUsage is the exit code of a run that could not be started.

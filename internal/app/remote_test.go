@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -55,6 +56,16 @@ func (b *bucket) run(ctx context.Context, change func(*RemoteOptions)) (RunResul
 		change(&o)
 	}
 	return b.RunRemote(ctx, o)
+}
+
+// job runs what s says, as a job in a new workspace.
+func (b *bucket) job(ctx context.Context, s cloud.Start) (RunResult, error) {
+	s.Scope = b.cloud.Scope
+	inside := *b.App
+	inside.Environ = slices.Concat(b.Environ, s.Environ(), []string{
+		cloud.EnvJob + "=j1", cloud.EnvWorkspace + "=" + filepath.Join(b.t.TempDir(), "ws"),
+	})
+	return inside.RunJob(ctx, RunOptions{})
 }
 
 // next answers the content of an artifact as the next run finds it, "" where it finds none.
@@ -169,26 +180,6 @@ func TestInterruptedRunIsRecordedAndStored(t *testing.T) {
 	}
 	if r, _, err := lease.Read(t.Context(), b.cloud.Files, "t/lease.json"); err != nil || !r.Released {
 		t.Errorf("lease %+v, %v", r, err)
-	}
-}
-
-func TestRunTakesWhatItsJobSays(t *testing.T) {
-	t.Parallel()
-	b := pushed(t, "tasks:\n- name: show\n  commands:\n  - command: echo {{ _today }} ${HANDOFF_JOB_ID-none} $HANDOFF_RUN_ID\n")
-	id := newRunID(time.Now())
-	due := time.Date(2025, 6, 7, 12, 0, 0, 0, time.UTC)
-	spec := cloud.JobSpec{Run: id, Trigger: cloud.TriggerSchedule, Schedule: "7", ScheduledAt: due}
-	b.Environ = append(os.Environ(), spec.Environ("j1")...)
-	res, err := b.run(t.Context(), nil)
-	if err != nil || res.RunID != id {
-		t.Fatalf("%+v, %v", res, err)
-	}
-	if got := b.next("show_stdout.log"); got != "2025-06-07 none "+id {
-		t.Errorf("output %q", got)
-	}
-	run, err := b.RunShow(t.Context(), b.target, id)
-	if err != nil || run.Job != "j1" || run.Schedule != "7" || !run.ScheduledAt.Equal(due) || run.Trigger != "schedule" || run.Project != "t" {
-		t.Errorf("record %+v, %v", run, err)
 	}
 }
 
@@ -324,9 +315,8 @@ func TestJobsShareTheirVenvs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		spec := cloud.JobSpec{Run: newRunID(time.Now()), Trigger: cloud.TriggerManual}
-		b.Environ = append([]string{"PATH=" + dir + "/bin:/usr/bin:/bin", "MADE=" + dir + "/made"}, spec.Environ("j1")...)
-		res, err := b.run(t.Context(), nil)
+		b.Environ = []string{"PATH=" + dir + "/bin:/usr/bin:/bin", "MADE=" + dir + "/made"}
+		res, err := b.job(t.Context(), cloud.Start{})
 		if err != nil || res.ExitCode != 0 {
 			t.Fatalf("%+v, %v", res, err)
 		}

@@ -221,7 +221,7 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	}
 	engine := pipeline.New(pipeline.Options{
 		Artifacts: s.ws.Artifacts(), Emit: emit, Mask: s.redactor.String, Stdin: o.Stdin,
-		Environ: a.commandEnviron(), Progress: o.Progress,
+		Environ: a.Environ, Progress: o.Progress,
 		Supervisor: process.Options{
 			Cookie: s.input.RunID, Guard: a.Guard, GuardArgs: []string{s.record()},
 			GuardFiles: []*os.File{lock.File()},

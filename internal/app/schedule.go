@@ -182,19 +182,14 @@ func (a *App) wantedSchedules(t Target, p *project.Project) ([]cloud.Schedule, e
 func (q scheduleVars) schedule(s project.Schedule, envs []project.KeyValue) cloud.Schedule {
 	w := cloud.Schedule{
 		TargetID: s.TargetID, Description: first(q.over.Description, s.Description, s.Name), Cron: first(q.over.Cron, s.Cron),
-		Timezone: first(q.over.Timezone, s.Timezone), Enabled: true, Env: map[string]string{},
+		Timezone: first(q.over.Timezone, s.Timezone), Enabled: true, Env: writtenEnv(s),
 		Overlap: cloud.Overlap(first(q.over.Overlap, s.Overlap)), Catchup: cloud.Catchup(first(q.over.Catchup, s.Catchup)),
-	}
-	for _, e := range s.Envs {
-		if e.Value != nil {
-			w.Env[e.Key] = *e.Value
-		}
 	}
 	for _, e := range envs {
 		switch {
 		case slices.Contains(scopeKeys(), e.Key):
 		case e.Key == "vars":
-			w.Env[varsKey] = e.Value
+			w.Env[cloud.EnvVars] = e.Value
 		default:
 			w.Env[e.Key] = e.Value
 		}
@@ -210,17 +205,8 @@ func checkSchedule(s cloud.Schedule) error {
 	if err := s.Check(); err != nil {
 		return &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
 	}
-	for key, text := range s.Env {
-		_, err := schedule.Eval(text, time.Unix(0, 0), nil)
-		if key == varsKey {
-			_, err = schedule.Words(text, time.Unix(0, 0), nil)
-		}
-		if err != nil {
-			return &UsageError{
-				Message: fmt.Sprintf("schedule %q: %s: %v", s.TargetID, key, err),
-				Hint:    "only $(date ...) is evaluated when a schedule fires; see docs/schedules.md",
-			}
-		}
+	if err := checkWritten(s.Env); err != nil {
+		return &UsageError{Message: fmt.Sprintf("schedule %q: %v", s.TargetID, err), Hint: err.Hint}
 	}
 	return nil
 }

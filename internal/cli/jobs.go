@@ -17,6 +17,7 @@ import (
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/cloud/local"
+	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
@@ -36,6 +37,27 @@ func (c *cli) jobRunner(ctx context.Context, args []string) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// runJob is handoff in a job. Its log is read by people.
+func (c *cli) runJob(ctx context.Context) error {
+	c.flags.output = "text"
+	var o app.RunOptions
+	var res app.RunResult
+	err := c.watchRun(&o, func(verbs *app.App) (app.RunResult, error) {
+		var err error
+		res, err = verbs.RunJob(ctx, o)
+		return res, err
+	})
+	dir := c.getenv(local.EnvJobDir)
+	if dir == "" {
+		return err
+	}
+	last := local.LastWord{Skipped: res.Status == ledger.Skipped, Reason: res.Reason}
+	if err != nil && last.Reason == "" {
+		last.Reason = app.InShort(err)
+	}
+	return errors.Join(err, last.Leave(dir))
 }
 
 // watchRunner stops a run that is a job of the provider local when its runner is killed. Commands of the run have nothing to

@@ -27,7 +27,7 @@ func (c *cli) runCommand() *cobra.Command {
 
 func (c *cli) runRemoteCommand(name, short string) *cobra.Command {
 	var o app.RemoteOptions
-	var dryRun bool
+	var dryRun, job bool
 	cmd := &cobra.Command{
 		Use:   name,
 		Short: short,
@@ -41,12 +41,18 @@ One run of a task goes on at a time; --overlap says what happens to another one.
 is refused ends with the status "skipped" and exit code 3. The tasks of a project folder
 are run by "run local".
 
+With --job the environment says what to run: this is the command of a job, the same for
+every cloud and whoever starts it (docs/jobs.md).
+
 ` + exitCodes,
 		Example: `  handoff run -e resource_group=etl task=quakes -w ws -s prod -a
   handoff run -p my_project -w ws -s prod -a --overlap queue
   handoff run -p my_project -w ws -s prod --release 41`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if job {
+				return c.runJob(cmd.Context())
+			}
 			t, err := c.anyTarget()
 			if err != nil {
 				return err
@@ -62,6 +68,7 @@ are run by "run local".
 	}
 	cmd.Flags().StringVar(&o.Release, "release", "", "run this `release`, not the current one: see \"release list\"")
 	cmd.Flags().StringVar((*string)(&o.Overlap), "overlap", "", "`policy` while another run of the task goes on: skip, queue, replace or allow (default: that of project.yml, else skip)")
+	cmd.Flags().BoolVar(&job, "job", false, "run what the environment says, as a job does; other flags do not count")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would run, and run nothing")
 	return cmd
 }

@@ -85,14 +85,9 @@ func TestChecks(t *testing.T) {
 			t.Errorf("schedule, %s: %v, want ErrInvalid", name, err)
 		}
 	}
-	if err := (cloud.JobSpec{Run: "20260130T120000Z-abc"}).Check(); err != nil {
-		t.Error(err)
-	}
-	for name, s := range map[string]cloud.JobSpec{
-		"no run": {}, "memory": {Run: "r", TaskSpec: cloud.TaskSpec{Memory: -1}}, "overlap": {Run: "r", TaskSpec: cloud.TaskSpec{Overlap: "x"}},
-	} {
+	for name, s := range map[string]cloud.TaskSpec{"memory": {Memory: -1}, "overlap": {Overlap: "x"}} {
 		if err := s.Check(); !errors.Is(err, cloud.ErrInvalid) {
-			t.Errorf("job, %s: %v, want ErrInvalid", name, err)
+			t.Errorf("task, %s: %v, want ErrInvalid", name, err)
 		}
 	}
 	if cloud.JobStopping.Ended() || !cloud.JobLost.Ended() {
@@ -142,7 +137,7 @@ func TestComplete(t *testing.T) {
 	_, errs["secrets list"] = c.Secrets.List(ctx)
 	_, errs["infra plan"] = c.Infra.Plan(ctx, cloud.Want{})
 	_, errs["infra status"] = c.Infra.Status(ctx, cloud.KindBucket)
-	_, errs["jobs run"] = c.Jobs.Run(ctx, cloud.JobSpec{})
+	_, errs["jobs run"] = c.Jobs.Run(ctx, cloud.Start{})
 	_, errs["jobs status"] = c.Jobs.Status(ctx, "1")
 	_, errs["jobs stop"] = c.Jobs.Stop(ctx, "1", cloud.StopOptions{})
 	_, errs["schedules list"] = c.Schedules.List(ctx)

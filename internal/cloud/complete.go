@@ -94,7 +94,7 @@ func (n noInfra) Status(_ context.Context, k Kind) ([]Resource, error) {
 
 type noJobs struct{ lack }
 
-func (n noJobs) Run(context.Context, JobSpec) (Job, error) { return Job{}, n.err("run a job") }
+func (n noJobs) Run(context.Context, Start) (Job, error) { return Job{}, n.err("run a job") }
 func (n noJobs) Status(context.Context, string) (Job, error) {
 	return Job{}, n.err("status of a job")
 }

@@ -15,7 +15,7 @@ type Jobs interface {
 	// before answers the job that it started, whatever has become of it: a caller that does not know whether its call
 	// arrived asks again. ErrNotFound: the task is not registered. ErrConflict: Overlap is OverlapSkip and a job is active
 	// (a provider may also leave that to the job, which holds a lease in the bucket: it then ends as JobSkipped).
-	Run(ctx context.Context, spec JobSpec) (Job, error)
+	Run(ctx context.Context, s Start) (Job, error)
 
 	// Status answers one job. ErrNotFound: there is none, or it is too long ago for the provider to know.
 	Status(ctx context.Context, id string) (Job, error)
@@ -28,7 +28,7 @@ type Jobs interface {
 	Stop(ctx context.Context, id string, o StopOptions) (Job, error)
 }
 
-// TaskSpec is what Infra registers for a task, and what its jobs get unless their JobSpec says otherwise.
+// TaskSpec is what Infra registers for a task, and what its jobs get unless their Start says otherwise.
 type TaskSpec struct {
 	Release string            `json:"release"`           // hash of what runs; "" takes the release that is current at the start
 	Image   string            `json:"image,omitempty"`   // container image; "" on platforms without containers
@@ -38,18 +38,6 @@ type TaskSpec struct {
 	Timeout time.Duration     `json:"timeout,omitempty"` // after which the job is stopped; 0: none
 	Overlap Overlap           `json:"overlap,omitempty"`
 	Env     map[string]string `json:"env,omitempty"` // no secrets: those come from Secrets, at the start of the job
-}
-
-// JobSpec is one start. A field of the embedded TaskSpec that is set replaces the registered one; Env is added to it.
-type JobSpec struct {
-	TaskSpec
-	Run         string    `json:"run"`                    // id of the run, made by the caller: the name in ledger and logs
-	Token       string    `json:"token,omitempty"`        // of this request; "" takes Run
-	Trigger     Trigger   `json:"trigger"`                // who asked for it
-	Schedule    string    `json:"schedule,omitempty"`     // target id, where Trigger is TriggerSchedule
-	ScheduledAt time.Time `json:"scheduled_at,omitzero"`  // the time for which it was due
-	Arguments   []string  `json:"arguments,omitempty"`    // of handoff in the job; none: run what the bucket has
-	PushOnFail  bool      `json:"push_on_fail,omitempty"` // keep the artifacts of a failed run, apart from the state
 }
 
 // Overlap says what happens to a start while a job of the same task is active.
@@ -145,12 +133,4 @@ func (s TaskSpec) Check() error {
 		return fmt.Errorf("task: %w: cpu, memory, storage and timeout cannot be negative", ErrInvalid)
 	}
 	return s.Overlap.Check()
-}
-
-// Check answers an ErrInvalid unless the spec can be right.
-func (s JobSpec) Check() error {
-	if err := checkName("run", s.Run); err != nil {
-		return err
-	}
-	return s.TaskSpec.Check()
 }

@@ -6,11 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
-	"github.com/handoff-run/handoff/internal/schedule"
 )
 
 // fire is one start that is due.
@@ -18,7 +16,6 @@ type fire struct {
 	entry *entry // the scheduler's; a worker does not look into it
 	cloud.ScheduleEntry
 	cloud.PendingFire
-	zone *time.Location
 }
 
 // String answers how the log names it.
@@ -55,13 +52,9 @@ func (s *scheduler) work(ctx context.Context) {
 // start starts the job of a fire.
 func (s *scheduler) start(ctx context.Context, f fire) outcome {
 	out := outcome{fire: f, op: cloud.FireStarted}
-	spec, err := f.spec(s.Now())
-	if err != nil {
-		out.op, out.err = cloud.FireFailed, err
-		return out
-	}
+	request := f.request(s.Now())
 	there, err := s.Store.Fire(ctx, f.ScheduleEntry, func() error {
-		job, err := s.Jobs(f.Key.Scope).Run(ctx, spec)
+		job, err := s.Jobs(f.Key.Scope).Run(ctx, request)
 		out.job = job.ID
 		return err
 	})
@@ -92,39 +85,21 @@ func (f fire) verdict(err error) cloud.FireOp {
 // oneByOne reports whether the fire waits until no job of the task is active: fires that are made up for come in order.
 func (f fire) oneByOne() bool { return f.Late && f.Schedule.Catchup == cloud.CatchupAll }
 
-// varsKey is the variable whose words become template variables of the run.
-const varsKey = "__VARS"
-
-// spec is the job of a fire. $(date ...) in its environment is evaluated for the time at which it was due: a fire that is
-// late, or tried twice, loads what it would have loaded then.
-func (f fire) spec(now time.Time) (cloud.JobSpec, error) {
-	spec := cloud.JobSpec{
+// request is the start of the job of a fire. What the environment says is evaluated in the job, for the time at which it was
+// due: a fire that is late, or tried twice, loads what it would have loaded then.
+func (f fire) request(now time.Time) cloud.Start {
+	s := cloud.Start{
 		Run: runID(now, f.token()), Token: f.token(), Trigger: cloud.TriggerSchedule,
-		Schedule: f.Schedule.TargetID, ScheduledAt: f.At,
+		Schedule: f.Schedule.TargetID, ScheduledAt: f.At, Zone: f.Schedule.Timezone,
+		Overlap: f.Schedule.Overlap, Written: f.Schedule.Env,
 	}
-	spec.Env, spec.Overlap = map[string]string{}, f.Schedule.Overlap
+	if s.Zone == "" {
+		s.Zone = "UTC"
+	}
 	if f.oneByOne() {
-		spec.Overlap = cloud.OverlapSkip
+		s.Overlap = cloud.OverlapSkip
 	}
-	for key, text := range f.Schedule.Env {
-		value, err := f.evaluate(key, text)
-		if err != nil {
-			return spec, fmt.Errorf("%s: %w", key, err)
-		}
-		spec.Env[key] = value
-	}
-	return spec, nil
-}
-
-func (f fire) evaluate(key, text string) (string, error) {
-	if key != varsKey {
-		return schedule.Eval(text, f.At, f.zone)
-	}
-	words, err := schedule.Words(text, f.At, f.zone)
-	for i, word := range words { // there is nothing more to evaluate in them, and no blank parts them
-		words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-	}
-	return strings.Join(words, " "), err
+	return s
 }
 
 // runID answers an id as that of every run: by time, and unique.

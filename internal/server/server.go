@@ -129,7 +129,7 @@ func (s *scheduler) head() (chan<- fire, fire) {
 		return nil, fire{}
 	}
 	e := s.ready[0]
-	return s.todo, fire{entry: e, ScheduleEntry: e.ScheduleEntry, PendingFire: e.Fires.Pending[0], zone: e.zone}
+	return s.todo, fire{entry: e, ScheduleEntry: e.ScheduleEntry, PendingFire: e.Fires.Pending[0]}
 }
 
 // pause is how long nothing has to be done.

@@ -28,8 +28,8 @@ type world struct {
 	journal   map[string]*cloud.FireState
 	lines     []cloud.FireRecord
 	tokens    []string                       // of jobs, in the order of their starts
-	specs     map[string]cloud.JobSpec       // by token
-	refuse    func(spec cloud.JobSpec) error // of a start; may be nil
+	specs     map[string]cloud.Start         // by token
+	refuse    func(spec cloud.Start) error   // of a start; may be nil
 	full      bool                           // the journal cannot be written
 	calls     int                            // of all that changes something
 	deadline  int                            // from that call on the scheduler is dead; 0: never
@@ -45,7 +45,7 @@ var (
 func newWorld(list ...cloud.Schedule) *world {
 	w := &world{
 		schedules: map[cloud.ScheduleKey]cloud.ScheduleEntry{}, journal: map[string]*cloud.FireState{},
-		specs: map[string]cloud.JobSpec{}, told: map[cloud.ScheduleKey]struct{}{},
+		specs: map[string]cloud.Start{}, told: map[cloud.ScheduleKey]struct{}{},
 	}
 	for _, s := range list {
 		w.put(s)
@@ -134,7 +134,7 @@ func (w *world) Fire(_ context.Context, e cloud.ScheduleEntry, start func() erro
 // jobs is the part of cloud.Jobs that a scheduler uses; w is locked.
 type jobs struct{ *world }
 
-func (j jobs) Run(_ context.Context, spec cloud.JobSpec) (cloud.Job, error) {
+func (j jobs) Run(_ context.Context, spec cloud.Start) (cloud.Job, error) {
 	if _, known := j.specs[spec.Token]; known {
 		return cloud.Job{ID: spec.Token, Run: spec.Run}, nil
 	}
@@ -200,7 +200,7 @@ func TestFiresInTime(t *testing.T) {
 				"__VARS": `day=$(date -I) text="it's $(date +%H:%M)"`, "AT": "$(date -d yesterday +%F)",
 			}},
 		)
-		w.refuse = func(spec cloud.JobSpec) error {
+		w.refuse = func(spec cloud.Start) error {
 			if late := time.Since(spec.ScheduledAt); late < 0 || late > time.Second {
 				t.Errorf("%s started %s late", spec.Token, late)
 			}
@@ -214,11 +214,11 @@ func TestFiresInTime(t *testing.T) {
 			t.Error(diff)
 		}
 		spec := w.specs["prod/etl/rates/d@2000-01-01T00:30:00Z"]
-		want := map[string]string{"__VARS": `'day=2000-01-01' 'text=it'\''s 01:30'`, "AT": "1999-12-31"}
-		if diff := cmp.Diff(want, spec.Env); diff != "" {
+		want := map[string]string{"__VARS": `day=$(date -I) text="it's $(date +%H:%M)"`, "AT": "$(date -d yesterday +%F)"}
+		if diff := cmp.Diff(want, spec.Written); diff != "" {
 			t.Error(diff)
 		}
-		if spec.Trigger != cloud.TriggerSchedule || spec.Check() != nil {
+		if spec.Trigger != cloud.TriggerSchedule || spec.Zone != "Europe/Paris" {
 			t.Errorf("spec %+v", spec)
 		}
 		if sum.Failed+sum.Missed+sum.Skipped != 0 || sum.Schedules != 2 {
@@ -268,7 +268,7 @@ func TestCatchupOneByOne(t *testing.T) {
 		w := newWorld(cloud.Schedule{TargetID: "q", Cron: quarter, Catchup: cloud.CatchupAll, Overlap: cloud.OverlapAllow})
 		time.Sleep(62 * time.Minute)
 		var free time.Time // each job takes a minute
-		w.refuse = func(spec cloud.JobSpec) error {
+		w.refuse = func(spec cloud.Start) error {
 			if time.Now().Before(free) {
 				return cloud.ErrConflict
 			}
@@ -383,7 +383,7 @@ func TestOutcomes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(cloud.Schedule{TargetID: "q", Cron: quarter})
 				n := 0
-				w.refuse = func(cloud.JobSpec) error {
+				w.refuse = func(cloud.Start) error {
 					n++
 					return test.refuse(n)
 				}
@@ -407,7 +407,7 @@ func TestGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(cloud.Schedule{TargetID: "d", Cron: "0 1 * * *"})
-		w.refuse = func(cloud.JobSpec) error { return errFull }
+		w.refuse = func(cloud.Start) error { return errFull }
 		if sum := w.serve(t, 3*time.Hour); sum.Failed != 1 {
 			t.Errorf("summary %+v", sum)
 		}
@@ -457,7 +457,7 @@ func TestDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(cloud.Schedule{TargetID: "q", Cron: quarter})
-		w.refuse = func(cloud.JobSpec) error { return errFull }
+		w.refuse = func(cloud.Start) error { return errFull }
 		time.AfterFunc(15*time.Minute+10*time.Second, func() {
 			w.delete("q")
 			w.mu.Lock()

@@ -169,23 +169,17 @@ func describe(s cloud.TaskSpec) map[string]string {
 	return detail
 }
 
-// merged answers the spec of a job: what it says, else what is registered.
-func merged(registered cloud.TaskSpec, job cloud.TaskSpec) cloud.TaskSpec {
-	env := maps.Clone(registered.Env)
+// completed returns the start of a job: what it says, else what is registered.
+func completed(s cloud.Start, task cloud.TaskSpec) cloud.Start {
+	s.Release = cmp.Or(s.Release, task.Release)
+	s.Overlap = cmp.Or(s.Overlap, task.Overlap, cloud.OverlapSkip)
+	env := maps.Clone(task.Env)
 	if env == nil {
 		env = map[string]string{}
 	}
-	maps.Copy(env, job.Env)
-	return cloud.TaskSpec{
-		Release: cmp.Or(job.Release, registered.Release),
-		Image:   cmp.Or(job.Image, registered.Image),
-		CPU:     cmp.Or(job.CPU, registered.CPU),
-		Memory:  cmp.Or(job.Memory, registered.Memory),
-		Storage: cmp.Or(job.Storage, registered.Storage),
-		Timeout: cmp.Or(job.Timeout, registered.Timeout),
-		Overlap: cmp.Or(job.Overlap, registered.Overlap, cloud.OverlapSkip),
-		Env:     env,
-	}
+	maps.Copy(env, s.Env)
+	s.Env = env
+	return s
 }
 
 // writeJSON replaces a small file; the caller holds a lock.

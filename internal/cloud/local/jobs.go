@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/handoff-run/handoff/internal/cloud"
-	"github.com/handoff-run/handoff/internal/schedule"
 )
 
 // JobOptions says how jobs are started.
@@ -47,40 +46,38 @@ func (h *Home) Jobs(s cloud.Scope, o JobOptions) *Jobs {
 
 // Run implements cloud.Jobs. Where the starter of a job was killed before it had started the runner, the next call with
 // the same Token does.
-func (j *Jobs) Run(ctx context.Context, spec cloud.JobSpec) (cloud.Job, error) {
-	job, err := j.run(ctx, spec)
+func (j *Jobs) Run(ctx context.Context, s cloud.Start) (cloud.Job, error) {
+	job, err := j.run(ctx, s)
 	if err != nil {
 		return cloud.Job{}, fmt.Errorf("run job of task %q: %w", j.scope.Task, kind(err))
 	}
 	return job, nil
 }
 
-func (j *Jobs) run(ctx context.Context, spec cloud.JobSpec) (cloud.Job, error) {
+func (j *Jobs) run(ctx context.Context, s cloud.Start) (cloud.Job, error) {
 	if err := j.needTask(); err != nil {
 		return cloud.Job{}, err
 	}
-	if err := spec.Check(); err != nil {
+	s.Scope = j.scope
+	if err := s.Check(); err != nil {
 		return cloud.Job{}, err
 	}
-	if spec.Token == "" {
-		spec.Token = spec.Run
+	if s.Token == "" {
+		s.Token = s.Run
+	}
+	if s.Run == "" || s.Token == "" {
+		return cloud.Job{}, fmt.Errorf("start: %w: no id of a run", cloud.ErrInvalid)
 	}
 	task, _, err := j.home.task(j.scope)
 	if err != nil {
 		return cloud.Job{}, err
-	}
-	spec.TaskSpec = merged(task.Spec, spec.TaskSpec)
-	if len(spec.Arguments) == 0 {
-		if spec.Arguments, err = j.arguments(spec); err != nil {
-			return cloud.Job{}, err
-		}
 	}
 	unlock, err := j.lock(ctx)
 	if err != nil {
 		return cloud.Job{}, err
 	}
 	defer unlock()
-	return j.admit(spec)
+	return j.admit(completed(s, task.Spec), task.Spec)
 }
 
 func (j *Jobs) needTask() error {
@@ -90,33 +87,13 @@ func (j *Jobs) needTask() error {
 	return nil
 }
 
-// varsKey is the variable whose words become template variables of the run, as in 0.4.x.
-const varsKey = "__VARS"
-
-// arguments are those of handoff in a job that fetches its release from the bucket.
-func (j *Jobs) arguments(spec cloud.JobSpec) ([]string, error) {
-	args := []string{
-		"run", "--cloud-provider", "local", "--stage", j.scope.Stage,
-		"--envs=resource_group=" + j.scope.ResourceGroup, "--envs=task=" + j.scope.Task,
-		"--push-artifacts", "--output", "text",
-	}
-	words, err := schedule.Words(spec.Env[varsKey], time.Now(), nil)
-	if err != nil {
-		return nil, cloud.WithHint(fmt.Errorf("%s: %w: %w", varsKey, cloud.ErrInvalid, err), "write it as in a shell: __VARS='key=value key2=\"a b\"'")
-	}
-	for _, word := range words {
-		args = append(args, "--vars="+word)
-	}
-	return args, nil
-}
-
 // admit makes the job, unless it is known or must not run; the task is locked.
-func (j *Jobs) admit(spec cloud.JobSpec) (cloud.Job, error) {
+func (j *Jobs) admit(s cloud.Start, task cloud.TaskSpec) (cloud.Job, error) {
 	ids, err := j.ids()
 	if err != nil {
 		return cloud.Job{}, err
 	}
-	mark := tokenMark(spec.Token)
+	mark := tokenMark(s.Token)
 	known := slices.IndexFunc(ids, func(id string) bool { return strings.HasSuffix(id, mark) })
 	if known >= 0 {
 		r, err := j.read(ids[known])
@@ -135,19 +112,19 @@ func (j *Jobs) admit(spec cloud.JobSpec) (cloud.Job, error) {
 		return cloud.Job{}, err
 	}
 	switch {
-	case len(active) == 0 || spec.Overlap == cloud.OverlapAllow:
+	case len(active) == 0 || s.Overlap == cloud.OverlapAllow:
 		active = nil
-	case spec.Overlap == cloud.OverlapReplace:
+	case s.Overlap == cloud.OverlapReplace:
 		for _, id := range active {
-			if err := j.requestStop(id, cloud.StopOptions{Reason: "replaced by run " + spec.Run}); err != nil {
+			if err := j.requestStop(id, cloud.StopOptions{Reason: "replaced by run " + s.Run}); err != nil {
 				return cloud.Job{}, err
 			}
 		}
-	case spec.Overlap != cloud.OverlapQueue:
+	case s.Overlap != cloud.OverlapQueue:
 		return cloud.Job{}, cloud.WithHint(fmt.Errorf("%w: job %s of the task is active", cloud.ErrConflict, active[len(active)-1]),
 			"wait for its end, stop it with `handoff cloud job stop`, or choose another overlap policy: queue, replace or allow")
 	}
-	return j.start(j.newRecord(spec, newJobID(ids, mark), active))
+	return j.start(j.newRecord(s, task, newJobID(ids, mark), active))
 }
 
 // Status implements cloud.Jobs.

@@ -39,28 +39,15 @@ func (r *runner) copyLines(from io.Reader) {
 
 // lineWriter collects lines.
 type lineWriter struct {
-	runner  *runner
-	batch   []cloud.Line
-	lost    int    // lines that could not be appended
-	problem string // the first one of the project, where it is not valid
+	runner *runner
+	batch  []cloud.Line
+	lost   int // lines that could not be appended
 }
 
 func (w *lineWriter) add(text string) {
 	rec := w.runner.rec
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	w.batch = append(w.batch, cloud.Line{Time: time.Now(), Job: rec.ID, Run: rec.Run, Text: text})
-	if _, problem, ok := strings.Cut(text, "/project.yml:"); ok && w.problem == "" {
-		w.problem = "project.yml:" + problem
-	}
-	if reason, ok := strings.CutPrefix(text, "error: "); ok {
-		if strings.HasSuffix(reason, " found; nothing ran") && w.problem != "" { // it has told them before, and counts them here
-			reason = w.problem
-		}
-		w.runner.complaint.Store(&reason)
-	}
-	if strings.HasPrefix(text, "run "+rec.Run+": skipped ") { // the result of handoff run, as text
-		w.runner.skipped.Store(true)
-	}
 }
 
 func (w *lineWriter) flush() {

@@ -29,6 +29,9 @@ const (
 // has been killed: it is then to stop the run.
 const EnvRunner = "HANDOFF_RUNNER_FD"
 
+// EnvJobDir names, in the environment of handoff in a job, the folder of the job: there it leaves its LastWord.
+const EnvJobDir = "HANDOFF_JOB_DIR"
+
 // program is handoff in a job.
 type program struct {
 	cmd    *exec.Cmd
@@ -73,8 +76,8 @@ func (r *runner) execute(ctx context.Context) *ending {
 
 // launch starts handoff in the limits of the job, in a process group of its own.
 func (r *runner) launch(ws *slot) (*program, error) {
-	lim := newLimits(r.rec.ID, r.options.Cgroup, r.rec.Spec.CPU, r.rec.Spec.Memory)
-	r.rec.Warnings = append(lim.warnings, storageWarnings(ws.dir, r.rec.Spec.Storage)...)
+	lim := newLimits(r.rec.ID, r.options.Cgroup, r.rec.CPU, r.rec.Memory)
+	r.rec.Warnings = append(lim.warnings, storageWarnings(ws.dir, r.rec.Storage)...)
 	r.rec.Cgroups = lim.dirs()
 	for _, w := range r.rec.Warnings {
 		r.say("warning: " + w)
@@ -110,8 +113,7 @@ func (r *runner) launch(ws *slot) (*program, error) {
 }
 
 func (r *runner) command(ws *slot, out, life *os.File) *exec.Cmd {
-	spec := r.rec.Spec
-	argv := slices.Concat(r.options.Program, spec.Arguments, []string{"--workspace-dir", ws.dir})
+	argv := append(slices.Clone(r.options.Program), "run", "--job")
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx,gosec // it is asked to end before it is killed
 	cmd.Dir = r.dir
 	for _, kv := range r.options.Environ {
@@ -119,12 +121,9 @@ func (r *runner) command(ws *slot, out, life *os.File) *exec.Cmd {
 			cmd.Env = append(cmd.Env, kv)
 		}
 	}
-	for key, value := range spec.Env {
-		if key != varsKey {
-			cmd.Env = append(cmd.Env, key+"="+value)
-		}
-	}
-	cmd.Env = append(cmd.Env, spec.Environ(r.rec.ID)...)
+	cmd.Env = append(cmd.Env, r.rec.Start.Environ()...)
+	cmd.Env = append(cmd.Env, cloud.EnvProvider+"=local", cloud.EnvPlatform+"=process", cloud.EnvJob+"="+r.rec.ID,
+		cloud.EnvWorkspace+"="+ws.dir, "HANDOFF_HOME="+r.jobs.home.dir, EnvJobDir+"="+r.dir)
 	cmd.Env = append(cmd.Env, EnvRunner+"="+strconv.Itoa(pipeFD))
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.ExtraFiles = append(make([]*os.File, pipeFD-3), life, r.busy, ws.lock)
@@ -171,7 +170,7 @@ func (r *runner) watch(ctx context.Context, p *program) *demand {
 func (r *runner) demand(ctx context.Context) *demand {
 	d := &demand{grace: defaultGrace, at: time.Now()}
 	stop, asked := readStop(r.dir)
-	limit := r.rec.Spec.Timeout
+	limit := r.rec.Timeout
 	switch {
 	case asked:
 		d.state, d.reason = cloud.JobStopped, stop.Reason
@@ -195,14 +194,14 @@ func (r *runner) outcome(p *program, why *demand) *ending {
 		return end
 	}
 	end.state, end.reason = cloud.JobFailed, words
-	if reason := r.failure(); reason != "" {
-		end.reason = reason
-	}
-	if r.skipped.Load() {
-		end.state = cloud.JobSkipped
+	if last := readLastWord(r.dir); last.Reason != "" {
+		end.reason = last.Reason
+		if last.Skipped {
+			end.state = cloud.JobSkipped
+		}
 	}
 	if n := p.limits.outOfMemory(); n > 0 {
-		end.reason += fmt.Sprintf(" (out of memory: the limit of %d MiB was reached)", r.rec.Spec.Memory)
+		end.reason += fmt.Sprintf(" (out of memory: the limit of %d MiB was reached)", r.rec.Memory)
 	}
 	if why == nil {
 		return end

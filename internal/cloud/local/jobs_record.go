@@ -23,8 +23,8 @@ import (
 type jobRecord struct {
 	Format int `json:"handoff_job"` // 1
 	cloud.Job
-	Scope     cloud.Scope   `json:"scope"`
-	Spec      cloud.JobSpec `json:"spec"`
+	Start     cloud.Start   `json:"start"`
+	Timeout   time.Duration `json:"timeout,omitempty"`   // nanoseconds
 	After     []string      `json:"after,omitempty"`     // jobs that must have ended before this one begins
 	Runner    int           `json:"runner,omitempty"`    // process id; 0: it has not come up yet
 	Pid       int           `json:"pid,omitempty"`       // of handoff in the job, and of its process group

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,9 +57,6 @@ type runner struct {
 	logs    *Logs
 	busy    *os.File
 	begin   time.Time // of handoff in the job, by a clock that nobody sets
-
-	complaint atomic.Pointer[string] // what handoff in the job said last after "error: "
-	skipped   atomic.Bool            // it said that a run that is no job has the task
 }
 
 func newRunner(home, dir string, o RunnerOptions) (*runner, error) {
@@ -78,7 +74,7 @@ func newRunner(home, dir string, o RunnerOptions) (*runner, error) {
 		return nil, err
 	}
 	return &runner{
-		options: o, jobs: h.Jobs(rec.Scope, JobOptions{}), dir: dir, rec: rec, logs: h.Logs(rec.Scope), busy: busy,
+		options: o, jobs: h.Jobs(rec.Start.Scope, JobOptions{}), dir: dir, rec: rec, logs: h.Logs(rec.Start.Scope), busy: busy,
 	}, nil
 }
 
@@ -203,18 +199,28 @@ func (r *runner) say(text string) {
 	_ = r.logs.Append(context.Background(), cloud.Line{Time: time.Now(), Job: r.rec.ID, Run: r.rec.Run, Text: "handoff: " + text})
 }
 
-// failure answers why the run failed: by the record that it left in its workspace, or by what it said, "" without both.
-func (r *runner) failure() string {
-	if r.skipped.Load() {
-		return "a run that is no job has the task: see `handoff runs list`"
+// LastWord is how a job ended, told by handoff in it.
+type LastWord struct {
+	Skipped bool   `json:"skipped,omitempty"` // by its overlap policy
+	Reason  string `json:"reason,omitempty"`
+}
+
+const lastWordFile = "word.json"
+
+// Leave writes the last word into the folder of the job.
+func (w LastWord) Leave(dir string) error {
+	if err := writeJSON(filepath.Join(dir, lastWordFile), w); err != nil {
+		return fmt.Errorf("last word of the job: %w", err)
 	}
-	if reason := r.rec.runReason(); reason != "" {
-		return reason
+	return nil
+}
+
+func readLastWord(dir string) (w LastWord) {
+	text, err := os.ReadFile(filepath.Join(dir, lastWordFile))
+	if err == nil {
+		_ = json.Unmarshal(text, &w) // where it is torn, the exit code tells
 	}
-	if said := r.complaint.Load(); said != nil {
-		return *said
-	}
-	return ""
+	return w
 }
 
 // runReason answers what the record of the run in the workspace says.

@@ -17,20 +17,20 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-func (j *Jobs) newRecord(spec cloud.JobSpec, id string, after []string) *jobRecord {
+func (j *Jobs) newRecord(s cloud.Start, task cloud.TaskSpec, id string, after []string) *jobRecord {
 	state, reason := cloud.JobStarting, ""
 	if len(after) > 0 {
 		state, reason = cloud.JobQueued, "waits for the end of job "+strings.Join(after, ", ")
 	}
-	if spec.Trigger == "" {
-		spec.Trigger = cloud.TriggerManual
+	if s.Trigger == "" {
+		s.Trigger = cloud.TriggerManual
 	}
 	return &jobRecord{
-		Format: 1, Scope: j.scope, Spec: spec, After: after,
+		Format: 1, Start: s, Timeout: task.Timeout, After: after,
 		Job: cloud.Job{
-			ID: id, Run: spec.Run, Task: j.scope.Task, Stage: j.scope.Stage, Release: spec.Release, Trigger: spec.Trigger,
-			Schedule: spec.Schedule, ScheduledAt: spec.ScheduledAt, State: state, Reason: reason,
-			Created: time.Now().UTC(), CPU: spec.CPU, Memory: spec.Memory, Storage: spec.Storage,
+			ID: id, Run: s.Run, Task: j.scope.Task, Stage: j.scope.Stage, Release: s.Release, Trigger: s.Trigger,
+			Schedule: s.Schedule, ScheduledAt: s.ScheduledAt, State: state, Reason: reason,
+			Created: time.Now().UTC(), CPU: task.CPU, Memory: task.Memory, Storage: task.Storage,
 		},
 	}
 }

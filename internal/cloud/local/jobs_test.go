@@ -87,15 +87,12 @@ func (b *bench) stopAll() {
 	b.t.Error("jobs are still active")
 }
 
-func (b *bench) spec(script string) cloud.JobSpec {
+func (b *bench) spec(script string) cloud.Start {
 	b.runs++
-	return cloud.JobSpec{
-		Run: "run-" + strconv.Itoa(b.runs), Arguments: []string{"x"},
-		TaskSpec: cloud.TaskSpec{Env: map[string]string{"SCRIPT": script}},
-	}
+	return cloud.Start{Run: "run-" + strconv.Itoa(b.runs), Env: map[string]string{"SCRIPT": script}}
 }
 
-func (b *bench) run(spec cloud.JobSpec) cloud.Job {
+func (b *bench) run(spec cloud.Start) cloud.Job {
 	b.t.Helper()
 	job, err := b.jobs.Run(b.t.Context(), spec)
 	if err != nil {
@@ -151,17 +148,16 @@ func TestJobEnds(t *testing.T) {
 		{name: "failure", script: "exit 7", state: cloud.JobFailed, code: 7, reason: "exit code 7", log: "handoff: job failed: exit code 7"},
 		{name: "signal", script: "kill -9 $$", state: cloud.JobFailed, code: 137, reason: "handoff was killed by SIGKILL", log: "handoff: job failed: handoff was killed by SIGKILL"},
 		{
-			name: "reason of the run record", code: 1, state: cloud.JobFailed, reason: "the tap broke", log: "handoff: job failed: the tap broke",
-			script: `mkdir -p "$3/artifacts"; echo '{"id":"run-1","reason":"the tap broke"}' >"$3/artifacts/run.json"; exit 1`,
+			name: "reason of the last word", code: 1, state: cloud.JobFailed, reason: "the tap broke", log: "handoff: job failed: the tap broke",
+			script: `echo '{"reason":"the tap broke"}' >word.json; exit 1`,
 		},
 		{
-			name: "reason that was told", script: "echo 'error: no release'; echo 'hint: push'; exit 3", state: cloud.JobFailed, code: 3,
-			reason: "no release", log: "error: no release|hint: push|handoff: job failed: no release",
+			name: "skipped", script: `echo '{"skipped":true,"reason":"run x goes on"}' >word.json; exit 3`, state: cloud.JobSkipped, code: 3,
+			reason: "run x goes on", log: "handoff: job skipped: run x goes on",
 		},
 		{
-			name: "skipped", script: `echo "run $HANDOFF_JOB_RUN: skipped after 0.0s"; exit 3`, state: cloud.JobSkipped, code: 3,
-			reason: "a run that is no job has the task: see `handoff runs list`",
-			log:    "run run-1: skipped after 0.0s|handoff: job skipped: a run that is no job has the task: see `handoff runs list`",
+			name: "what it says is no last word", script: "echo 'error: no release'; echo 'run run-1: skipped after 0s'; exit 3", state: cloud.JobFailed, code: 3,
+			reason: "exit code 3", log: "error: no release|run run-1: skipped after 0s|handoff: job failed: exit code 3",
 		},
 		{
 			name: "timeout", script: "exec sleep 60", spec: cloud.TaskSpec{Timeout: 300 * time.Millisecond},
@@ -172,10 +168,9 @@ func TestJobEnds(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, cloud.TaskSpec{Env: map[string]string{"GREETING": "hello"}})
-			spec := b.spec(tc.script)
-			spec.Timeout = tc.spec.Timeout
-			job := b.end(b.run(spec).ID)
+			tc.spec.Env = map[string]string{"GREETING": "hello"}
+			b := newBench(t, tc.spec)
+			job := b.end(b.run(b.spec(tc.script)).ID)
 			if job.State != tc.state || job.ExitCode == nil || *job.ExitCode != tc.code || job.Reason != tc.reason {
 				t.Errorf("job = %+v, exit code %v", job, *job.ExitCode)
 			}
@@ -210,7 +205,7 @@ func TestJobTokenRevives(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(b.jobs.dir, activeDir), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r := b.jobs.newRecord(spec, newJobID(nil, tokenMark(spec.Token)), nil)
+	r := b.jobs.newRecord(spec, cloud.TaskSpec{}, newJobID(nil, tokenMark(spec.Token)), nil)
 	r.Created = time.Now().Add(-time.Hour)
 	if err := os.Mkdir(b.jobs.path(r.ID), 0o700); err != nil {
 		t.Fatal(err)
@@ -462,14 +457,14 @@ func TestJobWorkspace(t *testing.T) {
 		return filepath.Base(r.Workspace)
 	}
 	running := func(j cloud.Job) bool { return j.State == cloud.JobRunning }
-	first := b.run(b.spec(`touch "$3/made"; exec sleep 60`))
+	first := b.run(b.spec(`touch "$HANDOFF_WORKSPACE/made"; exec sleep 60`))
 	b.await(first.ID, running)
 	second := b.end(b.run(b.spec("true")).ID)
 	if place(first.ID) != "1" || place(second.ID) != "2" {
 		t.Errorf("workspaces %s and %s", place(first.ID), place(second.ID))
 	}
 	b.stopAll()
-	third := b.end(b.run(b.spec(`cd "$3" && ls`)).ID)
+	third := b.end(b.run(b.spec(`cd "$HANDOFF_WORKSPACE" && ls`)).ID)
 	if got := b.lines(third.ID); place(third.ID) != "1" || !slices.Equal(got, []string{"made"}) {
 		t.Errorf("workspace %s, log %q", place(third.ID), got)
 	}
@@ -500,21 +495,30 @@ func TestJobPrune(t *testing.T) {
 	}
 }
 
-func TestJobArguments(t *testing.T) {
+// A job is started by one command that never differs; what it is to do is in its environment, and nowhere else.
+func TestJobCommand(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, cloud.TaskSpec{})
-	args, err := b.jobs.arguments(cloud.JobSpec{TaskSpec: cloud.TaskSpec{Env: map[string]string{varsKey: `a=1 b="x y" c=$(date -I -d 2026-01-02)`}}})
-	want := []string{
-		"run", "--cloud-provider", "local", "--stage", "dev", "--envs=resource_group=Group", "--envs=task=Load",
-		"--push-artifacts", "--output", "text", "--vars=a=1", "--vars=b=x y", "--vars=c=2026-01-02",
+	b := newBench(t, cloud.TaskSpec{Release: "abc", Env: map[string]string{"A": "1", "B": "1"}})
+	spec := b.spec(`echo "$1 $2 $#"; env | sort >seen`)
+	spec.Env["B"], spec.Written = "2", map[string]string{cloud.EnvVars: "day=$(date -I)"}
+	job := b.end(b.run(spec).ID)
+	if got := b.lines(job.ID); len(got) != 1 || got[0] != "run --job 2" {
+		t.Errorf("argv = %q", got)
 	}
-	if err != nil || !slices.Equal(args, want) {
-		t.Errorf("args = %q, %v", args, err)
+	text, err := os.ReadFile(b.jobs.path(job.ID, "seen"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	spec := b.spec("")
-	spec.Arguments, spec.Env = nil, map[string]string{varsKey: "a=$(rm -rf x)"}
-	if _, err := b.jobs.Run(t.Context(), spec); !errors.Is(err, cloud.ErrInvalid) {
-		t.Errorf("err = %v", err)
+	seen := strings.Split(string(text), "\n")
+	for _, want := range []string{
+		"A=1", "B=2", "__VARS=day=$(date -I)", "HANDOFF_EVALUATE=__VARS", "HANDOFF_STAGE=dev", "HANDOFF_RESOURCE_GROUP=Group", "HANDOFF_TASK=Load",
+		"HANDOFF_JOB_ID=" + job.ID, "HANDOFF_JOB_RUN=run-1", "HANDOFF_TRIGGER=manual", "HANDOFF_RELEASE=abc", "HANDOFF_OVERLAP=skip",
+		"HANDOFF_CLOUD_PROVIDER=local", "HANDOFF_CLOUD_PLATFORM=process", "HANDOFF_HOME=" + b.home.Dir(),
+		"HANDOFF_WORKSPACE=" + b.jobs.path("workspaces", "1"),
+	} {
+		if !slices.Contains(seen, want) {
+			t.Errorf("the environment lacks %s", want)
+		}
 	}
 }
 
@@ -538,8 +542,7 @@ func BenchmarkJobStart(b *testing.B) {
 		Runner: []string{os.Args[0], "-test.run=^TestRunnerProcess$", "--"}, Environ: append(os.Environ(), runnerMark+"=1"),
 	})
 	for n := 0; b.Loop(); n++ {
-		spec := cloud.JobSpec{Run: "run-" + strconv.Itoa(n), Arguments: []string{"x"}}
-		spec.Env, spec.Overlap = map[string]string{"SCRIPT": "exit 0"}, cloud.OverlapQueue
+		spec := cloud.Start{Run: "run-" + strconv.Itoa(n), Overlap: cloud.OverlapQueue, Env: map[string]string{"SCRIPT": "exit 0"}}
 		job, err := jobs.Run(b.Context(), spec)
 		for err == nil && !job.State.Ended() {
 			time.Sleep(time.Millisecond)

@@ -1,0 +1,161 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/ledger"
+	"github.com/handoff-run/handoff/internal/pipeline"
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/schedule"
+)
+
+// RunJob is a job from the inside: it runs what the environment of this process says, as cloud.Start has put it there.
+// Where the task of the scope can be reached, the record of the run in its bucket tells how it ended, also where it could
+// not start. Of o only who watches counts.
+func (a *App) RunJob(ctx context.Context, o RunOptions) (RunResult, error) {
+	start, err := cloud.StartFrom(a.env)
+	if err != nil {
+		return RunResult{}, &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
+	}
+	start.Run = first(start.Run, newRunID(a.Now()))
+	o.Push, o.Target = true, a.jobTarget(start.Scope)
+	res, err := a.runJob(ctx, o, start)
+	if err != nil {
+		err = errors.Join(err, a.lastWord(ctx, o.Target, start, err))
+	}
+	return res, err
+}
+
+// jobTarget is what a job works on.
+func (a *App) jobTarget(s cloud.Scope) Target {
+	return Target{
+		EnvStage: s.Stage, WorkspaceDir: first(a.env(cloud.EnvWorkspace), "workspace"),
+		Envs: []project.KeyValue{{Key: "resource_group", Value: s.ResourceGroup}, {Key: "task", Value: s.Task}},
+		Cloud: CloudFlags{
+			Provider: first(a.env(cloud.EnvProvider), a.env("HO_PROVIDER")),
+			Platform: first(a.env(cloud.EnvPlatform), a.env("HO_PLATFORM")),
+		},
+	}
+}
+
+func (a *App) runJob(ctx context.Context, o RunOptions, start cloud.Start) (RunResult, error) {
+	at, err := a.jobTime(start)
+	if err != nil {
+		return RunResult{}, err
+	}
+	inside, vars, err := a.evaluated(start.Written, at)
+	if err != nil {
+		return RunResult{}, err
+	}
+	o.Vars = vars
+	return inside.RunRemote(ctx, RemoteOptions{
+		RunOptions: o, Release: start.Release, Overlap: start.Overlap, jobID: a.env(cloud.EnvJob), job: start, at: at,
+	})
+}
+
+// jobTime is the time of a job, in its zone: a run that is late, or made up for, works on the day for which it was due.
+func (a *App) jobTime(start cloud.Start) (time.Time, error) {
+	at := a.Now()
+	if !start.ScheduledAt.IsZero() {
+		at = start.ScheduledAt
+	}
+	zone := a.Now().Location()
+	if start.Zone != "" || start.Schedule != "" { // that of a schedule is UTC where it says nothing
+		var err error
+		if zone, err = schedule.Zone(start.Zone); err != nil {
+			return at, &UsageError{Message: fmt.Sprintf("%s: %v", cloud.EnvZone, err)}
+		}
+	}
+	return at.In(zone), nil
+}
+
+// evaluated returns an App whose environment has what is written, with each $(date ...) in the place of what it stands for at
+// the time at, and the template variables that it asks for.
+func (a *App) evaluated(written map[string]string, at time.Time) (*App, []project.KeyValue, error) {
+	b := *a
+	b.Environ = slices.Clone(a.Environ)
+	var vars []project.KeyValue
+	for key, text := range written {
+		var err *UsageError
+		if key == cloud.EnvVars {
+			vars, err = evaluateVars(text, at)
+		} else {
+			text, err = evaluate(key, text, at)
+			b.Environ = slices.DeleteFunc(b.Environ, func(kv string) bool { return strings.HasPrefix(kv, key+"=") })
+			b.Environ = append(b.Environ, key+"="+text)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return &b, vars, nil
+}
+
+// checkWritten refuses what no job could evaluate.
+func checkWritten(written map[string]string) *UsageError {
+	at := time.Unix(0, 0).UTC()
+	for key, text := range written {
+		var err *UsageError
+		if key == cloud.EnvVars {
+			_, err = evaluateVars(text, at)
+		} else {
+			_, err = evaluate(key, text, at)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func evaluate(key, text string, at time.Time) (string, *UsageError) {
+	value, err := schedule.Eval(text, at, at.Location())
+	if err != nil {
+		return "", notEvaluated(key, err)
+	}
+	return value, nil
+}
+
+func evaluateVars(text string, at time.Time) ([]project.KeyValue, *UsageError) {
+	words, err := schedule.Words(text, at, at.Location())
+	if err != nil {
+		return nil, notEvaluated(cloud.EnvVars, err)
+	}
+	vars, err := project.ParseVars(words, func(string) ([]byte, error) { return nil, errors.New("a job takes no file") })
+	if err != nil {
+		return nil, notEvaluated(cloud.EnvVars, err)
+	}
+	return vars, nil
+}
+
+func notEvaluated(key string, err error) *UsageError {
+	return &UsageError{
+		Message: fmt.Sprintf("%s: %v", key, err),
+		Hint:    "only $(date ...) is evaluated, see docs/schedules.md; variables are written as in a shell: __VARS='key=value key2=\"a b\"'",
+	}
+}
+
+// lastWord records why the run of a job could not start, unless it has its record already.
+func (a *App) lastWord(ctx context.Context, t Target, start cloud.Start, why error) error {
+	ctx = context.WithoutCancel(ctx)
+	c, err := a.openCloud(ctx, t, nil)
+	if err != nil {
+		return nil // it is among the reasons
+	}
+	to := &ledger.Bucket{Files: c.Files, Task: c.Scope.Task, Parallel: c.Parallel}
+	if _, err := to.Get(ctx, start.Run, a.Now()); !errors.Is(err, cloud.ErrNotFound) {
+		return nil
+	}
+	run := ledger.Run{
+		ID: start.Run, Project: start.Scope.Task, ResourceGroup: start.Scope.ResourceGroup, Task: start.Scope.Task,
+		EnvStage: start.Scope.Stage, Trigger: string(start.Trigger), Job: a.env(cloud.EnvJob), Schedule: start.Schedule,
+		ScheduledAt: start.ScheduledAt, Version: a.Version, Host: a.Host, Start: a.Now().UTC(),
+	}
+	return a.recordUnstarted(ctx, to, run, string(pipeline.Failed), why, func(text string) string { return text })
+}

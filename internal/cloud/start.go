@@ -1,0 +1,143 @@
+package cloud
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Start is one start of a task: what its job is to do. It travels by environment only, to the constant command
+// `handoff run --job`, whoever starts it: a person, `handoff server`, the scheduler of a vendor. What is written in
+// Written is evaluated in the job, and nowhere else. The id of the job is no part of it: a job learns that inside.
+type Start struct {
+	Scope       Scope             `json:"scope"`                  // that of the Jobs
+	Run         string            `json:"run,omitempty"`          // id of the run: its name in ledger and logs; "": the job makes one
+	Token       string            `json:"token,omitempty"`        // of this request, does not travel; "" takes Run
+	Release     string            `json:"release,omitempty"`      // "": that of the task, else the one that is current when the job begins
+	Trigger     Trigger           `json:"trigger"`                // who asked for it
+	Schedule    string            `json:"schedule,omitempty"`     // target id, where Trigger is TriggerSchedule
+	ScheduledAt time.Time         `json:"scheduled_at,omitzero"`  // the time for which it was due, at which Written is evaluated; zero: now
+	Zone        string            `json:"timezone,omitempty"`     // IANA name of the zone of Written and of _today; "": that of the machine
+	Overlap     Overlap           `json:"overlap,omitempty"`      // "": that of the task
+	PushOnFail  bool              `json:"push_on_fail,omitempty"` // keep the artifacts of a failed run, apart from the state
+	Env         map[string]string `json:"env,omitempty"`          // of the job, as it is; no secrets: those come from Secrets
+	Written     map[string]string `json:"written,omitempty"`      // as Env, with $(date ...) in it to be evaluated; and EnvVars
+}
+
+// What the environment of a job says of it, at every provider.
+const (
+	EnvJob           = "HANDOFF_JOB_ID"         // the provider's id of the job
+	EnvProvider      = "HANDOFF_CLOUD_PROVIDER" // Cloud.Provider
+	EnvPlatform      = "HANDOFF_CLOUD_PLATFORM" // Cloud.Platform
+	EnvWorkspace     = "HANDOFF_WORKSPACE"      // folder of the workspace; not set: "workspace", in the working directory
+	EnvStage         = "HANDOFF_STAGE"          // Start.Scope, this one and the next two
+	EnvResourceGroup = "HANDOFF_RESOURCE_GROUP"
+	EnvTask          = "HANDOFF_TASK"
+	EnvRun           = "HANDOFF_JOB_RUN"      // Start.Run
+	EnvRelease       = "HANDOFF_RELEASE"      // Start.Release
+	EnvTrigger       = "HANDOFF_TRIGGER"      // Start.Trigger
+	EnvSchedule      = "HANDOFF_SCHEDULE"     // Start.Schedule
+	EnvScheduledAt   = "HANDOFF_SCHEDULED_AT" // Start.ScheduledAt, RFC 3339
+	EnvZone          = "HANDOFF_TIMEZONE"     // Start.Zone
+	EnvOverlap       = "HANDOFF_OVERLAP"      // Start.Overlap
+	EnvPushOnFail    = "HANDOFF_PUSH_ON_FAIL" // "true" where Start.PushOnFail
+	EnvEvaluate      = "HANDOFF_EVALUATE"     // the keys of Start.Written, with blanks in between; EnvVars need not be among them
+	EnvVars          = "__VARS"               // its words become template variables, as in 0.4.x
+)
+
+// older are the names that 0.4.x has given to some of these.
+func older() map[string]string {
+	return map[string]string{EnvStage: "HO_STAGE", EnvResourceGroup: "HO_RESOURCE_GROUP", EnvTask: "HO_TASK"}
+}
+
+// Environ returns the variables ("K=V") that tell a job what it is to do, sorted. A variable of the start itself wins over
+// one of Env, and that of Written over one of Env.
+func (s Start) Environ() []string {
+	env := maps.Clone(s.Env)
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, s.Written)
+	for key, value := range map[string]string{
+		EnvStage: s.Scope.Stage, EnvResourceGroup: s.Scope.ResourceGroup, EnvTask: s.Scope.Task, EnvRun: s.Run,
+		EnvRelease: s.Release, EnvTrigger: string(s.Trigger), EnvSchedule: s.Schedule, EnvZone: s.Zone,
+		EnvOverlap: string(s.Overlap), EnvEvaluate: strings.Join(slices.Sorted(maps.Keys(s.Written)), " "),
+	} {
+		if value != "" {
+			env[key] = value
+		}
+	}
+	if !s.ScheduledAt.IsZero() {
+		env[EnvScheduledAt] = s.ScheduledAt.UTC().Format(time.RFC3339Nano)
+	}
+	if s.PushOnFail {
+		env[EnvPushOnFail] = "true"
+	}
+	list := make([]string, 0, len(env))
+	for key, value := range env {
+		list = append(list, key+"="+value)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// StartFrom is the inverse of Environ, for the program in the job; Env stays where it is. getenv returns "" for what is not
+// set. ErrInvalid: this is not the environment of a job. The Start is as good as can be even then.
+func StartFrom(getenv func(string) string) (Start, error) {
+	get := func(key string) string {
+		if v := getenv(key); v != "" {
+			return v
+		}
+		return getenv(older()[key])
+	}
+	s := Start{
+		Scope: Scope{Stage: get(EnvStage), ResourceGroup: get(EnvResourceGroup), Task: get(EnvTask)},
+		Run:   get(EnvRun), Release: get(EnvRelease), Trigger: Trigger(get(EnvTrigger)), Schedule: get(EnvSchedule),
+		Zone: get(EnvZone), Overlap: Overlap(get(EnvOverlap)), PushOnFail: get(EnvPushOnFail) == "true",
+		Written: map[string]string{},
+	}
+	for _, key := range append(strings.Fields(get(EnvEvaluate)), EnvVars) {
+		if text := getenv(key); text != "" {
+			s.Written[key] = text
+		}
+	}
+	var err error
+	if at := get(EnvScheduledAt); at != "" {
+		if s.ScheduledAt, err = time.Parse(time.RFC3339Nano, at); err != nil {
+			err = fmt.Errorf("%s: %w time %q", EnvScheduledAt, ErrInvalid, at)
+		}
+	}
+	if err == nil {
+		err = s.Check()
+	}
+	return s, err
+}
+
+// Check returns an ErrInvalid unless the start can be right.
+func (s Start) Check() error {
+	for _, name := range []struct{ key, value string }{
+		{EnvStage, s.Scope.Stage}, {EnvResourceGroup, s.Scope.ResourceGroup}, {EnvTask, s.Scope.Task},
+	} {
+		if name.value == "" {
+			return WithHint(fmt.Errorf("start: %w: %s is not set", ErrInvalid, name.key), "what starts a job sets it: see docs/jobs.md")
+		}
+	}
+	if err := s.Scope.Check(); err != nil {
+		return err
+	}
+	if s.Run != "" {
+		if err := checkName("run", s.Run); err != nil {
+			return err
+		}
+	}
+	for _, env := range []map[string]string{s.Env, s.Written} {
+		for key := range env {
+			if key == "" || strings.ContainsAny(key, "= \t\n\x00") {
+				return fmt.Errorf("start: %w name of a variable: %q", ErrInvalid, key)
+			}
+		}
+	}
+	return s.Overlap.Check()
+}

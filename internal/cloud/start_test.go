@@ -1,0 +1,87 @@
+package cloud
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// lookup finds variables in "K=V" texts.
+func lookup(env []string) func(string) string {
+	return func(key string) string {
+		for _, kv := range env {
+			if v, found := strings.CutPrefix(kv, key+"="); found {
+				return v
+			}
+		}
+		return ""
+	}
+}
+
+// What starts a job and the job itself mean the same: nothing gets lost on the way through the environment.
+func TestStartTravels(t *testing.T) {
+	t.Parallel()
+	scope := Scope{Stage: "dev", ResourceGroup: "etl", Task: "load"}
+	full := Start{
+		Scope: scope, Run: "r1", Release: "abc", Trigger: TriggerSchedule, Schedule: "7", Zone: "Asia/Tokyo", Overlap: OverlapQueue,
+		ScheduledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), PushOnFail: true,
+		Written: map[string]string{"DAY": "$(date -I)", EnvVars: "day=$(date -I) text='a b'"},
+	}
+	for name, s := range map[string]Start{
+		"full": full,
+		"bare": {Scope: scope, Written: map[string]string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sent := s
+			sent.Token, sent.Env = "token", map[string]string{"A": "$(date)", "DAY": "other"}
+			env := sent.Environ()
+			got, err := StartFrom(lookup(env))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(s, got); diff != "" {
+				t.Error(diff)
+			}
+			if lookup(env)("A") != "$(date)" {
+				t.Errorf("environment %q", env)
+			}
+		})
+	}
+}
+
+// What 0.4.x sets is enough.
+func TestStartOfAnOlderTask(t *testing.T) {
+	t.Parallel()
+	got, err := StartFrom(lookup([]string{"HO_STAGE=prod", "HO_RESOURCE_GROUP=etl", "HO_TASK=load", "__VARS=day=$(date -I)"}))
+	want := Start{
+		Scope:   Scope{Stage: "prod", ResourceGroup: "etl", Task: "load"},
+		Written: map[string]string{EnvVars: "day=$(date -I)"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+}
+
+func TestStartRefuses(t *testing.T) {
+	t.Parallel()
+	const good = "HANDOFF_STAGE=dev HANDOFF_RESOURCE_GROUP=etl HANDOFF_TASK=load"
+	for name, env := range map[string]string{
+		"nothing":       "",
+		"no task":       "HANDOFF_STAGE=dev HANDOFF_RESOURCE_GROUP=etl",
+		"a path":        "HANDOFF_STAGE=dev HANDOFF_RESOURCE_GROUP=etl HANDOFF_TASK=../load",
+		"a time":        good + " HANDOFF_SCHEDULED_AT=noon",
+		"a policy":      good + " HANDOFF_OVERLAP=sometimes",
+		"an id of runs": good + " HANDOFF_JOB_RUN=../../x",
+	} {
+		if _, err := StartFrom(lookup(strings.Fields(env))); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: err = %v", name, err)
+		}
+	}
+	if err := (Start{Scope: Scope{"dev", "etl", "load"}, Env: map[string]string{"A B": "1"}}).Check(); !errors.Is(err, ErrInvalid) {
+		t.Errorf("err = %v", err)
+	}
+}
