@@ -173,11 +173,12 @@ def record():
     return screen.rows
 
 
-def runs(line):
-    """Neighbours of one style, as (column, style, text)."""
+def words(line):
+    """The words of a line, each of one style, as (column, style, text). A blank is a place and never a character: what
+    shows the picture may collapse blanks (browsers do, and code hosts drop xml:space)."""
     start = 0
     for i in range(1, len(line) + 1):
-        if i == len(line) or line[i][1] != line[start][1]:
+        if i == len(line) or line[i][1] != line[start][1] or line[i][0] == " " or line[start][0] == " ":
             text = "".join(char for char, _ in line[start:i])
             if text.strip():
                 yield start, line[start][1], text
@@ -193,14 +194,14 @@ def draw(rows):
         f' aria-label="{html.escape("A terminal: " + label)}">',
         f'<rect width="{w:.0f}" height="{h:.0f}" rx="9" fill="{GROUND}"/>',
         *(f'<circle cx="{margin + 4 + 20 * i}" cy="21" r="6" fill="{c}"/>' for i, c in enumerate(["#f0707a", "#e6c07a", "#9fcf7a"])),
-        '<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,\'DejaVu Sans Mono\',monospace" font-size="14" xml:space="preserve">',
+        '<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,\'DejaVu Sans Mono\',monospace" font-size="14">',
     ]
     for i, row in enumerate(rows):
-        for column, (colour, bold, dim), text in runs(row):
+        for column, (colour, bold, dim), text in words(row):
             look = f' fill="{colour}"' + (' font-weight="bold"' if bold else "") + (' opacity="0.65"' if dim else "")
             wide = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
             out.append(f'<text x="{margin + column * width:.1f}" y="{top + i * height + 14}" textLength="{wide * width:.1f}"'
-                       f'{look}>{html.escape(text)}</text>')
+                       f' lengthAdjust="spacingAndGlyphs"{look}>{html.escape(text)}</text>')
     return "\n".join([*out, "</g>", "</svg>", ""])
 
 

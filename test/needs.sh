@@ -20,6 +20,9 @@ need gcc gcc --version                 # the race detector is linked with it
 need libc6-dev sh -c 'echo "#include <stdlib.h>" | gcc -E -'
 need python3 python3 --version
 need python3-venv python3 -c 'import ensurepip, venv'
+need chromium chromium --version       # the pictures of the documentation are looked at in two browsers
+need firefox-esr firefox-esr --version
+need fonts-dejavu-core test -e /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -51,14 +51,53 @@ func TestRandomPipelines(t *testing.T) {
 	})
 }
 
-// endless: nothing ends this pipeline by itself.
+func TestEndless(t *testing.T) {
+	t.Parallel()
+	for pipe, want := range map[string]bool{
+		"yes":                                            true,
+		"seq 5 > tail -n 3":                              false,
+		"yes > head -n 5":                                false,
+		"yes > cat > head -n 5":                          false,
+		"yes > tail -n 3":                                true,
+		"yes > tail -n 3 > head -n 5":                    true,
+		"yes > head -n 5 > tail -n 3":                    false,
+		"yes > tail -n 3 > true":                         true,
+		"yes > tail -n 3 > true > cat":                   true,
+		"yes > tail -n 3 > exit 3":                       false,
+		"yes > true > tail -n 3":                         false,
+		"yes > cat; exit 3":                              true,
+		"yes > tail -n 3 > head; exit 3":                 true,
+		"yes > tail -n 3 > true > cat; exit 3":           false,
+		"yes > exec <&-; sleep 0.1; echo x":              false,
+		"yes > head -n 5 >/dev/null; kill -9 $$":         false,
+		"yes > trap 'exit 0' TERM; cat > sleep 0.1; cat": true,
+	} {
+		if got := endless(strings.Split(pipe, " > ")); got != want {
+			t.Errorf("%s: %v", pipe, got)
+		}
+	}
+}
+
+// endless: nothing ends this pipeline by itself. That is so while every stage behind `yes` waits for an end of input that
+// does not come, or for a line from `tail`, which prints none before that end.
 func endless(scripts []string) bool {
 	if scripts[0] != "yes" {
 		return false
 	}
+	silent, closed := false, false // no line, or at once the end of input, comes to this stage
 	for _, s := range scripts[1:] {
-		if !strings.Contains(s, "cat") && !strings.Contains(s, "tail") {
-			return false
+		fails := strings.Contains(s, "exit 3") || strings.Contains(s, "kill -9")
+		reads := strings.Contains(s, "cat") || strings.Contains(s, "tail") || strings.Contains(s, "head")
+		ends := closed || !reads || strings.Contains(s, "head") && !silent
+		switch {
+		case ends && fails:
+			return false // a failure ends all stages
+		case ends && !silent:
+			return false // what is before it gets SIGPIPE, what is behind it the end of input
+		case ends:
+			closed = true // but tail, before it, neither ends nor prints
+		case strings.Contains(s, "tail"):
+			silent = true
 		}
 	}
 	return true
