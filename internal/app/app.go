@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/secret"
@@ -29,6 +30,9 @@ type App struct {
 	Host    string
 	Guard   []string // argv that starts the guardian of a run; nil: none
 	Log     *slog.Logger
+
+	// Lease has the times of the leases of runs; the zero Times are right but in tests.
+	Lease lease.Times
 
 	// Venvs is the folder of the virtual environments that the jobs of a task on this machine share; "": they do not.
 	Venvs string

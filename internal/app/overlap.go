@@ -15,42 +15,45 @@ import (
 	"github.com/handoff-run/handoff/internal/process"
 )
 
-// renewLocally is how often the lease of a run is renewed in a bucket that is a folder.
+// renewLocally is how often the lease of a run is renewed in a bucket that is a folder: that costs nothing.
 const renewLocally = 2 * time.Second
 
 // leaseOptions says who takes the lease of the task of c's scope.
 func (a *App) leaseOptions(c *cloud.Cloud, runID string) lease.Options {
-	where := a.where()
-	renew := time.Duration(0)
-	if c.Provider == defaultProvider { // a file of this machine costs nothing to write
-		renew = renewLocally
+	o := lease.Options{
+		Key: leaseKey(c), Times: a.Lease, Now: a.Now, Sight: a.sight,
+		Holder: lease.Holder{Run: runID, Host: a.where(), Pid: os.Getpid(), Born: process.Born(os.Getpid())},
 	}
-	return lease.Options{
-		Renew: renew,
-		Key:   leaseKey(c), Run: runID, Host: where, Pid: os.Getpid(), Now: a.Now,
-		Dead: func(r lease.Record) bool {
-			return r.Host == where && r.Pid > 0 && process.Gone(r.Pid)
-		},
+	if o.Renew == 0 && c.Provider == defaultProvider {
+		o.Renew = min(renewLocally, o.Stop()/8)
 	}
+	return o
 }
 
 // where names the machine, since when it runs, and the space in which a process id means something there.
-func (a *App) where() string {
-	parts := []string{a.Host}
-	if boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
-		parts = append(parts, strings.TrimSpace(string(boot)))
+func (a *App) where() string { return strings.TrimSpace(a.Host + " " + process.Machine()) }
+
+// sight says what can be seen here of who holds a lease. The processes of a run outlive it by moments: as long as one is
+// left, the lease is not free.
+func (a *App) sight(r lease.Record) lease.Sight {
+	if r.Pid <= 0 || process.Machine() == "" || r.Host != a.where() {
+		return lease.Unseen
 	}
-	if space, err := os.Readlink("/proc/self/ns/pid"); err == nil {
-		parts = append(parts, space)
+	born := process.Born(r.Pid)
+	switch {
+	case born != 0 && born == r.Born:
+		return lease.Alive
+	case (r.Born == 0 || born == 0) && !process.Gone(r.Pid), process.Remains(r.Run):
+		return lease.Unseen
 	}
-	return strings.Join(parts, " ")
+	return lease.Gone
 }
 
-// goneRun answers the id of the run that has the lease of the task although its process is known to be gone, "" if there
+// goneRun returns the id of the run that has the lease of the task although its process is known to be gone, "" if there
 // is none: one need not wait for it to have been silent for long.
 func (a *App) goneRun(ctx context.Context, c *cloud.Cloud) string {
 	r, _, err := lease.Read(ctx, c.Files, leaseKey(c))
-	if err != nil || r.Released || r.Run == "" || !a.leaseOptions(c, "").Dead(r) {
+	if err != nil || r.Released || r.Run == "" || a.sight(r) != lease.Gone {
 		return ""
 	}
 	return r.Run
@@ -62,7 +65,7 @@ func leaseKey(c *cloud.Cloud) string { return c.Scope.Task + "/lease.json" }
 func (r *remoteRun) takeLease(ctx context.Context) (context.Context, error) {
 	policy := cmp.Or(r.o.Overlap, r.job.Overlap, cloud.Overlap(r.f.project.Deploy.Overlap))
 	o := r.app.leaseOptions(r.f.cloud, r.f.input.RunID)
-	waiting := func(held lease.Record) {
+	o.Waiting = func(held lease.Record) {
 		r.app.Log.Info(fmt.Sprintf("waiting for the end of run %s of this task (overlap: %s)", held.Run, policy))
 	}
 	var err error
@@ -70,10 +73,13 @@ func (r *remoteRun) takeLease(ctx context.Context) (context.Context, error) {
 	case cloud.OverlapAllow:
 		return ctx, nil
 	case cloud.OverlapQueue:
-		ctx, r.lease, err = lease.Wait(ctx, r.f.cloud.Files, o, waiting)
+		ctx, r.lease, err = lease.Wait(ctx, r.f.cloud.Files, o)
 	case cloud.OverlapReplace:
-		ctx, r.lease, err = lease.Replace(ctx, r.f.cloud.Files, o, waiting)
+		ctx, r.lease, err = lease.Replace(ctx, r.f.cloud.Files, o)
 	default:
+		o.Waiting = func(held lease.Record) {
+			r.app.Log.Info(fmt.Sprintf("run %s has this task: looking whether it still lives, for at most %v", held.Run, lease.Patience(held, o.Times)))
+		}
 		ctx, r.lease, err = lease.Acquire(ctx, r.f.cloud.Files, o)
 	}
 	if err == nil {
@@ -101,7 +107,7 @@ func (r *remoteRun) releaseLease(ctx context.Context) {
 		return
 	}
 	if err := r.lease.Release(context.WithoutCancel(ctx)); err != nil {
-		r.app.Log.Warn(fmt.Sprintf("%v; the next run can start half a minute from now", err))
+		r.app.Log.Warn(fmt.Sprintf("%v; another machine can start the next run a minute from now", err))
 	}
 }
 

@@ -139,7 +139,7 @@ func TestRunThatLostItsLease(t *testing.T) {
 				return
 			}
 			lo := b.leaseOptions(b.cloud, newRunID(time.Now()))
-			lo.Dead = func(lease.Record) bool { return true }
+			lo.Sight = func(lease.Record) lease.Sight { return lease.Gone }
 			var err error
 			if _, thief, err = lease.Acquire(t.Context(), b.cloud.Files, lo); err != nil {
 				t.Error(err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/plan"
@@ -248,6 +249,9 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 // finish stores what the run has left, and says how it ended.
 func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res pipeline.Result, at edge) RunResult {
 	code := exitCode(ctx, res)
+	if lost, ok := errors.AsType[*lease.LostError](context.Cause(ctx)); ok && !lost.Asks {
+		res.Outcome, res.Reason, code = pipeline.Failed, lost.Error(), exitCloud
+	}
 	if err := at.commit(ctx, res, code); err != nil {
 		res.Reason = strings.TrimPrefix(res.Reason+"; "+err.Error(), "; ")
 		if code == 0 {
