@@ -48,6 +48,7 @@ type remoteRun struct {
 	lease   *lease.Lease // nil: overlap is allowed
 	mirror  *ledger.Mirror
 	pushed  artifact.Pushed
+	shared  *os.File // locked while the run uses virtual environments that jobs share; nil: it uses none
 }
 
 // RunRemote runs a release of the bucket: it fetches release, secrets, artifacts and states into the workspace, runs, and
@@ -88,6 +89,7 @@ func (a *App) RunRemote(ctx context.Context, o RemoteOptions) (res RunResult, er
 		return RunResult{}, err
 	}
 	defer lock.Release()
+	defer func() { _ = r.shared.Close() }() // it may be nil
 	if err := r.prepare(ctx, lock); err != nil {
 		return RunResult{}, err
 	}
@@ -166,10 +168,10 @@ func (r *remoteRun) prepare(ctx context.Context, lock *workspace.Lock) error {
 	if err := r.fetchStates(ctx); err != nil {
 		return err
 	}
-	if err := r.needVenvs(ctx, lock); err != nil {
+	if err := r.app.render(ctx, r.f.session); err != nil {
 		return err
 	}
-	return r.app.render(ctx, r.f.session)
+	return r.installAll(ctx, lock)
 }
 
 // ofRun says which artifacts tell of one run and are nothing that a next one goes on from.

@@ -294,44 +294,6 @@ func TestRunsOfALongTask(t *testing.T) {
 	}
 }
 
-// fakePython makes a folder that passes for a virtual environment.
-const fakePython = `#!/bin/sh
-[ "$1" = -m ] || exit 0
-echo made >> "$MADE"
-mkdir -p "$3/bin" && touch "$3/pyvenv.cfg" && cp "$0" "$3/bin/python"
-`
-
-func TestJobsShareTheirVenvs(t *testing.T) {
-	t.Parallel()
-	b := pushed(t, "installs: [{venv: v, command: python install}]\ntasks:\n- name: a\n  commands: [{command: command -v python, venv: v}]\n")
-	dir := write(t, t.TempDir(), map[string]string{"bin/python3": fakePython})
-	if err := os.Chmod(filepath.Join(dir, "bin/python3"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	b.Venvs = filepath.Join(dir, "venvs")
-	old := write(t, filepath.Join(b.Venvs, "dev/g/t/old"), map[string]string{readyName: ""})
-	long := time.Now().Add(-2 * unusedFor)
-	if err := os.Chtimes(filepath.Join(old, readyName), long, long); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		b.Environ = []string{"PATH=" + dir + "/bin:/usr/bin:/bin", "MADE=" + dir + "/made"}
-		res, err := b.job(t.Context(), cloud.Start{})
-		if err != nil || res.ExitCode != 0 {
-			t.Fatalf("%+v, %v", res, err)
-		}
-		if got := b.next("a_stdout.log"); !strings.HasSuffix(got, "/ws/v/bin/python") {
-			t.Errorf("python %q", got)
-		}
-	}
-	if made, err := os.ReadFile(filepath.Join(dir, "made")); err != nil || string(made) != "made\n" {
-		t.Errorf("made %q, %v", made, err)
-	}
-	if exists(old) {
-		t.Error("what is not used for months is still there")
-	}
-}
-
 func TestRunLocalStoresWhereAsked(t *testing.T) {
 	t.Parallel()
 	b := pushed(t, "vars: [{key: then, value: 'true'}]\n"+counting)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -71,15 +70,15 @@ func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) 
 	if err != nil {
 		return RunResult{}, err
 	}
-	if err := a.checkVenvs(s); err != nil {
-		return RunResult{}, err
-	}
 	lock, err := a.lock(ctx, s)
 	if err != nil {
 		return RunResult{}, err
 	}
 	defer lock.Release()
 	if err := a.render(ctx, s); err != nil {
+		return RunResult{}, err
+	}
+	if err := a.checkInstalls(ctx, s); err != nil {
 		return RunResult{}, err
 	}
 	at, err := a.newLocalRun(ctx, o, s, p)
@@ -148,35 +147,6 @@ func (a *App) take(ctx context.Context, s *session) (*workspace.Lock, error) {
 }
 
 func (s *session) record() string { return filepath.Join(s.ws.Artifacts(), ledger.FileName) }
-
-// checkVenvs fails before anything runs when a virtual environment is missing: better than in the last task.
-func (a *App) checkVenvs(s *session) error {
-	var missing project.Errors
-	seen := map[string]bool{}
-	walkCommands(s.project.Tasks, func(c *project.Command) {
-		if c.Venv == "" || seen[c.Venv] || exists(filepath.Join(s.ws.Venv(c.Venv), "bin")) {
-			return
-		}
-		seen[c.Venv] = true
-		d := project.Diagnostic{
-			Pos: c.Pos, Message: fmt.Sprintf("venv %q is not in the workspace %s", c.Venv, s.ws.Dir()),
-			Hint: "run `handoff workspace install` with the same -p and -w first",
-		}
-		if !s.installs(c.Venv) {
-			d.Message += ", and no install makes it"
-			d.Hint = fmt.Sprintf("add one to project.yml, installs: [{venv: %s, command: pip install ...}], and run `handoff workspace install`", c.Venv)
-		}
-		missing = append(missing, d)
-	})
-	if len(missing) > 0 {
-		return missing
-	}
-	return nil
-}
-
-func (s *session) installs(venv string) bool {
-	return slices.ContainsFunc(s.project.Installs, func(i project.Install) bool { return i.Venv == venv })
-}
 
 func walkCommands(tasks []project.Task, visit func(*project.Command)) {
 	for _, t := range tasks {

@@ -2,124 +2,227 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/workspace"
 )
 
-const (
-	readyName = "ready"             // written when all installs of a shared folder have succeeded; its time is that of the last use
-	unusedFor = 30 * 24 * time.Hour // after which a shared folder is removed
-)
+const unusedFor = 30 * 24 * time.Hour // after which shared virtual environments are removed
 
-// needVenvs installs what the workspace lacks. The workspaces of jobs are new ones: on this machine the jobs of a task
-// share their virtual environments, so that only the first one installs.
-func (r *remoteRun) needVenvs(ctx context.Context, lock *workspace.Lock) error {
-	if r.app.checkVenvs(r.f.session) == nil {
-		return nil
-	}
-	o := InstallOptions{Output: func(line string) { r.app.Log.Info(line) }, Started: r.o.Started}
-	var err error
-	if dir := r.sharedVenvs(); dir != "" {
-		err = r.shareVenvs(ctx, dir, o)
-	} else {
-		r.app.Log.Info("the workspace lacks what the project installs: installing it now")
-		_, err = r.app.install(ctx, r.f.session, lock, o)
-	}
-	if err != nil {
+// installAll gives the workspace what the project installs, in which files/ is rendered. What is there already stays. A
+// job whose workspace has none of it takes the virtual environments that the jobs of its task share.
+func (r *remoteRun) installAll(ctx context.Context, lock *workspace.Lock) error {
+	if err := r.dropLinks(); err != nil {
 		return err
 	}
-	return r.app.checkVenvs(r.f.session)
-}
-
-// sharedVenvs answers the folder of the virtual environments that jobs with these installs share, "" where they do not:
-// an install without a virtual environment leaves its files in the workspace.
-func (r *remoteRun) sharedVenvs() string {
-	installs := r.f.project.Installs
-	inWorkspace := slices.ContainsFunc(installs, func(in project.Install) bool { return in.Venv == "" })
-	if r.jobID == "" || r.app.Venvs == "" || r.f.cloud.Provider != defaultProvider || len(installs) == 0 || inWorkspace {
-		return ""
-	}
-	h := sha256.New()
-	enc := json.NewEncoder(h)
-	for _, in := range installs {
-		_ = enc.Encode([]string{in.Venv, in.Command, in.Args}) // texts into a hash
-	}
-	scope := r.f.cloud.Scope
-	return filepath.Join(r.app.Venvs, scope.Stage, scope.ResourceGroup, scope.Task, hex.EncodeToString(h.Sum(nil)[:8]))
-}
-
-// shareVenvs links the virtual environments in dir into the workspace, after it has installed them where they are not.
-func (r *remoteRun) shareVenvs(ctx context.Context, dir string, o InstallOptions) error {
-	ws, err := workspace.Open("", dir)
-	if err != nil {
-		return err
-	}
-	ready := filepath.Join(dir, readyName)
-	if !exists(ready) {
-		if err := r.installShared(ctx, ws, ready, o); err != nil {
+	o := r.app.installOptions(r.f.session)
+	if len(r.f.ws.Lacks(ctx, o, r.venvs())) > 0 {
+		if err := r.install(ctx, lock, o); err != nil {
 			return err
 		}
 	}
-	now := time.Now()
-	_ = os.Chtimes(ready, now, now) // at worst it is installed again in a month
-	dropUnused(filepath.Dir(dir), now)
+	return r.installed(ctx, o)
+}
+
+// venvs returns the names of all virtual environments that the run makes or uses; "" stands for the installs without one.
+func (r *remoteRun) venvs() []string {
+	names := []string{""}
 	for _, in := range r.f.project.Installs {
-		err := os.Symlink(ws.Venv(in.Venv), r.f.ws.Venv(in.Venv))
-		if err != nil && !errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("share venv %q: %w", in.Venv, err)
+		names = append(names, in.Venv)
+	}
+	for name := range r.f.usedVenvs() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (r *remoteRun) install(ctx context.Context, lock *workspace.Lock, o workspace.InstallOptions) error {
+	out := InstallOptions{Output: func(line string) { r.app.Log.Info(line) }, Started: r.o.Started}
+	done, err := r.share(ctx, lock, o, out)
+	if done || err != nil {
+		return err
+	}
+	r.app.Log.Info("the workspace lacks what the project installs: installing it now")
+	_, err = r.app.install(ctx, r.f.session, lock, out)
+	return err
+}
+
+// installed fails where a virtual environment is not usable, or is left from a release that has installed it.
+func (r *remoteRun) installed(ctx context.Context, o workspace.InstallOptions) error {
+	used := r.f.usedVenvs()
+	var errs project.Errors
+	for _, l := range r.f.ws.Lacks(ctx, o, r.venvs()) {
+		if l.Kind >= workspace.Broken || l.Kind == workspace.Stale && l.Venv != "" && !r.f.installs(l.Venv) {
+			d := r.f.lacking(l)
+			d.Pos = used[l.Venv]
+			errs = append(errs, d)
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
+}
+
+// dropLinks takes away the links to shared virtual environments that the run before this one has used.
+func (r *remoteRun) dropLinks() error {
+	if r.app.Venvs == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(r.f.ws.Dir())
+	if err != nil {
+		return fmt.Errorf("share venvs: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(r.f.ws.Dir(), e.Name())
+		target, err := os.Readlink(path)
+		if err == nil && strings.HasPrefix(target, r.app.Venvs+"/") {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("share venvs: %w", err)
+			}
 		}
 	}
 	return nil
 }
 
-// installShared installs into ws, unless another job has done it when its turn comes.
-func (r *remoteRun) installShared(ctx context.Context, ws *workspace.Workspace, ready string, o InstallOptions) error {
-	if err := ws.Init(); err != nil {
+// share links the virtual environments that jobs with these installs share into the workspace, after it has made them where
+// that is needed. It returns false where they cannot be shared, or are not to be: the workspace has some of its own.
+func (r *remoteRun) share(ctx context.Context, lock *workspace.Lock, o workspace.InstallOptions, out InstallOptions) (bool, error) {
+	if r.jobID == "" || r.app.Venvs == "" || len(o.Installs) == 0 {
+		return false, nil
+	}
+	for _, in := range o.Installs {
+		if _, err := os.Lstat(r.f.ws.Venv(in.Venv)); !errors.Is(err, os.ErrNotExist) {
+			return false, nil
+		}
+	}
+	key, err := r.f.ws.ShareKey(ctx, o)
+	if err != nil || key == "" {
+		return false, err
+	}
+	scope := r.f.cloud.Scope
+	o.VenvDir = filepath.Join(r.app.Venvs, scope.Stage, scope.ResourceGroup, scope.Task, key)
+	out.venvDir = o.VenvDir
+	defer dropUnused(filepath.Dir(o.VenvDir), time.Now())
+	ok, err := r.takeShared(ctx, o, func() error {
+		r.app.Log.Info("installing what the jobs of this task share, into " + o.VenvDir)
+		_, err := r.app.install(ctx, r.f.session, lock, out)
 		return err
+	})
+	if !ok || err != nil {
+		return false, err
 	}
-	lock, err := waitFor(ctx, ws, r.f.input.RunID)
-	if err != nil {
-		return err
+	for _, in := range o.Installs {
+		err := os.Symlink(filepath.Join(o.VenvDir, in.Venv), r.f.ws.Venv(in.Venv))
+		if err != nil && !errors.Is(err, os.ErrExist) { // two installs of one venv
+			return false, fmt.Errorf("share venv %q: %w", in.Venv, err)
+		}
 	}
-	defer lock.Release() //nolint:errcheck // the kernel frees it with the process
-	if exists(ready) {
-		return nil
-	}
-	r.app.Log.Info("installing what the jobs of this task share, into " + ws.Dir())
-	s := *r.f.session
-	s.ws = ws
-	if _, err := r.app.install(ctx, &s, lock, o); err != nil {
-		return err
-	}
-	if err := os.WriteFile(ready, nil, 0o600); err != nil {
-		return fmt.Errorf("share venvs: %w", err)
-	}
-	return nil
+	return true, nil
 }
 
-// waitFor takes the lock of a workspace as soon as nobody has it.
-func waitFor(ctx context.Context, ws *workspace.Workspace, runID string) (*workspace.Lock, error) {
-	for {
-		lock, err := ws.Lock(runID)
-		if !errors.Is(err, workspace.ErrBusy) {
-			return lock, err
+// takeShared takes part in the use of a shared folder until r.shared is closed; nobody removes or changes it meanwhile. Where
+// it is not whole, and nobody uses it, fill makes it so. It returns false where it is not whole and is in use.
+func (r *remoteRun) takeShared(ctx context.Context, o workspace.InstallOptions, fill func() error) (bool, error) {
+	whole := func() bool { return len(r.f.ws.Lacks(ctx, o, venvsOf(o))) == 0 }
+	for told := false; ; told = true {
+		f, alone, err := lockShared(o.VenvDir)
+		if err == nil && alone {
+			f, err = refill(f, whole, fill)
+		}
+		switch {
+		case err != nil:
+			return false, err
+		case f != nil && whole():
+			r.shared = f
+			return true, nil
+		case f != nil:
+			r.app.Log.Warn(o.VenvDir + " is damaged and in use: installing into the workspace instead")
+			return false, f.Close()
+		case !told:
+			r.app.Log.Info("waiting for another job, which installs what the jobs of this task share")
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 	}
+}
+
+// refill fills a shared folder that the caller has alone, unless it is whole, and shares the lock from then on. It returns nil
+// if somebody else was faster.
+func refill(f *os.File, whole func() bool, fill func() error) (*os.File, error) {
+	now := time.Now()
+	_ = os.Chtimes(f.Name(), now, now) // at worst it is installed again in a month
+	if !whole() {
+		if err := fill(); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	if unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil { // for a moment nobody had it
+		return nil, f.Close()
+	}
+	return f, nil
+}
+
+func venvsOf(o workspace.InstallOptions) []string {
+	var names []string
+	for _, in := range o.Installs {
+		names = append(names, in.Venv)
+	}
+	return names
+}
+
+// sharedLock is the file in a shared folder that its users have locked; its time is that of the last use.
+const sharedLock = "lock"
+
+// lockShared locks a shared folder, for the caller alone if nobody uses it. It returns nil while somebody else has it alone.
+func lockShared(dir string) (f *os.File, alone bool, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, false, fmt.Errorf("share venvs: %w", err)
+	}
+	f, err = os.OpenFile(filepath.Join(dir, sharedLock), os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, os.ErrNotExist) { // just removed
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("share venvs: %w", err)
+	}
+	alone = true
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		alone = false
+		err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	}
+	if err == nil && !sameAsNow(f) {
+		err = unix.EWOULDBLOCK
+	}
+	if err != nil {
+		_ = f.Close()
+		f = nil
+	}
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, false, nil
+	}
+	return f, alone, err
+}
+
+// sameAsNow reports whether the name of f still leads to f.
+func sameAsNow(f *os.File) bool {
+	mine, err := f.Stat()
+	now, err2 := os.Stat(f.Name())
+	return err == nil && err2 == nil && os.SameFile(mine, now)
 }
 
 // dropUnused removes the shared folders of a task that no job has used for long.
@@ -129,9 +232,24 @@ func dropUnused(dir string, now time.Time) {
 		return
 	}
 	for _, d := range folders {
-		info, err := os.Stat(filepath.Join(dir, d.Name(), readyName))
-		if err == nil && now.Sub(info.ModTime()) > unusedFor {
-			_ = os.RemoveAll(filepath.Join(dir, d.Name())) // what stays only takes room
+		path := filepath.Join(dir, d.Name())
+		if strings.HasPrefix(d.Name(), goneMark) {
+			_ = os.RemoveAll(path)
+			continue
+		}
+		info, err := os.Stat(filepath.Join(path, sharedLock))
+		if err != nil || now.Sub(info.ModTime()) < unusedFor {
+			continue
+		}
+		if f, alone, err := lockShared(path); err == nil && f != nil {
+			gone := filepath.Join(dir, goneMark+d.Name())
+			if info, err := f.Stat(); alone && err == nil && now.Sub(info.ModTime()) > unusedFor && os.Rename(path, gone) == nil {
+				_ = os.RemoveAll(gone) // what stays only takes room
+			}
+			_ = f.Close()
 		}
 	}
 }
+
+// goneMark begins the name of a shared folder that is being removed.
+const goneMark = ".gone-"

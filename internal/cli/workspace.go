@@ -42,10 +42,12 @@ func (c *cli) workspaceInstallCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Run the installs of the project into the workspace",
-		Long: `Run the "installs" of project.yml in order, each in its virtual environment, which
-is made on demand (by uv when it is on the PATH, else by python3 -m venv). What has
-not changed since it was installed is not repeated. The first failed install ends the
-command with exit 1.`,
+		Long: `Render files/, then run the "installs" of project.yml in order, each in its virtual
+environment, which is made on demand (by uv when it is on the PATH, else by python3
+-m venv). What has not changed since it was installed is not repeated: the command,
+the content of the files that it names, the Python, the place. A virtual environment
+that is not whole, or of which an install has changed, is made anew. The first failed
+install ends the command with exit 1.`,
 		Example: `  handoff workspace install -p my_project -w ws
   handoff workspace install -p my_project -w ws --force`,
 		Args: noArgs,
@@ -64,7 +66,7 @@ command with exit 1.`,
 			return c.print(res, installText(res))
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "install again what has not changed")
+	cmd.Flags().BoolVar(&force, "force", false, "make every virtual environment anew, and install also what has not changed")
 	return cmd
 }
 

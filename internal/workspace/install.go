@@ -1,11 +1,13 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,10 +23,11 @@ type Install struct {
 // InstallOptions say what to install and how.
 type InstallOptions struct {
 	Installs []Install
-	Force    bool              // also what has not changed since it was installed
+	Force    bool              // make each virtual environment anew, and run what has not changed
 	Output   func(line string) // what the commands write, live and not masked; may be nil
 	Environ  []string          // "K=V" of the commands; nothing is inherited
 	Python   string            // name or path of the interpreter for new virtual environments; default python3
+	VenvDir  string            // folder of the virtual environments; default: the workspace
 }
 
 // InstallStatus is how an install ended.
@@ -77,8 +80,9 @@ func quoteTail(lines []string) string {
 	return "\n  | " + strings.Join(lines, "\n  | ")
 }
 
-// Install runs the installs in order and stops at the first that fails, with an *InstallError. Virtual environments are
-// made on demand. What was installed before in the same way is skipped, unless Force. When ctx ends, the running
+// Install runs the installs in order and stops at the first that fails, with an *InstallError. A virtual environment is
+// always what its installs make of a new one: it is made on demand, and anew when it is not whole or when an install of
+// it has changed. What was installed before in the same way is skipped, unless Force. When ctx ends, the running
 // command gets SIGTERM, SIGKILL after 10 s. The caller holds the Lock.
 func (w *Workspace) Install(ctx context.Context, o InstallOptions) (InstallResult, error) {
 	var result InstallResult
@@ -87,10 +91,12 @@ func (w *Workspace) Install(ctx context.Context, o InstallOptions) (InstallResul
 			return result, err
 		}
 	}
-	if err := os.MkdirAll(w.state(), 0o700); err != nil {
-		return result, fmt.Errorf("install: %w", err)
+	i := w.installer(o)
+	for _, dir := range []string{w.state(), filepath.Join(i.place, stateName)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return result, fmt.Errorf("install: %w", err)
+		}
 	}
-	i := &installer{w: w, o: o, stamps: w.readStamps(), chains: map[string]*chain{}, killAfter: killAfter}
 	for _, in := range o.Installs {
 		status, err := i.install(ctx, in)
 		result.Steps = append(result.Steps, InstallStep{in.Venv, in.Command, status})
@@ -98,7 +104,7 @@ func (w *Workspace) Install(ctx context.Context, o InstallOptions) (InstallResul
 			return result, err
 		}
 	}
-	return result, nil
+	return result, i.settle()
 }
 
 // ValidVenv answers an error if name cannot be the name of a virtual environment: it is a folder of the workspace.
@@ -117,32 +123,118 @@ func ValidVenv(name string) error {
 type installer struct {
 	w         *Workspace
 	o         InstallOptions
-	stamps    stamps
-	chains    map[string]*chain // by venv
+	place     string            // folder of the virtual environments
+	stamps    map[string]*stamp // of the venvs that were opened; "": the installs without one
+	next      map[string]int    // which of its installs is the next, by venv
+	ran       bool              // anything
+	found     python
 	killAfter time.Duration
 }
 
+func (w *Workspace) installer(o InstallOptions) *installer {
+	return &installer{
+		w: w, o: o, place: cmp.Or(o.VenvDir, w.dir), stamps: map[string]*stamp{}, next: map[string]int{}, killAfter: killAfter,
+	}
+}
+
 func (i *installer) install(ctx context.Context, in Install) (InstallStatus, error) {
-	c, err := i.chain(ctx, in.Venv)
+	s, err := i.open(ctx, in.Venv)
 	if err != nil {
 		return InstallFailed, &InstallError{Venv: in.Venv, Command: in.Command, Code: -1, Err: err}
 	}
-	done := i.stamps[in.Venv]
-	inputs, hashable := i.w.inputs(in.Command)
-	link := c.add(in.Command, inputs, hashable)
-	if !i.o.Force && link.stable && len(done) > link.index && done[link.index] == link.hash {
+	at := i.next[in.Venv]
+	i.next[in.Venv]++
+	if at < len(s.Done) {
 		return InstallUnchanged, nil
 	}
-	// From here on the later installs of this venv have to run again, also when this one fails.
-	i.stamps[in.Venv] = done[:min(len(done), link.index)]
-	if err := i.w.writeStamps(i.stamps); err != nil {
+	file := i.stampFile(in.Venv)
+	link := i.link(in.Command)
+	i.ran, s.Open = true, true
+	if err := s.write(file); err != nil {
 		return InstallFailed, err
 	}
 	if err := i.run(ctx, in); err != nil {
 		return InstallFailed, err
 	}
-	i.stamps[in.Venv] = append(i.stamps[in.Venv], link.hash)
-	return InstallDone, i.w.writeStamps(i.stamps)
+	s.Done = append(s.Done, done{Command: in.Command, Hash: link.hash})
+	s.Open = len(s.Done) < i.count(in.Venv)
+	return InstallDone, s.write(file)
+}
+
+// count returns how many installs a venv has.
+func (i *installer) count(venv string) int {
+	n := 0
+	for _, in := range i.o.Installs {
+		if in.Venv == venv {
+			n++
+		}
+	}
+	return n
+}
+
+// open returns the stamp of a venv, which then exists, with the installs that need not run again.
+func (i *installer) open(ctx context.Context, venv string) (*stamp, error) {
+	if s := i.stamps[venv]; s != nil {
+		return s, nil
+	}
+	s, err := i.begin(ctx, venv)
+	if err != nil {
+		return nil, err
+	}
+	i.stamps[venv] = s
+	return s, nil
+}
+
+func (i *installer) begin(ctx context.Context, venv string) (*stamp, error) {
+	if venv == "" {
+		return i.beginPlain(), nil
+	}
+	s, err := i.look(ctx, venv)
+	switch {
+	case errors.Is(err, errNoVenv):
+		return nil, err
+	case err != nil || i.o.Force:
+	case s == nil:
+		return i.adopt(ctx, venv)
+	default:
+		n, clean, _ := s.keeps(i.links(venv))
+		if s.Adopted || clean && !s.Open {
+			s.Done = s.Done[:n]
+			return s, nil
+		}
+	}
+	if s, err = i.makeVenv(ctx, venv); err != nil {
+		return nil, fmt.Errorf("create venv %q: %w", venv, err)
+	}
+	return s, nil
+}
+
+// beginPlain returns the stamp of the installs without a venv. They cannot be undone: from the first that has changed
+// they run again.
+func (i *installer) beginPlain() *stamp {
+	s := readStamp(i.stampFile(""))
+	if s == nil || s.Place != i.w.dir || i.o.Force {
+		return &stamp{Place: i.w.dir}
+	}
+	n, _, _ := s.keeps(i.links(""))
+	s.Done = s.Done[:n]
+	return s
+}
+
+// settle notes how the installs, taken together, have left what they name.
+func (i *installer) settle() error {
+	if !i.ran {
+		return nil
+	}
+	for venv, s := range i.stamps {
+		for n, link := range i.links(venv) {
+			s.Done[n].After = link.hash
+		}
+		if err := s.write(i.stampFile(venv)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run runs one command through the shell.
@@ -150,7 +242,7 @@ func (i *installer) run(ctx context.Context, in Install) error {
 	environ := i.o.Environ
 	command := in.Command
 	if in.Venv != "" {
-		environ = ActivateEnv(i.w.Venv(in.Venv), environ)
+		environ = ActivateEnv(i.dir(in.Venv), venvEnviron(environ))
 		if find(i.o.Environ, "uv") != "" && plainPip(command) {
 			command = "uv " + strings.TrimSpace(command)
 		}

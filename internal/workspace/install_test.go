@@ -17,20 +17,22 @@ import (
 
 // fakePython makes a folder like a virtual environment, and says what it is called with.
 const fakePython = `#!/bin/sh
-echo "${0##*/} $*" >>"$CALLS"
 case "$1" in
---version) echo "Python ${FAKE_VERSION:-3.99.0}"; exit;;
+-E) echo "$0"; echo 3.99.0; exit;;
 esac
+echo "${0##*/} $*" >>"$CALLS"
+test "$1" = -m || exit 0
 test -z "$FAIL_VENV" || { echo half >"$3.half"; mkdir -p "$3/bin"; echo "no ensurepip here" >&2; exit 4; }
-mkdir -p "$3/bin" && touch "$3/pyvenv.cfg" && cp "$0" "$3/bin/python"
+mkdir -p "$3/bin" "$3/lib/python3.99/site-packages" && touch "$3/pyvenv.cfg" && cp "$0" "$3/bin/python"
 `
 
 // fakeUv does the same for uv.
 const fakeUv = `#!/bin/sh
 echo "uv $*" >>"$CALLS"
+test "$1 $2" = "python find" && { for name; do :; done; case $name in --system) name=python3;; esac; echo "${0%/*}/$name"; exit; }
 test "$1" = venv || exit 0
 for dir; do :; done
-mkdir -p "$dir/bin" && touch "$dir/pyvenv.cfg" && cp "${0%/*}/python3" "$dir/bin/python"
+mkdir -p "$dir/bin" "$dir/lib/python3.99/site-packages" && touch "$dir/pyvenv.cfg" && cp "${0%/*}/python3" "$dir/bin/python"
 `
 
 type bench struct {
@@ -52,16 +54,22 @@ func newBench(t *testing.T, programs ...string) *bench {
 		}
 	}
 	return &bench{Workspace: open(t, "", filepath.Join(dir, "ws")), dir: dir,
-		environ: []string{"PATH=" + dir + "/bin:/usr/bin:/bin", "CALLS=" + dir + "/calls", "PYTHONHOME=/nowhere"}}
+		environ: []string{"PATH=" + dir + "/bin:/usr/bin:/bin", "CALLS=" + dir + "/calls", "PYTHONHOME=/nowhere", "HOME=/nowhere"}}
+}
+
+func (b *bench) options(installs ...string) InstallOptions {
+	o := InstallOptions{Environ: b.environ}
+	for _, in := range installs {
+		venv, command, _ := strings.Cut(in, ": ")
+		o.Installs = append(o.Installs, Install{Venv: venv, Command: command})
+	}
+	return o
 }
 
 // install runs installs, each "venv: command" or ": command", and answers the statuses in one word.
 func (b *bench) install(t *testing.T, o InstallOptions, installs ...string) (string, error) {
 	t.Helper()
-	for _, in := range installs {
-		venv, command, _ := strings.Cut(in, ": ")
-		o.Installs = append(o.Installs, Install{Venv: venv, Command: command})
-	}
+	o.Installs = b.options(installs...).Installs
 	if o.Environ == nil {
 		o.Environ = b.environ
 	}
@@ -102,7 +110,7 @@ func TestInstallEnvironment(t *testing.T) {
 	if diff := cmp.Diff(want, b.output); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"python3 -m venv WS/v", "python --version"}, b.calls(t)); diff != "" {
+	if diff := cmp.Diff([]string{"python3 -m venv WS/v"}, b.calls(t)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -116,39 +124,148 @@ func TestInstallUnchanged(t *testing.T) {
 		t.Errorf("ran again: %q", b.output)
 	}
 	b.want(t, "done done", "v: echo b", "v: echo a")
-	b.want(t, "unchanged done done", "v: echo b", "v: echo a2", "v: echo x")
-	b.want(t, "unchanged done unchanged", "v: echo b", "w: echo b", ": echo c")
-	b.want(t, "unchanged unchanged", "w: echo b", "v: echo b")
-
+	b.want(t, "unchanged unchanged done", "v: echo b", "v: echo a", "v: echo x")
+	b.want(t, "unchanged unchanged unchanged done unchanged", "v: echo b", "v: echo a", "v: echo x", "w: echo b", ": echo c")
+	b.want(t, "unchanged unchanged unchanged unchanged", "w: echo b", "v: echo b", "v: echo a", "v: echo x")
 	if err := os.RemoveAll(b.Venv("v")); err != nil {
 		t.Fatal(err)
 	}
 	b.want(t, "done unchanged", "v: echo b", "w: echo b")
-
 	got, err := b.install(t, InstallOptions{Force: true}, "v: echo b", ": echo c")
 	if err != nil || got != "done done" {
 		t.Errorf("force: %q, %v", got, err)
 	}
-	b.environ = append(b.environ, "FAKE_VERSION=3.100.0")
-	b.want(t, "done unchanged", "v: echo b", ": echo c")
 	write(t, b.Dir(), map[string]string{".handoff/installs.json": "damaged"})
-	b.want(t, "done", "v: echo b")
+	b.want(t, "unchanged done", "v: echo b", ": echo c")
+}
+
+// A virtual environment is what its installs make of a new one: what an install that has changed, or has gone, has left
+// is not in it.
+func TestChangedInstallsBeginWithANewVenv(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, want string
+		before     []string
+		after      []string
+		fresh      bool
+	}{
+		{"same", "unchanged", []string{"v: echo a"}, []string{"v: echo a"}, false},
+		{"more", "unchanged done", []string{"v: echo a"}, []string{"v: echo a", "v: echo b"}, false},
+		{"less", "done", []string{"v: echo a", "v: echo b"}, []string{"v: echo a"}, true},
+		{"other", "done done", []string{"v: echo a", "v: echo b"}, []string{"v: echo x", "v: echo b"}, true},
+		{"other last", "done done", []string{"v: echo a", "v: echo b"}, []string{"v: echo a", "v: echo x"}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "python3")
+			if _, err := b.install(t, InstallOptions{}, tt.before...); err != nil {
+				t.Fatal(err)
+			}
+			write(t, b.Venv("v"), map[string]string{"left": ""})
+			got, err := b.install(t, InstallOptions{}, tt.after...)
+			if err != nil || got != tt.want {
+				t.Errorf("got %q, %v, want %q", got, err, tt.want)
+			}
+			if exists(filepath.Join(b.Venv("v"), "left")) == tt.fresh {
+				t.Errorf("made anew: %v, want %v", !tt.fresh, tt.fresh)
+			}
+		})
+	}
 }
 
 func TestInstallSeesItsFiles(t *testing.T) {
 	t.Parallel()
+	for _, tt := range []struct {
+		name, command, file string
+		seen                bool
+	}{
+		{"requirements", "cat files/r.txt", "files/r.txt", true},
+		{"in quotes", `cat "files/r.txt" #`, "files/r.txt", true},
+		{"with a blank", `cat 'files/a b.txt'`, "files/a b.txt", true},
+		{"of an option", "echo --requirement=files/r.txt", "files/r.txt", true},
+		{"of a short option", "echo -rfiles/r.txt", "files/r.txt", true},
+		{"named by requirements", "echo -r files/r.txt", "files/more/base.txt", true},
+		{"named by what they name", "echo -r files/r.txt", "files/more/deep.txt", true},
+		{"package named by requirements", "echo -r files/r.txt", "files/pkg/src/a.py", true},
+		{"named by a script", "sh files/install.sh", "files/more/deep.txt", true},
+		{"not named", "cat files/r.txt", "files/other.txt", false},
+		{"package", "echo ./files/pkg", "files/pkg/src/a.py", true},
+		{"editable package", "echo -e ./files/pkg[extra]", "files/pkg/src/a.py", true},
+		{"package of an URL", "echo 'pkg @ file:files/pkg#egg=pkg'", "files/pkg/src/a.py", true},
+		{"new file in a package", "echo ./files/pkg", "files/pkg/src/new.py", true},
+		{"beside a package", "echo ./files/pkg", "files/other.txt", false},
+		{"compiled", "echo ./files/pkg", "files/pkg/__pycache__/a.pyc", false},
+		{"folder to be in", "cd files && cat r.txt", "files/r.txt", true},
+		{"above a folder to be in", "cd files/pkg && cat ../r.txt", "files/r.txt", true},
+		{"pattern", "echo files/*.txt", "files/r.txt", true},
+		{"in a variable", "echo $WHERE/r.txt", "files/r.txt", true},
+		{"redirected", "cat <files/r.txt", "files/r.txt", true},
+		{"substituted", "echo $(cat files/r.txt)", "files/r.txt", true},
+		{"package of the name of a folder", "echo files", "other/a", false},
+		{"of handoff", "echo .handoff/x", ".handoff/x", false},
+		{"of a venv", "echo w/bin/python", "w/bin/python", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "python3")
+			b.environ = append(b.environ, "WHERE=files")
+			write(t, b.Dir(), map[string]string{
+				"files/r.txt": "-r more/base.txt\n-e files/pkg\n", "files/more/base.txt": "# see\n-c deep.txt\n", "files/more/deep.txt": "x",
+				"files/install.sh": "cd files; : pip install -r more/base.txt\n", "files/pkg/src/a.py": "", "files/a b.txt": "", "files/other.txt": "",
+				"w/pyvenv.cfg": "", "w/bin/python": "", "other/a": "", ".handoff/x": "",
+			})
+			commands := []string{"v: " + tt.command, ": " + tt.command}
+			b.want(t, "done done", commands...)
+			b.want(t, "unchanged unchanged", commands...)
+			write(t, b.Dir(), map[string]string{tt.file: "changed"})
+			want := "unchanged unchanged"
+			if tt.seen {
+				want = "done done"
+			}
+			b.want(t, want, commands...)
+			b.want(t, "unchanged unchanged", commands...)
+		})
+	}
+}
+
+func TestInstallThatChangesWhatItNames(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, "python3")
-	files := map[string]string{"files/requirements.txt": "a", "files/pkg/setup.py": "", "tap/": ""}
-	write(t, b.Dir(), files)
-	commands := []string{": cat files/requirements.txt", `v: cat "files/requirements.txt" #`, "w: echo --requirement=files/requirements.txt", "x: echo tap"}
-	b.want(t, "done done done done", commands...)
-	b.want(t, "unchanged unchanged unchanged unchanged", commands...)
-	write(t, b.Dir(), map[string]string{"files/requirements.txt": "b"})
-	b.want(t, "done done done unchanged", commands...)
-	b.want(t, "done done unchanged", "y: echo a", "y: echo files/pkg", "x: echo tap")
-	// Whether a folder has changed cannot be told, and so neither for what comes after it.
-	b.want(t, "unchanged done done", "y: echo a", "y: echo files/pkg", "y: echo b")
-	b.want(t, "unchanged done done", "y: echo a", "y: echo files/pkg", "y: echo b")
+	commands := []string{": mkdir repo && echo x >repo/setup.py", "v: cat repo/setup.py >>repo/build.txt", ": echo y >>repo/setup.py"}
+	b.want(t, "done done done", commands...)
+	b.want(t, "unchanged unchanged unchanged", commands...)
+	write(t, b.Dir(), map[string]string{"repo/setup.py": "z"})
+	if lacks := b.Lacks(t.Context(), b.options(commands...), []string{"", "v"}); len(lacks) != 2 {
+		t.Errorf("%+v", lacks)
+	}
+}
+
+// What is in the whole workspace, or machine, is too much to compare: nobody can tell whether it has changed.
+func TestInstallOfTooMuch(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "python3")
+	for _, command := range []string{"echo .", "echo /", "ls .."} {
+		b.want(t, "done done done", "v: echo a", "v: "+command, "v: echo b")
+		write(t, b.Venv("v"), map[string]string{"left": ""})
+		b.want(t, "unchanged done done", "v: echo a", "v: "+command, "v: echo b")
+		if !exists(filepath.Join(b.Venv("v"), "left")) {
+			t.Error("made anew")
+		}
+		lacks := b.Lacks(t.Context(), b.options("v: echo a", "v: "+command, "v: echo b"), []string{"v"})
+		if len(lacks) != 1 || lacks[0].Kind != Unsure {
+			t.Errorf("%+v", lacks)
+		}
+	}
+}
+
+func TestInstallSeesItsVariables(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "python3")
+	for _, release := range []string{"1", "2"} {
+		b.environ = append(b.environ, "RELEASE="+release)
+		b.want(t, "done done", "v: echo ${RELEASE}", ": echo $RELEASE")
+		b.want(t, "unchanged unchanged", "v: echo ${RELEASE}", ": echo $RELEASE")
+	}
 }
 
 func TestInstallFails(t *testing.T) {
@@ -240,8 +357,8 @@ func TestVenvOfAKilledInstall(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "python3")
 	write(t, b.Dir(), map[string]string{"v/pyvenv.cfg": "", "v/bin/python": "", ".handoff/making-v": ""})
-	b.want(t, "done", "v: python --version")
-	if diff := cmp.Diff([]string{"Python 3.99.0"}, b.output); diff != "" {
+	b.want(t, "done", "v: echo x")
+	if diff := cmp.Diff([]string{"python3 -m venv WS/v"}, b.calls(t)); diff != "" {
 		t.Error(diff)
 	}
 	if _, err := os.Stat(filepath.Join(b.state(), "making-v")); !errors.Is(err, os.ErrNotExist) {
@@ -292,8 +409,9 @@ func TestUv(t *testing.T) {
 	if err != nil || got != "done" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	want := []string{"uv venv --seed WS/v", "python --version", "uv pip install -U tap-csv==1.0",
-		"uv venv --seed --python other WS/w", "python --version", "uv pip install a"}
+	bin := filepath.Join(b.dir, "bin")
+	want := []string{"uv python find --system", "uv venv --seed --python " + bin + "/python3 WS/v", "uv pip install -U tap-csv==1.0",
+		"uv python find --system other", "uv venv --seed --python " + bin + "/other WS/w", "uv pip install a"}
 	if diff := cmp.Diff(want, b.calls(t)); diff != "" {
 		t.Error(diff)
 	}
@@ -302,13 +420,13 @@ func TestUv(t *testing.T) {
 func TestPlainPip(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"pip install a", " pip  install a==1 b ", "pip install -r files/requirements.txt", "pip install --upgrade a",
-		"pip install --index-url=https://x/simple a", "pip install git+https://x/y@v1"} {
+		"pip install --index-url=https://x/simple a", "pip install git+https://x/y@v1", "pip install 'a>1'", "pip install a[b]~=1.0", `pip install "a b"`} {
 		if !plainPip(command) {
 			t.Errorf("%q is not plain", command)
 		}
 	}
-	for _, command := range []string{"pip install", "pip", "", "pip uninstall a", "pip3 install a", "pip install a && b", "pip install 'a>1'", "pip install a; b",
-		"pip install $X", "pip install a[b]", "pip install ~/x", "pip install a\nb", "echo pip install a", "pip install --user a", "pip install a # b"} {
+	for _, command := range []string{"pip install", "pip", "", "pip uninstall a", "pip3 install a", "pip install a && b", "pip install a; b", `pip install "$X"`, "pip install 'a",
+		"pip install $X", "pip install a>1", "pip install --target x a", "pip install ~/x", "pip install a\nb", "echo pip install a", "pip install --user a", "pip install a # b"} {
 		if plainPip(command) {
 			t.Errorf("%q is plain", command)
 		}

@@ -42,14 +42,17 @@ func (w Warning) String() string { return w.File + ": " + w.Text }
 // Render replaces files/ of the workspace by the rendered files/ of the project. Text files are templates, others are
 // copied; permissions are kept. A symbolic link stays one; a link that leaves files/ is an error. The new tree
 // is built aside: after an error files/ is as it was. All errors are answered at once. A project without files/ leaves
-// the workspace as it is. The caller holds the Lock.
+// the workspace as it is, unless it was fetched into it. The caller holds the Lock.
 func (w *Workspace) Render(ctx context.Context, o RenderOptions) ([]Warning, error) {
 	if w.project == "" {
 		return nil, nil
 	}
 	src, err := openFiles(w.project)
-	if src == nil {
+	if err != nil || src == nil && !w.fetched() {
 		return nil, err
+	}
+	if src == nil { // what another release has left there is none of this one's
+		return nil, emptied(w.Files())
 	}
 	defer src.Close()
 	r := &renderer{src: src, o: o}
@@ -66,6 +69,14 @@ func (w *Workspace) Render(ctx context.Context, o RenderOptions) ([]Warning, err
 	r.warnUnused()
 	slices.SortStableFunc(r.warnings, func(a, b Warning) int { return strings.Compare(a.File, b.File) })
 	return r.warnings, nil
+}
+
+// emptied makes dir an empty folder.
+func emptied(dir string) error {
+	if err := errors.Join(removeTree(dir), os.MkdirAll(dir, 0o777)); err != nil {
+		return fmt.Errorf("render files: %w", err)
+	}
+	return nil
 }
 
 // openFiles answers nil without an error when the project has no files/.

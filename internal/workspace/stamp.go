@@ -1,143 +1,115 @@
 package workspace
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
-// stamps are the installs that have succeeded: for each venv a hash for each command, in order.
-type stamps map[string][]string
+// stamp is what is known of the installs of one virtual environment, or of all that have none. That of a virtual
+// environment lies in its folder, so that it is gone when the folder is.
+type stamp struct {
+	Place   string `json:"place"`            // the folder, absolute: scripts in it hold its path
+	Python  python `json:"python,omitzero"`  // what it was made of
+	Binary  binary `json:"binary,omitzero"`  // its bin/python at that time
+	Adopted bool   `json:"adopted,omitzero"` // somebody else has made it: more may be in it, and it is not handoff's to remove
+	Open    bool   `json:"open,omitzero"`    // an install has begun, or must follow, and has not succeeded
+	Done    []done `json:"done,omitempty"`   // what has succeeded, in order
+}
 
-func (w *Workspace) stampFile() string { return filepath.Join(w.state(), "installs.json") }
+// done is an install that has succeeded.
+type done struct {
+	Command string `json:"command"`
+	Hash    string `json:"hash"`            // of the command and what it named, before it ran
+	After   string `json:"after,omitempty"` // the same when all installs had ended: some make or change what they name
+}
 
-// readStamps answers no stamps when the file is missing or damaged: then everything is installed again.
-func (w *Workspace) readStamps() stamps {
-	s := stamps{}
-	text, err := os.ReadFile(w.stampFile())
-	if err != nil || json.Unmarshal(text, &s) != nil || s == nil {
-		return stamps{}
+// is reports whether the install would find what it found then.
+func (d done) is(l link) bool { return l.sure && (l.hash == d.Hash || l.hash == d.After) }
+
+// link is an install as it would run now.
+type link struct {
+	command string
+	hash    string
+	sure    bool // false: nobody can tell whether what it names has changed
+}
+
+// keeps returns how many of the installs in links need not run again, and why that is not all of them. clean is false
+// if what was installed has to go first: it is another beginning, or more, than what links says.
+func (s *stamp) keeps(links []link) (n int, clean bool, why string) {
+	for n < len(s.Done) && n < len(links) && s.Done[n].is(links[n]) {
+		n++
+	}
+	switch {
+	case n < len(s.Done) && (n == len(links) || s.Done[n].Command != links[n].command):
+		return n, false, fmt.Sprintf("it was installed with %q, which project.yml does not say any more", s.Done[n].Command)
+	case n < len(links) && !links[n].sure:
+		return n, true, ""
+	case n < len(s.Done):
+		return n, false, fmt.Sprintf("a file or variable that %q names has changed since", links[n].command)
+	case n < len(links):
+		return n, true, fmt.Sprintf("%q has not been run", links[n].command)
+	}
+	return n, true, ""
+}
+
+// readStamp returns nil where there is no stamp, or a damaged one.
+func readStamp(path string) *stamp {
+	text, err := os.ReadFile(path)
+	s := &stamp{}
+	if err != nil || json.Unmarshal(text, s) != nil || s.Place == "" {
+		return nil
 	}
 	return s
 }
 
-func (w *Workspace) writeStamps(s stamps) error {
+func (s *stamp) write(path string) error {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("record installs: %w", err)
 	}
-	tmp := w.stampFile() + ".new"
+	tmp := path + ".new"
 	if err := os.WriteFile(tmp, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("record installs: %w", err)
 	}
-	if err := os.Rename(tmp, w.stampFile()); err != nil {
+	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("record installs: %w", err)
 	}
 	return nil
 }
 
-// chain hashes the commands of one venv; each hash covers all that came before it, since order matters.
-type chain struct {
-	last  string
-	count int
-	loose bool // a command was added whose inputs cannot be hashed
-}
-
-// link is one command in a chain.
-type link struct {
-	index  int
-	hash   string
-	stable bool // false: no telling whether it changed
-}
-
-func (c *chain) add(command string, inputs []string, hashable bool) link {
-	h := sha256.New()
-	for _, part := range append([]string{c.last, command}, inputs...) {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
+// stampFile is where the stamp of a venv is, or that of the installs without one.
+func (i *installer) stampFile(venv string) string {
+	if venv == "" {
+		return filepath.Join(i.w.state(), "installs.json")
 	}
-	c.last = hex.EncodeToString(h.Sum(nil))
-	c.loose = c.loose || !hashable
-	c.count++
-	return link{index: c.count - 1, hash: c.last, stable: !c.loose}
+	return filepath.Join(i.dir(venv), ".handoff-installs.json")
 }
 
-// chain answers the chain of a venv. The first time that makes the venv, and starts the chain with the version of its
-// interpreter.
-func (i *installer) chain(ctx context.Context, venv string) (*chain, error) {
-	if c := i.chains[venv]; c != nil {
-		return c, nil
-	}
-	c := &chain{}
-	if venv != "" {
-		if err := i.makeVenv(ctx, venv); err != nil {
-			return nil, err
-		}
-		c.last = i.version(ctx, venv)
-	}
-	i.chains[venv] = c
-	return c, nil
-}
-
-// version answers what the interpreter of a venv says that it is, "" if it does not.
-func (i *installer) version(ctx context.Context, venv string) string {
-	c := &child{args: []string{filepath.Join(i.w.Venv(venv), "bin", "python"), "--version"}, dir: i.w.dir,
-		environ: i.o.Environ, killAfter: i.killAfter}
-	if err := c.run(ctx); err != nil {
-		return ""
-	}
-	return strings.Join(c.tail, "\n")
-}
-
-// inputs answers the hashes of the files that a command names, such as requirements.txt. The second answer is false when
-// it names a folder, or a file that cannot be read: then no hash tells whether it has changed. As for pip, a word without
-// a slash is the name of a package and not of a folder.
-func (w *Workspace) inputs(command string) ([]string, bool) {
-	var hashes []string
-	for _, word := range strings.Fields(command) {
-		path := w.path(word)
-		info, err := os.Stat(path)
-		switch {
-		case err != nil:
-		case info.Mode().IsRegular():
-			hash, err := hashFile(path)
-			if err != nil {
-				return nil, false
-			}
-			hashes = append(hashes, hash)
-		case info.IsDir() && (word == "." || strings.Contains(word, "/")):
-			return nil, false
+// links returns the installs of a venv as they would run now.
+func (i *installer) links(venv string) []link {
+	var links []link
+	for _, in := range i.o.Installs {
+		if in.Venv == venv {
+			links = append(links, i.link(in.Command))
 		}
 	}
-	return hashes, true
+	return links
 }
 
-// path answers the file that a word of a command would mean: a, "a" or --option=a.
-func (w *Workspace) path(word string) string {
-	if option, value, ok := strings.Cut(word, "="); ok && strings.HasPrefix(option, "-") {
-		word = value
-	}
-	word = strings.Trim(word, "\"'")
-	if filepath.IsAbs(word) {
-		return word
-	}
-	return filepath.Join(w.dir, word)
+func (i *installer) link(command string) link {
+	in := i.named(command)
+	return link{command: command, hash: in.sum(), sure: in.sure}
 }
 
-func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
+// hashOf hashes texts so that none can pass for two.
+func hashOf(texts ...string) string {
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	for _, text := range texts {
+		fmt.Fprintf(h, "%d:%s", len(text), text)
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return hex.EncodeToString(h.Sum(nil))
 }

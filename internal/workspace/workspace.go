@@ -62,6 +62,9 @@ func OpenFetched(workspaceDir, name string) (*Workspace, error) {
 	return w, nil
 }
 
+// fetched reports that the project is in the workspace itself.
+func (w *Workspace) fetched() bool { return w.project != "" && inside(w.project, w.state()) }
+
 // Project answers the folder of the project; "" where there is none.
 func (w *Workspace) Project() string { return w.project }
 

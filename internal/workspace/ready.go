@@ -1,0 +1,83 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+)
+
+// Lack is why a run cannot rely on what is installed.
+type Lack struct {
+	Venv   string // "": the installs without one
+	Kind   LackKind
+	Reason string // a sentence on the venv; of a missing one, what follows its name
+}
+
+// LackKind says how bad it is.
+type LackKind int
+
+// The kinds, the worst last.
+const (
+	Unsure  LackKind = iota // it works; nobody can tell whether it is what the installs would make now
+	Stale                   // it works, and is not what the installs would make now
+	Broken                  // it does not work, or was never finished
+	Missing                 // there is none
+)
+
+// Lacks returns what is wrong with the virtual environments of these names ("": with the installs that have none), in
+// that order. files/ is rendered. It changes nothing. The caller holds the Lock.
+func (w *Workspace) Lacks(ctx context.Context, o InstallOptions, venvs []string) []Lack {
+	i := w.installer(o)
+	var lacks []Lack
+	for _, venv := range venvs {
+		if kind, reason := i.lack(ctx, venv); reason != "" {
+			lacks = append(lacks, Lack{venv, kind, reason})
+		}
+	}
+	return lacks
+}
+
+func (i *installer) lack(ctx context.Context, venv string) (LackKind, string) {
+	links := i.links(venv)
+	if venv == "" {
+		return i.lackPlain(links)
+	}
+	s, err := i.look(ctx, venv)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Missing, "is not in the workspace " + i.w.dir
+	case err != nil:
+		return Broken, err.Error()
+	case s == nil && len(links) == 0:
+		return 0, ""
+	case s == nil:
+		return Stale, "it was not made by handoff, and nobody knows whether it has what project.yml installs"
+	case len(links) == 0:
+		return Stale, "no install of project.yml makes it any more"
+	case s.Open:
+		return Broken, "its installs have not come to their end"
+	}
+	return s.lack(links)
+}
+
+func (i *installer) lackPlain(links []link) (LackKind, string) {
+	s := readStamp(i.stampFile(""))
+	switch {
+	case len(links) == 0:
+		return 0, ""
+	case s == nil || s.Place != i.w.dir:
+		return Stale, "they have not been run in the workspace " + i.w.dir
+	case s.Open:
+		return Stale, "they have not come to their end"
+	}
+	return s.lack(links)
+}
+
+func (s *stamp) lack(links []link) (LackKind, string) {
+	_, _, why := s.keeps(links)
+	if why == "" && slices.ContainsFunc(links, func(l link) bool { return !l.sure }) {
+		return Unsure, "nobody can tell whether what its installs name has changed"
+	}
+	return Stale, why
+}
