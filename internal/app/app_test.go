@@ -157,7 +157,7 @@ func TestPlanNeedsNoWorkspace(t *testing.T) {
 	t.Parallel()
 	a, _ := newApp(t)
 	dir := write(t, t.TempDir(), map[string]string{
-		"project.yml":          "version: 1\nsecrets: [{key: a}]\ntasks:\n- name: x\n  commands:\n  - command: echo {{ a }} {{ _today }}\n    venv: py\n",
+		"project.yml":          "version: 1\nsecrets: [{key: a}]\ninstalls: [{venv: py, command: pip install x}]\ntasks:\n- name: x\n  commands:\n  - command: echo {{ a }} {{ _today }}\n    venv: py\n",
 		".secrets/secrets.yml": "- {key: a, value: s3cr3t-word}\n",
 	})
 	p, err := a.Plan(t.Context(), PlanOptions{Target{ProjectDir: dir}})

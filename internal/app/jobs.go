@@ -50,6 +50,9 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 	if err != nil {
 		return JobResult{}, err
 	}
+	if err := a.checkWrittenVars(p, start.Written, "the variables of the job"); err != nil {
+		return JobResult{}, err
+	}
 	if o.DryRun {
 		job := cloud.Job{Run: start.Run, Task: c.Scope.Task, Stage: c.Scope.Stage, Release: start.Release, Trigger: start.Trigger}
 		return JobResult{Status: status(true), Job: job}, nil

@@ -18,8 +18,7 @@ func (a *App) Plan(_ context.Context, o PlanOptions) (res *plan.Plan, err error)
 		return nil, err
 	}
 	defer s.hideSecrets(&err)
-	p, warnings, err := plan.Build(s.input)
-	a.warn(warnings)
+	p, err := a.check(s)
 	if err != nil {
 		return nil, err
 	}

@@ -114,11 +114,9 @@ func (a *App) PlanRemote(ctx context.Context, o RemoteOptions) (res *plan.Plan, 
 		return nil, err
 	}
 	defer f.hideSecrets(&err)
-	in := f.input
-	in.Workspace = shown
-	in.Activate = func(venv string) []string { return a.activate(shown + "/" + venv) }
-	p, warnings, err := plan.Build(in)
-	a.warn(warnings)
+	f.input.Workspace = shown
+	f.input.Activate = func(venv string) []string { return a.activate(shown + "/" + venv) }
+	p, err := a.build(f.session)
 	if err != nil {
 		return nil, err
 	}
@@ -148,8 +146,7 @@ func (r *remoteRun) plan() (*plan.Plan, error) {
 	if _, err := r.ledger.Key(r.f.input.RunID); err != nil {
 		return nil, err
 	}
-	p, warnings, err := plan.Build(r.f.input)
-	r.app.warn(warnings)
+	p, err := r.app.build(r.f.session)
 	if err != nil {
 		return nil, err
 	}

@@ -65,8 +65,7 @@ func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) 
 	if err := s.needWorkspace(); err != nil {
 		return RunResult{}, err
 	}
-	p, warnings, err := plan.Build(s.input)
-	a.warn(warnings)
+	p, err := a.build(s)
 	if err != nil {
 		return RunResult{}, err
 	}

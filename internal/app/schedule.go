@@ -75,6 +75,9 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 	}
 	res = SchedulesResult{Status: status(o.DryRun)}
 	for _, s := range wanted {
+		if err := a.checkWrittenVars(p, s.Env, fmt.Sprintf("schedule %q", s.TargetID)); err != nil {
+			return SchedulesResult{}, err
+		}
 		status := compareSchedule(old, s)
 		if !o.DryRun {
 			if err := c.Schedules.Put(ctx, s); err != nil {
@@ -199,7 +202,7 @@ func (q scheduleVars) schedule(s project.Schedule, envs []project.KeyValue) clou
 
 // checkSchedule refuses what would only be found at the first fire.
 func checkSchedule(s cloud.Schedule) error {
-	if _, err := schedule.Next(s.Cron, s.Timezone, time.Unix(0, 0), 1); err != nil {
+	if err := checkTimes(s.Cron, s.Timezone); err != nil {
 		return scheduleMistake(s.TargetID, err)
 	}
 	if err := s.Check(); err != nil {

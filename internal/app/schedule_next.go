@@ -164,12 +164,20 @@ func scheduleMistake(target string, err error) error {
 	return &UsageError{Message: text, Hint: "both forms are in docs/schedules.md: '0 9 * * ? *' (AWS, six fields), '0 9 * * *' (cron, five fields)"}
 }
 
+// checkTimes returns what is wrong with the times of a schedule; that they have passed is not.
+func checkTimes(cron, zone string) error {
+	times, err := schedule.Next(cron, zone, time.Unix(0, 0), 1)
+	if err == nil && len(times) == 0 {
+		err = fmt.Errorf("cron %q never fires: there is no such day", cron)
+	}
+	return err
+}
+
 // wrongSchedules answers what would keep schedules of a project from being created.
 func wrongSchedules(p *project.Project) project.Errors {
 	var errs project.Errors
 	for i, s := range p.Schedules {
-		_, err := schedule.Next(s.Cron, s.Timezone, time.Unix(0, 0), 1)
-		if err != nil {
+		if err := checkTimes(s.Cron, s.Timezone); err != nil {
 			errs = append(errs, project.Diagnostic{Pos: s.Pos, Path: fmt.Sprintf("schedules[%d]", i), Message: err.Error()})
 		}
 	}

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-
-	"github.com/handoff-run/handoff/internal/plan"
 )
 
 // ValidateResult says that a project is valid.
@@ -21,13 +19,9 @@ func (a *App) Validate(_ context.Context, t Target) (res ValidateResult, err err
 	}
 	defer s.hideSecrets(&err)
 	s.input.CheckOnly = true // where projects are checked, their secrets need not be
-	p, warnings, err := plan.Build(s.input)
-	a.warn(warnings)
+	p, err := a.check(s)
 	if err != nil {
 		return ValidateResult{}, err
-	}
-	if errs := wrongSchedules(s.project); len(errs) > 0 {
-		return ValidateResult{}, errs
 	}
 	return ValidateResult{Status: "success", Project: s.project.File, Tasks: len(p.Tasks)}, nil
 }

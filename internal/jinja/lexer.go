@@ -135,7 +135,8 @@ func nextTag(src string, from int) int {
 func (l *lexer) comment(inner int) {
 	i := strings.Index(l.src[inner:], "#}")
 	if i < 0 {
-		l.fail("Missing end of comment tag")
+		panic(failure{&Error{Name: l.name, Line: l.lineAt(inner), Message: `"{#" begins a comment of the template, and no "#}" ends it`,
+			Hint: "a text that is no comment stands in {% raw %} ... {% endraw %}, as in {% raw %}${#x}{% endraw %}"}})
 	}
 	l.pos = inner + i + 2
 	if i > 0 && l.src[inner+i-1] == '-' {

@@ -80,6 +80,9 @@ func (t *Template) Uses(name string) bool {
 	return slices.Contains(t.refs, name)
 }
 
+// Names returns the variables that the template refers to, in no order.
+func (t *Template) Names() []string { return slices.Clone(t.refs) }
+
 func normalizeNewlines(s string) string {
 	if !strings.Contains(s, "\r") {
 		return s

@@ -30,6 +30,10 @@ type Input struct {
 	StateFile func(task string) string   // where the state of a pipeline is; nil: below the workspace
 	Inherited func(key string) bool      // is the variable in the environment of handoff; nil: no
 	CheckOnly bool                       // nothing will run: a secret without a value is a warning
+
+	// What a command names is looked for, where a check wants that; nil: it is not.
+	HasFile    func(name string) bool       // "files/..."
+	HasProgram func(venv, name string) bool // on the PATH of a venv
 }
 
 // Build answers the plan for in, with warnings. The error is project.Errors: every problem at once.

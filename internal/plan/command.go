@@ -45,8 +45,60 @@ func (b *builder) command(at string, c *project.Command, depth int) *Command {
 		return out
 	}
 	out.Script = text
+	b.unseenFailure(c, at, out)
+	b.look(c, at, text)
 	out.Text = func([]string) (string, error) { return text, nil }
 	return out
+}
+
+// unseenFailure warns of a pipe inside of a command: only its last part decides how the command ends, so that a load of
+// the half looks complete.
+func (b *builder) unseenFailure(c *project.Command, at string, out *Command) {
+	if c.AllowPipe {
+		return
+	}
+	if line, part, found := shell.UnseenFailure(out.Shell, out.Script); found {
+		b.warnings = append(b.warnings, project.Diagnostic{
+			Pos: linePos(c, line), Path: at, Message: fmt.Sprintf("a failure of %q is not seen: it stands before a pipe inside of one command", shorten(b.redactor.String(part))),
+			Hint: "split it into stages; or shell: /bin/bash and `set -o pipefail`; allow_pipe: true if that is as it shall be",
+		})
+	}
+}
+
+// look warns of files and programs that a command names and that are not there. Another command may make them: no error.
+func (b *builder) look(c *project.Command, at, script string) {
+	if b.in.HasFile == nil || b.in.HasProgram == nil {
+		return
+	}
+	warn := func(message, hint string) {
+		d := project.Diagnostic{Pos: c.Pos, Path: at, Message: b.redactor.String(message), Hint: hint}
+		if !slices.Contains(b.warnings, d) {
+			b.warnings = append(b.warnings, d)
+		}
+	}
+	uses := shell.Look(c.Shell, script)
+	for _, name := range uses.Arguments {
+		if _, value, option := strings.Cut(name, "="); option {
+			name = value
+		}
+		if strings.HasPrefix(name, "files/") && !strings.ContainsAny(name, "*?[{") && !b.in.HasFile(name) {
+			warn(fmt.Sprintf("%q is not in the project", name), "")
+		}
+	}
+	for _, name := range uses.Programs {
+		if c.Venv != "" && !b.in.HasProgram(c.Venv, name) {
+			warn(fmt.Sprintf("there is no program %q in venv %q or on the PATH", name, c.Venv), "see what the installs of this venv bring")
+		}
+	}
+}
+
+// shorten cuts a text down to what a message shows of it.
+func shorten(text string) string {
+	const most = 60
+	if r := []rune(text); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return text
 }
 
 // script renders a command, with its data quoted for the shell.
@@ -71,6 +123,7 @@ func usesLine(t *jinja.Template) bool {
 func (b *builder) deferred(at string, c *project.Command, t *jinja.Template, out *Command, depth int) {
 	vars, quoter := b.vars, shell.For(out.Shell)
 	out.Script = t.Preview(vars, "_line", "_line_safe", "_lines")
+	b.unseenFailure(c, at, out)
 	out.Text = func(lines []string) (string, error) {
 		text, _, err := script(t, withLines(vars, lines), quoter)
 		if err != nil {

@@ -116,6 +116,8 @@ func commandKeys() []key {
 			doc: "How long the command may take."},
 		{name: "shell", field: text(func(s *s) *string { return &s.command.Shell }), standard: "/bin/sh", example: "/bin/bash",
 			doc: "Shell that runs the command."},
+		{name: "allow_pipe", field: boolean(func(s *s) *bool { return &s.command.AllowPipe }), standard: "false",
+			doc: "Whether a pipe inside of the command may hide a failure: `a | b` in one command succeeds when b does. Without it that is a warning."},
 		{name: "name", field: text(func(s *s) *string { return &s.Name }), standard: "the first word of the command", example: "extract",
 			doc: "Name in logs and reports."},
 		{name: "description", field: ignoredText(), doc: "What it is for."},
@@ -128,7 +130,7 @@ func commandKeys() []key {
 type need struct{ key, needs string }
 
 func stageNeeds() []need {
-	return []need{{"args", "command"}, {"venv", "command"}, {"timeout", "command"}, {"shell", "command"}, {"concurrency", "foreach"}}
+	return []need{{"args", "command"}, {"venv", "command"}, {"timeout", "command"}, {"shell", "command"}, {"allow_pipe", "command"}, {"concurrency", "foreach"}}
 }
 
 func commandShape() *shape {

@@ -1,9 +1,11 @@
 package project
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -75,8 +77,23 @@ func syntaxError(src *source, err error) *Diagnostic {
 	default:
 		message = "not YAML: " + message
 	}
+	if strings.HasPrefix(message, "not YAML") || strings.Contains(message, "cannot begin") || strings.Contains(message, "anchor") {
+		hint = cmp.Or(quoteHint(src.line(line)), quoteHint(src.line(line-1)), hint)
+	}
 	d := src.at(line, column, message, hint)
 	return &d
+}
+
+// keyAndText is a line with a key and a value that begins with what means something to YAML.
+var keyAndText = regexp.MustCompile(`^[ -]*([A-Za-z_]\w*): +([{\[\]"'*&!|>%@\x60?,-].*?) *$`)
+
+// quoteHint shows how to write the value of a line that was meant as a text, "" if it does not look like one.
+func quoteHint(line string) string {
+	m := keyAndText.FindStringSubmatch(line)
+	if m == nil {
+		return ""
+	}
+	return fmt.Sprintf("put the whole text in quotes: %s: '%s'", m[1], strings.ReplaceAll(m[2], "'", "''"))
 }
 
 func after(line string, column int) string {

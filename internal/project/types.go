@@ -133,6 +133,8 @@ type Command struct {
 	Venv    string
 	Timeout time.Duration
 	Shell   string // default /bin/sh
+
+	AllowPipe bool // a pipe inside of Text may hide a failure
 }
 
 // Deploy says where the project runs when it does not run here.

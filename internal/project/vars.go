@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // KeyValue is one k=v of the command line, both sides as text.
@@ -52,13 +53,23 @@ func varsFromFile(name string, readFile func(string) ([]byte, error)) ([]KeyValu
 			continue
 		}
 		key, value, found := strings.Cut(line, "=")
-		key = unquote(key)
+		key = unquote(strings.TrimPrefix(key, "export ")) // as a shell would read the file
 		if !found || key == "" {
 			return nil, fmt.Errorf("%s:%d: %q is not of the form key=value", name, i+1, line)
 		}
 		vars = append(vars, KeyValue{key, unquote(value)})
 	}
 	return vars, nil
+}
+
+// IsName reports whether a template can use a variable of this name.
+func IsName(name string) bool {
+	for i, r := range name {
+		if r != '_' && !unicode.IsLetter(r) && (i == 0 || !unicode.IsDigit(r)) {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // unquote drops blanks around a text and then one pair of equal quotes.

@@ -56,12 +56,8 @@ func (w *Workspace) Render(ctx context.Context, o RenderOptions) ([]Warning, err
 	}
 	defer src.Close()
 	r := &renderer{src: src, o: o}
-	for _, pattern := range o.Raw {
-		g, err := parseGlob(pattern)
-		if err != nil {
-			return nil, err
-		}
-		r.raw = append(r.raw, &rawGlob{glob: g, pattern: pattern})
+	if err := r.parseRaw(o.Raw); err != nil {
+		return nil, err
 	}
 	if err := w.build(ctx, r); err != nil {
 		return nil, err
@@ -75,6 +71,17 @@ func (w *Workspace) Render(ctx context.Context, o RenderOptions) ([]Warning, err
 func emptied(dir string) error {
 	if err := errors.Join(removeTree(dir), os.MkdirAll(dir, 0o777)); err != nil {
 		return fmt.Errorf("render files: %w", err)
+	}
+	return nil
+}
+
+func (r *renderer) parseRaw(patterns []string) error {
+	for _, pattern := range patterns {
+		g, err := parseGlob(pattern)
+		if err != nil {
+			return err
+		}
+		r.raw = append(r.raw, &rawGlob{glob: g, pattern: pattern})
 	}
 	return nil
 }

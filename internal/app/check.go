@@ -1,0 +1,72 @@
+package app
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/project"
+)
+
+// check makes the plan of a session that will not run, and looks for all else that can be found wrong with the project
+// before it runs: times and variables of schedules, venvs that no install makes, programs and files that are not there.
+func (a *App) check(s *session) (*plan.Plan, error) {
+	s.input.HasFile = func(name string) bool { return exists(filepath.Join(s.project.Dir, name)) }
+	s.input.HasProgram = func(venv, name string) bool { return s.ws == nil || a.hasProgram(s.ws.Venv(venv), name) }
+	errs := wrongSchedules(s.project)
+	lists, wrong := scheduledVars(s.project, s.input.Now)
+	errs = append(errs, wrong...)
+	for _, d := range uninstalled(s) {
+		if s.project.Strict {
+			errs = append(errs, d)
+		} else {
+			a.Log.Warn(d.String())
+		}
+	}
+	p, err := a.build(s)
+	if more := a.checkGiven(s.project, lists...); more != nil {
+		errs = append(errs, more.(project.Errors)...)
+	}
+	if found, ok := err.(project.Errors); ok {
+		errs = append(errs, found...)
+	} else if err != nil {
+		return nil, err
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return p, nil
+}
+
+// uninstalled finds the venvs that commands run in and no install makes.
+func uninstalled(s *session) (list project.Errors) {
+	seen := map[string]bool{}
+	walkCommands(s.project.Tasks, func(c *project.Command) {
+		if c.Venv != "" && !seen[c.Venv] && !s.installs(c.Venv) {
+			list = append(list, project.Diagnostic{Pos: c.Pos, Message: fmt.Sprintf("no install makes the venv %q", c.Venv), Hint: installHint(c.Venv)})
+		}
+		seen[c.Venv] = true
+	})
+	return list
+}
+
+func installHint(venv string) string {
+	return fmt.Sprintf("add one to project.yml, installs: [{venv: %s, command: pip install ...}]", venv)
+}
+
+// hasProgram reports whether a command that runs in a venv finds a program; true also where the venv is not made yet.
+func (a *App) hasProgram(venv, name string) bool {
+	if !exists(venv) {
+		return true
+	}
+	for _, kv := range a.activate(venv) {
+		path, ok := strings.CutPrefix(kv, "PATH=")
+		for _, dir := range filepath.SplitList(path) {
+			if ok && exists(filepath.Join(dir, name)) {
+				return true
+			}
+		}
+	}
+	return false
+}

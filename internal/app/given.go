@@ -1,0 +1,157 @@
+package app
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/jinja"
+	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/workspace"
+)
+
+// build makes the plan of a session. Warnings are logged; the error is project.Errors.
+func (a *App) build(s *session) (*plan.Plan, error) {
+	p, warnings, err := plan.Build(s.input)
+	a.warn(warnings)
+	if err != nil {
+		return nil, err
+	}
+	return p, a.checkGiven(s.project, given{vars: s.input.Vars, by: "-v"})
+}
+
+// given are variables that come from outside of a project.
+type given struct {
+	vars []project.KeyValue
+	by   string      // what gives them, for a person
+	at   project.Pos // where that stands; zero: on the command line
+}
+
+// checkGiven finds variables that no template can use, and those that the project neither declares nor uses: most are
+// mistyped, and the run would go on with the default of the one that was meant. They are errors in strict projects, else
+// warnings.
+func (a *App) checkGiven(p *project.Project, lists ...given) error {
+	known := declared(p)
+	var errs, unknown project.Errors
+	for _, g := range lists {
+		for _, v := range g.vars {
+			switch {
+			case !project.IsName(v.Key):
+				errs = append(errs, project.Diagnostic{Pos: g.at, Message: fmt.Sprintf("%s: %q is no name of a variable", g.by, v.Key),
+					Hint: "a name has letters, digits and _, and does not begin with a digit"})
+			case !known[v.Key]:
+				unknown = append(unknown, project.Diagnostic{Pos: g.at, Path: v.Key, Message: g.by})
+			}
+		}
+	}
+	if len(unknown) > 0 {
+		errs = append(errs, a.unused(p, known, unknown)...)
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
+}
+
+// unused words what is left of unknown when the templates of files/ are read, too, and returns what is an error of it.
+func (a *App) unused(p *project.Project, known map[string]bool, unknown project.Errors) (errs project.Errors) {
+	err := workspace.Templates(p.Dir, p.Files.Raw, func(name, text string) { addNames(known, name, text) })
+	if err != nil {
+		return nil // it is told where files/ is rendered
+	}
+	names := slices.Sorted(maps.Keys(known))
+	for _, d := range unknown {
+		name, by := d.Path, d.Message
+		if known[name] {
+			continue
+		}
+		d.Path, d.Message = "", fmt.Sprintf("%s: variable %q is neither declared in vars nor used in a template", by, name)
+		d.Hint = "declare it in project.yml, vars: [{key: " + name + "}]"
+		if near := project.Suggest(name, names); near != "" {
+			d.Hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		if p.Strict {
+			errs = append(errs, d)
+		} else {
+			a.Log.Warn(d.String())
+		}
+	}
+	return errs
+}
+
+// declared returns the names that project.yml declares or uses, and those that every project has.
+func declared(p *project.Project) map[string]bool {
+	known := map[string]bool{"_line": true, "_line_safe": true, "_lines": true, "_state_file": true, "secrets_dir": true}
+	for name := range jinja.Reserved("dev", time.Time{}, "", "") {
+		known[name] = true
+	}
+	for _, v := range p.Vars {
+		known[v.Key] = true
+	}
+	for _, e := range p.Envs {
+		known[e.Key] = true
+	}
+	for _, s := range p.Secrets {
+		known[s.Key] = true
+	}
+	everyCommand(p.Tasks, func(c *project.Command) { addNames(known, c.Pos.File, c.Text) })
+	return known
+}
+
+func addNames(known map[string]bool, file, text string) {
+	t, err := jinja.Parse(file, text)
+	if err != nil {
+		return // it is told where the template is used
+	}
+	for _, name := range t.Names() {
+		known[name] = true
+	}
+}
+
+// everyCommand visits all commands, also those that are switched off.
+func everyCommand(tasks []project.Task, visit func(*project.Command)) {
+	for _, t := range tasks {
+		everyCommand(t.Tasks, visit)
+		for _, s := range slices.Concat(t.Pipeline, t.Commands) {
+			if s.Command != nil {
+				visit(s.Command)
+			}
+			everyCommand(s.Foreach, visit)
+			everyCommand(s.Fork, visit)
+		}
+	}
+}
+
+// scheduledVars returns the variables that the schedules of a project give to their runs, and what is wrong with them.
+func scheduledVars(p *project.Project, at time.Time) (lists []given, errs project.Errors) {
+	for i, s := range p.Schedules {
+		for _, e := range s.Envs {
+			if e.Value == nil || e.Key != cloud.EnvVars {
+				continue
+			}
+			vars, err := evaluateVars(*e.Value, at)
+			if err != nil {
+				errs = append(errs, project.Diagnostic{Pos: s.Pos, Path: fmt.Sprintf("schedules[%d]", i), Message: err.Message, Hint: err.Hint})
+				continue
+			}
+			lists = append(lists, given{vars: vars, by: fmt.Sprintf("schedules[%d], %s", i, e.Key), at: s.Pos})
+		}
+	}
+	return lists, errs
+}
+
+// checkWrittenVars is checkGiven for variables as they are written in the environment of a job. Without a project in
+// this place nothing is known.
+func (a *App) checkWrittenVars(p *project.Project, env map[string]string, by string) error {
+	if p == nil || env[cloud.EnvVars] == "" {
+		return nil
+	}
+	vars, err := evaluateVars(env[cloud.EnvVars], a.Now())
+	if err != nil {
+		return err
+	}
+	return a.checkGiven(p, given{vars: vars, by: by})
+}
