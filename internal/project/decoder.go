@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -310,12 +309,6 @@ func (d *decoder) integer(v value, low float64) (int, bool) {
 		return 0, false
 	}
 	return int(n), ok
-}
-
-// seconds answers a time span.
-func (d *decoder) seconds(v value) (time.Duration, bool) {
-	n, ok := d.number(v, 0, "a number of seconds")
-	return time.Duration(n * float64(time.Second)), ok
 }
 
 // anything answers a value of whatever shape: nil, bool, int64, float64, string, []any or map[string]any.

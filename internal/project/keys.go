@@ -63,7 +63,7 @@ func projectShape(c *catalog) *shape {
 				doc: "Whether a failed task stops the tasks after it. Tasks may say otherwise."},
 			{name: "kill_loop_on_fail", field: maybe(func(p *p) **bool { return &p.KillLoopOnFail }), standard: "true",
 				doc: "Whether a failed line stops the lines after it in a foreach. Tasks may say otherwise."},
-			{name: "timeout", field: seconds(func(p *p) *time.Duration { return &p.Timeout }), unit: "seconds", standard: "0 (none)", example: "3600",
+			{name: "timeout", field: duration(func(p *p) *time.Duration { return &p.Timeout }), standard: "0 (none)", example: "1h",
 				doc: "How long the whole run may take."},
 		},
 	}

@@ -40,12 +40,12 @@ func taskBodyKeys(c *catalog) []key {
 
 func taskPolicyKeys(c *catalog) []key {
 	return []key{
-		{name: "timeout", field: seconds(func(t *taskDraft) *time.Duration { return &t.Timeout }), unit: "seconds", standard: "0 (none)", example: "600",
+		{name: "timeout", field: duration(func(t *taskDraft) *time.Duration { return &t.Timeout }), standard: "0 (none)", example: "10m",
 			doc: "How long one try of the task may take."},
-		{name: "kill_after", field: seconds(func(t *taskDraft) *time.Duration { return &t.KillAfter }), unit: "seconds", standard: "that of the parent, at last 10", example: "30",
+		{name: "kill_after", field: duration(func(t *taskDraft) *time.Duration { return &t.KillAfter }), standard: "that of the parent, at last 10", example: "30",
 			doc: "Grace between the request to end and the kill."},
-		{name: "retries", field: object(c.retries, func(t *taskDraft) *Retries { return &t.Retries }), example: "{max: 3, delay: 10, backoff: 2}",
-			doc: "How often a failed task is tried again."},
+		{name: "retries", field: retriesField(c.retries), example: "{max: 3, delay: 10s, backoff: 2}",
+			doc: "How often a failed task is tried again. `retries: 3` is short for `{max: 3}`."},
 		{name: "on_upstream_failure", field: choice([]string{"kill", "terminate", "drain"}, func(t *taskDraft) *string { return &t.OnUpstreamFailure }), standard: "that of the parent, at last kill",
 			doc: "What happens to a stage that reads from another one when its input is cut short, by a failure, a timeout or an interrupt. kill: SIGKILL at once, before it can see end-of-file or a request to end. terminate: it sees no end-of-file, but is asked to end (SIGTERM, or SIGINT after a timeout), and killed after kill_after; a loader that commits what it has when it is asked, as those of the Meltano SDK do, then commits a part. drain: after a failure it reads what is there to the end and finishes, as in a shell; otherwise as terminate."},
 		{name: "allow_failure", field: boolean(func(t *taskDraft) *bool { return &t.AllowFailure }), standard: "false",
@@ -87,6 +87,18 @@ func stateField(of *shape) field {
 	}}
 }
 
+// retriesField takes a map, or the number of tries.
+func retriesField(of *shape) field {
+	return field{kind: objectKind, of: of, count: true, set: func(d *decoder, into any, v value) {
+		r := &into.(*taskDraft).Retries
+		if v.node.Kind == yaml.ScalarNode && !isNull(v.node) {
+			r.Max, _ = d.integer(v, 0)
+			return
+		}
+		d.object(v, of, r)
+	}}
+}
+
 func retriesShape() *shape {
 	return &shape{
 		name: "retries", what: "a map with max, delay and backoff",
@@ -94,7 +106,7 @@ func retriesShape() *shape {
 		keys: []key{
 			{name: "max", field: integer(0, func(r *Retries) *int { return &r.Max }), standard: "0", example: "3",
 				doc: "Further tries after the first."},
-			{name: "delay", field: seconds(func(r *Retries) *time.Duration { return &r.Delay }), unit: "seconds", standard: "0", example: "10",
+			{name: "delay", field: duration(func(r *Retries) *time.Duration { return &r.Delay }), standard: "0", example: "10",
 				doc: "Wait before the first further try."},
 			{name: "backoff", field: number(1, func(r *Retries) *float64 { return &r.Backoff }), standard: "1", example: "2",
 				doc: "Factor on the delay from try to try."},
@@ -112,7 +124,7 @@ func commandKeys() []key {
 			doc: "Added to the command after a blank; both are rendered as one template."},
 		{name: "venv", field: text(func(s *s) *string { return &s.command.Venv }), example: "extractor",
 			doc: "Name of the Python virtual environment to run in."},
-		{name: "timeout", field: seconds(func(s *s) *time.Duration { return &s.command.Timeout }), unit: "seconds", standard: "0 (none)", example: "60",
+		{name: "timeout", field: duration(func(s *s) *time.Duration { return &s.command.Timeout }), standard: "0 (none)", example: "60",
 			doc: "How long the command may take."},
 		{name: "shell", field: text(func(s *s) *string { return &s.command.Shell }), standard: "/bin/sh", example: "/bin/bash",
 			doc: "Shell that runs the command."},

@@ -26,7 +26,8 @@ func Reference() string {
 
 const referenceIntro = `Every key of the project file. A key that is not listed here is an error in version 1 and a warning before.
 Null stands for an absent value. Where a text is wanted, a number, a date or yes and no are taken as typed.
-Elsewhere yes, no, on and off are true and false.
+Elsewhere yes, no, on and off are true and false. A duration is a number of seconds, or a text with units:
+90s, 10m, 1h30m, or, in the form of ISO 8601, PT10M, P1DT12H, P2W.
 
 `
 
@@ -63,12 +64,14 @@ func (k *key) standardName(s *shape) string {
 // typeName says in words what a value may be.
 func (k *key) typeName() string {
 	name := map[kind]string{
-		textKind: "text", boolKind: "true or false", integerKind: "whole number", numberKind: "number",
+		textKind: "text", boolKind: "true or false", integerKind: "whole number", numberKind: "number", durationKind: "duration",
 		anyKind: "anything", mapKind: "map", textMapKind: "map of texts", nothingKind: "nothing", versionKind: "0.3, 0.4 or 1",
 	}[k.field.kind]
 	switch f := k.field; {
 	case f.enum != nil:
 		name = "`" + strings.Join(f.enum, "`, `") + "`"
+	case f.count:
+		name = fmt.Sprintf("whole number or [%s](#%s)", f.of.name, f.of.name)
 	case f.flag:
 		name = fmt.Sprintf("true, false or [%s](#%s)", f.of.name, f.of.name)
 	case f.kind == objectKind:

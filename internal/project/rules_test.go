@@ -105,8 +105,8 @@ func TestTaskRules(t *testing.T) {
 		{name: "numbers", text: "tasks: [{timeout: -1, kill_after: 1e3, commands: [{command: ls, timeout: x}], retries: {max: -1, backoff: .nan}}]\n",
 			lenient: []string{
 				`E 2:19: tasks[0].timeout: "-1" is too small (at least 0)`,
-				`E 2:35: tasks[0].kill_after: a number of seconds is needed here, not "1e3"`,
-				`E 2:74: tasks[0].commands[0].timeout: a number of seconds is needed here, not "x"`,
+				`E 2:35: tasks[0].kill_after: a number of seconds or a duration such as 10m, 1h30m or PT10M is needed here, not "1e3"`,
+				`E 2:74: tasks[0].commands[0].timeout: a number of seconds or a duration such as 10m, 1h30m or PT10M is needed here, not "x"`,
 				`E 2:94: tasks[0].retries.max: "-1" is too small (at least 0)`,
 				`E 2:107: tasks[0].retries.backoff: ".nan" is too large`,
 			}},

@@ -113,12 +113,17 @@ func (f *field) schema(present bool) map[string]any {
 		return f.numeric(types("integer", "string"), `^[0-9]+$`)
 	case numberKind:
 		return f.numeric(types("number", "string"), `^[0-9]+(\.[0-9]*)?$`)
+	case durationKind:
+		return f.numeric(types("number", "string"), durationPattern)
 	case listKind:
 		return f.listSchema(types("array"))
 	case objectKind:
 		choices := []any{reference(f.of), map[string]any{"type": "null"}}
 		if f.flag {
 			choices = append(choices, map[string]any{"type": "boolean"})
+		}
+		if f.count {
+			choices = append(choices, (&field{kind: integerKind}).schema(true))
 		}
 		return map[string]any{"anyOf": choices}
 	case mapKind:

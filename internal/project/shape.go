@@ -64,6 +64,7 @@ const (
 	boolKind
 	integerKind
 	numberKind
+	durationKind
 	anyKind
 	listKind
 	objectKind
@@ -80,6 +81,7 @@ type field struct {
 	only   string   // the elements of the list have this key
 	single bool     // one element may stand without its list
 	flag   bool     // true and false may stand in place of the map
+	count  bool     // a whole number may stand in place of the map
 	enum   []string // of texts
 	low    float64  // of numbers
 	set    func(d *decoder, into any, v value)
@@ -148,9 +150,9 @@ func number[T any](low float64, at func(*T) *float64) field {
 	}}
 }
 
-func seconds[T any](at func(*T) *time.Duration) field {
-	return field{kind: numberKind, set: func(d *decoder, into any, v value) {
-		if got, ok := d.seconds(v); ok {
+func duration[T any](at func(*T) *time.Duration) field {
+	return field{kind: durationKind, set: func(d *decoder, into any, v value) {
+		if got, ok := d.duration(v); ok {
 			*at(into.(*T)) = got
 		}
 	}}
