@@ -2,6 +2,14 @@ package app
 
 import "fmt"
 
+// Count words a number of things: 1 file, 2 files.
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 // Bytes words a size for a person: 12 B, 3.4 KiB, 56 MiB.
 func Bytes(n int64) string {
 	if n < 1<<10 {

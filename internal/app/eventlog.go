@@ -100,7 +100,7 @@ func message(e pipeline.Event) (slog.Level, string) {
 	case pipeline.TaskSkipped:
 		return slog.LevelInfo, at + ": skipped: " + e.Text
 	case pipeline.TaskRetrying:
-		return slog.LevelWarn, fmt.Sprintf("%s: %s; next try in %v", at, reason(e), e.Wait)
+		return slog.LevelWarn, fmt.Sprintf("%s: try %d failed; next try in %v", at, e.Try, e.Wait)
 	case pipeline.StageEnded, pipeline.TaskEnded:
 		return ended(e, at)
 	}
@@ -119,36 +119,52 @@ func ended(e pipeline.Event, at string) (slog.Level, string) {
 	if e.Result == nil {
 		return slog.LevelDebug, ""
 	}
-	r := e.Result
-	stage := e.Kind == pipeline.StageEnded
-	switch r.Outcome {
+	if e.Kind == pipeline.StageEnded {
+		return stageEnded(e, at)
+	}
+	switch r := e.Result; r.Outcome {
 	case pipeline.Success:
-		level := quiet(e, slog.LevelInfo)
-		if stage {
-			level = slog.LevelDebug
-		}
-		return level, fmt.Sprintf("%s: done in %v%s", at, short(r.Elapsed), lines(r))
+		return quiet(e, slog.LevelInfo), fmt.Sprintf("%s: done in %v%s", at, short(r.Elapsed), lines(r))
 	case pipeline.Terminated:
 		return slog.LevelInfo, fmt.Sprintf("%s: stopped: %s", at, reason(e))
 	default:
-		if r.Outcome == pipeline.TimedOut && !stage { // the reason says after how long
-			return slog.LevelError, at + ": " + reason(e)
+		if len(r.Task) > len(e.Task) { // a task in it has told why
+			return slog.LevelError, fmt.Sprintf("%s: %s in %s", at, spelled(r.Outcome), strings.Join(r.Task[len(e.Task):], "/"))
 		}
-		if r.Outcome == pipeline.Interrupted && !stage {
+		if r.Outcome == pipeline.Interrupted {
 			return slog.LevelError, fmt.Sprintf("%s: %s after %v", at, reason(e), short(r.Elapsed))
 		}
-		if stage {
-			return slog.LevelWarn, at + ": " + reason(e)
+		if r.Outcome != pipeline.Failed { // the reason says after how long
+			return slog.LevelError, at + ": " + reason(e)
 		}
-		return slog.LevelError, fmt.Sprintf("%s: %s after %v: %s", at, strings.ReplaceAll(string(r.Outcome), "_", " "), short(r.Elapsed), reason(e))
+		if r.Inner { // a task in that stage has told why
+			return slog.LevelError, fmt.Sprintf("%s: failed after %v at stage %q", at, short(r.Elapsed), r.Stage)
+		}
+		return slog.LevelError, fmt.Sprintf("%s: failed after %v: %s", at, short(r.Elapsed), reason(e))
 	}
 }
+
+// stageEnded tells why a stage has failed. What was stopped with its task is told by that, once for all its stages, and
+// what has failed in a loop or fork has told it already.
+func stageEnded(e pipeline.Event, at string) (slog.Level, string) {
+	switch r := e.Result; {
+	case r.Outcome == pipeline.Success:
+		return slog.LevelDebug, fmt.Sprintf("%s: done in %v%s", at, short(r.Elapsed), lines(r))
+	case r.Outcome == pipeline.Terminated:
+		return slog.LevelInfo, fmt.Sprintf("%s: stopped: %s", at, reason(e))
+	case r.Outcome == pipeline.Failed && !r.Inner:
+		return slog.LevelWarn, at + ": " + reason(e)
+	}
+	return slog.LevelDebug, at + ": " + reason(e)
+}
+
+func spelled(o pipeline.Outcome) string { return strings.ReplaceAll(string(o), "_", " ") }
 
 func lines(r *pipeline.Result) string {
 	if r.Lines == nil {
 		return ""
 	}
-	return fmt.Sprintf(" (%d lines, %d failed)", r.Lines.Total, r.Lines.Failed)
+	return fmt.Sprintf(" (%s, %d failed)", Count(int(r.Lines.Total), "line"), r.Lines.Failed)
 }
 
 func reason(e pipeline.Event) string {
@@ -187,19 +203,22 @@ func short(d time.Duration) time.Duration {
 	return d.Round(100 * time.Millisecond)
 }
 
-// logEnd closes the log of a run with its outcome.
-func logEnd(log *slog.Logger, r RunResult) {
+// logEnd closes the log of a run with its outcome. told is the reason that a task has told before.
+func logEnd(log *slog.Logger, r RunResult, told string) {
 	took := short(time.Duration(r.Seconds * float64(time.Second)))
-	level, text := slog.LevelInfo, fmt.Sprintf("run %s: %s after %v", r.RunID, strings.ReplaceAll(r.Status, "_", " "), took)
+	level, text := slog.LevelInfo, fmt.Sprintf("run %s: %s after %v", r.RunID, spelled(pipeline.Outcome(r.Status)), took)
 	switch {
 	case r.Status == string(pipeline.Interrupted), r.Status == string(pipeline.TimedOut):
 		level, text = slog.LevelError, fmt.Sprintf("run %s: %s; it took %v", r.RunID, r.Reason, took)
 	case r.ExitCode != 0:
 		level = slog.LevelError
-		for _, part := range []string{r.Task, r.Reason} {
-			if part != "" {
-				text += ": " + part
-			}
+		why := r.Reason
+		if r.Task != "" {
+			text += " in " + r.Task
+			why = strings.TrimPrefix(strings.TrimPrefix(why, told), "; ")
+		}
+		if why != "" {
+			text += ": " + why
 		}
 	}
 	log.Log(context.Background(), level, text)

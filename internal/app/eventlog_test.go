@@ -19,7 +19,10 @@ func TestLogEnd(t *testing.T) {
 	}{
 		{"success", RunResult{Status: "success", Seconds: 61.24}, "INFO  run r: success after 1m1.2s"},
 		{"failed", RunResult{Status: "failed", Task: "load", Reason: `stage "tap" exited with code 3`, Seconds: 0.004, ExitCode: 1},
-			`ERROR run r: failed after 4ms: load: stage "tap" exited with code 3`},
+			`ERROR run r: failed after 4ms in load`},
+		{"failed twice", RunResult{Status: "failed", Task: "load", Reason: `stage "tap" exited with code 3; store artifacts: no room`, ExitCode: 1},
+			`ERROR run r: failed after 0s in load: store artifacts: no room`},
+		{"not stored", RunResult{Status: "failed", Reason: "store artifacts: no room", ExitCode: 3}, `ERROR run r: failed after 0s: store artifacts: no room`},
 		{"timed out", RunResult{Status: "timed_out", Reason: "timed out after 1s", Seconds: 1, ExitCode: 124},
 			"ERROR run r: timed out after 1s; it took 1s"},
 		{"interrupted", RunResult{Status: "interrupted", Task: "load", Reason: "interrupted by SIGINT", Seconds: 2, ExitCode: 130},
@@ -29,7 +32,7 @@ func TestLogEnd(t *testing.T) {
 			t.Parallel()
 			var b bytes.Buffer
 			c.res.RunID = "r"
-			logEnd(slog.New(&lineHandler{w: &b}), c.res)
+			logEnd(slog.New(&lineHandler{w: &b}), c.res, `stage "tap" exited with code 3`)
 			if _, got, _ := strings.Cut(strings.TrimSpace(b.String()), " "); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}

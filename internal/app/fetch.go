@@ -65,7 +65,7 @@ func (a *App) fetch(ctx context.Context, store *release.Store, id, dir string) e
 		return err
 	}
 	files, size := m.Count()
-	a.Log.Info(fmt.Sprintf("release %s: %d files, %s", release.Short(id), files, Bytes(size)))
+	a.Log.Info(fmt.Sprintf("release %s: %s, %s", release.Short(id), Count(files, "file"), Bytes(size)))
 	return nil
 }
 

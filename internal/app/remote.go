@@ -183,7 +183,7 @@ func (r *remoteRun) fetchArtifacts(ctx context.Context) error {
 		return &CloudError{err}
 	}
 	if found {
-		r.app.Log.Info(fmt.Sprintf("artifacts of %s: %d files, %s", got.Time.Format(time.RFC3339), got.Files, Bytes(got.Bytes)))
+		r.app.Log.Info(fmt.Sprintf("artifacts of %s: %s, %s", got.Time.Format(time.RFC3339), Count(got.Files, "file"), Bytes(got.Bytes)))
 		return nil
 	}
 	before, err := ledger.Read(r.f.record())
@@ -297,7 +297,7 @@ func tellPushed(log *slog.Logger, p artifact.Pushed) {
 	for _, name := range p.Skipped {
 		log.Warn(fmt.Sprintf("artifact %q is no file: it is not stored", name))
 	}
-	log.Info(fmt.Sprintf("artifacts stored: %s, %d files, %s", p.Name, p.Files, Bytes(p.Bytes)))
+	log.Info(fmt.Sprintf("artifacts stored: %s, %s, %s", p.Name, Count(p.Files, "file"), Bytes(p.Bytes)))
 }
 
 // onFailure says what becomes of the artifacts of a failed run.

@@ -38,6 +38,7 @@ type RunResult struct {
 	Task      string       `json:"failed_task,omitempty"`
 	Stage     string       `json:"failed_stage,omitempty"`
 	Tail      []string     `json:"stderr_tail,omitempty"`
+	Warnings  []string     `json:"warnings,omitempty"`
 	Seconds   float64      `json:"seconds"`
 	Tasks     []TaskResult `json:"tasks"`
 	Artifacts string       `json:"artifacts"`
@@ -211,7 +212,7 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 		return RunResult{}, errors.Join(err, ferr, at.end(ctx, run))
 	}
 	out := a.finish(ctx, s, rec, res, at)
-	logEnd(log, out)
+	logEnd(log, out, res.Reason)
 	return out, nil
 }
 
@@ -260,7 +261,7 @@ func (a *App) runRecord(s *session) ledger.Run {
 
 func (s *session) result(run ledger.Run, res pipeline.Result, code int) RunResult {
 	out := RunResult{
-		Status: run.Outcome, RunID: run.ID, Reason: run.Reason, Stage: res.Stage, Tail: res.Tail,
+		Status: run.Outcome, RunID: run.ID, Reason: run.Reason, Stage: res.Stage, Tail: res.Tail, Warnings: run.Warnings,
 		Seconds: seconds(run.End.Sub(run.Start)), Artifacts: s.ws.Artifacts(), Record: s.record(),
 		ExitCode: code, Tasks: []TaskResult{},
 	}
@@ -293,4 +294,6 @@ func exitCode(ctx context.Context, res pipeline.Result) int {
 }
 
 // seconds rounds to milliseconds; what has not ended took none.
-func seconds(d time.Duration) float64 { return max(d.Round(time.Millisecond).Seconds(), 0) }
+func seconds(d time.Duration) float64 {
+	return float64(max(d.Round(time.Millisecond), 0).Milliseconds()) / 1000
+}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -171,7 +172,7 @@ func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step
 			return ledger.Run{}, err
 		}
 		if err == nil {
-			tellSteps(run.Tasks, "", told, tell)
+			tellSteps(run.Tasks, "", run.Updated, told, tell)
 			if run.Outcome != ledger.Running {
 				return run, nil
 			}
@@ -192,19 +193,16 @@ type Step struct {
 	Reason  string    `json:"reason,omitempty"`
 }
 
-func tellSteps(tasks []*ledger.Task, above string, told map[string]string, tell func(Step)) {
+// tellSteps tells what is new. What has no time of its own, a task that was skipped, was seen at the given one.
+func tellSteps(tasks []*ledger.Task, above string, seen time.Time, told map[string]string, tell func(Step)) {
 	for _, t := range tasks {
 		name := above + t.Name
 		if told[name] == "" && t.Outcome != ledger.Running && !t.Start.IsZero() {
 			tell(Step{Time: t.Start, Task: name, Outcome: ledger.Running})
 		}
-		tellSteps(t.Tasks, name+"/", told, tell)
+		tellSteps(t.Tasks, name+"/", seen, told, tell)
 		if told[name] != t.Outcome {
-			at := t.End
-			if at.IsZero() {
-				at = t.Start
-			}
-			tell(Step{Time: at, Task: name, Outcome: t.Outcome, Reason: t.Reason})
+			tell(Step{Time: cmp.Or(t.End, t.Start, seen), Task: name, Outcome: t.Outcome, Reason: t.Reason})
 		}
 		told[name] = t.Outcome
 	}

@@ -123,7 +123,7 @@ Archives stay. Asks first; refused while a run of the task is going on.`,
 				if err != nil {
 					return err
 				}
-				if err := c.confirm(cmd.Context(), fmt.Sprintf("Delete %s of artifacts?", count(plan.Files, "file"))); err != nil {
+				if err := c.confirm(cmd.Context(), fmt.Sprintf("Delete %s of artifacts?", app.Count(plan.Files, "file"))); err != nil {
 					return err
 				}
 			}
@@ -161,7 +161,7 @@ what failed runs have left, the newest first.`,
 				if res.Last != nil && res.Last.Name == a.Name {
 					mark = "*"
 				}
-				fmt.Fprintf(&b, "%s %s  %-44s %s, %s\n", mark, a.Time.Format(time.RFC3339), a.Name, count(a.Files, "file"), app.Bytes(a.Bytes))
+				fmt.Fprintf(&b, "%s %s  %-44s %s, %s\n", mark, a.Time.Format(time.RFC3339), a.Name, app.Count(a.Files, "file"), app.Bytes(a.Bytes))
 			}
 			return c.print(res, b.String())
 		},
@@ -173,5 +173,5 @@ func dryRunFlag(cmd *cobra.Command, dryRun *bool) {
 }
 
 func artifactsText(r app.ArtifactsResult) string {
-	return strings.TrimSpace(fmt.Sprintf("%s, %s %s", count(r.Files, "file"), app.Bytes(r.Bytes), r.Name))
+	return strings.TrimSpace(fmt.Sprintf("%s, %s %s", app.Count(r.Files, "file"), app.Bytes(r.Bytes), r.Name))
 }

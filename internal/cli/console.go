@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/handoff-run/handoff/internal/app"
 )
 
 const (
@@ -92,7 +94,7 @@ func (c *console) take() (b []byte, more bool) {
 	defer c.mu.Unlock()
 	b, c.waiting = c.waiting, nil
 	if c.dropped > 0 {
-		b = fmt.Appendf(b, "handoff: %s not shown here, because nobody read them: see run.log\n", count(c.dropped, "message"))
+		b = fmt.Appendf(b, "handoff: %s not shown here, because nobody read them: see run.log\n", app.Count(c.dropped, "message"))
 		c.dropped = 0
 	}
 	c.writing = len(b) > 0

@@ -125,7 +125,7 @@ func (c *cli) getenv(key string) string {
 func (c *cli) printError(err error) {
 	if list, ok := errors.AsType[project.Errors](err); ok {
 		fmt.Fprintln(c.con, err)
-		fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), count(len(list), "problem"), "found; nothing ran")
+		fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), app.Count(len(list), "problem"), "found; nothing ran")
 		return
 	}
 	fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), err)
@@ -140,11 +140,4 @@ func hintOf(err error) string {
 		return usage.Hint
 	}
 	return cloud.Hint(err)
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

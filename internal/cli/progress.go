@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
@@ -165,7 +166,7 @@ func lay(rows []*row, most, width int, now time.Time) []string {
 func (r *row) done() string {
 	text := fmt.Sprintf("%9s", size(float64(r.bytes)))
 	if r.lines != nil {
-		text = fmt.Sprintf("%9s", count(int(r.lines.Succeeded+r.lines.Failed), "line"))
+		text = fmt.Sprintf("%9s", app.Count(int(r.lines.Succeeded+r.lines.Failed), "line"))
 		if r.lines.Failed > 0 {
 			return text + fmt.Sprintf(", %d failed", r.lines.Failed)
 		}

@@ -85,7 +85,7 @@ func (c *cli) uploads() (show func(release.Uploads), done func()) {
 			return
 		}
 		last, shown = time.Now(), true
-		fmt.Fprintf(c.con, "\r\x1b[Kuploaded %d of %s, %s of %s", u.Done, count(u.Files, "file"), app.Bytes(u.DoneSize), app.Bytes(u.Size))
+		fmt.Fprintf(c.con, "\r\x1b[Kuploaded %d of %s, %s of %s", u.Done, app.Count(u.Files, "file"), app.Bytes(u.DoneSize), app.Bytes(u.Size))
 	}
 	return show, func() {
 		if shown {
@@ -107,12 +107,12 @@ func (c *cli) pushText(r app.PushResult) string {
 	case r.Status == "planned" && !r.Changed:
 		fmt.Fprintf(&b, "release %s is current: nothing to push", name)
 	case r.Status == "planned":
-		fmt.Fprintf(&b, "would push release %s: %s, %s", name, count(r.Files, "file"), app.Bytes(r.Size))
+		fmt.Fprintf(&b, "would push release %s: %s, %s", name, app.Count(r.Files, "file"), app.Bytes(r.Size))
 	case !r.Changed:
 		fmt.Fprintf(&b, "release %s is current already", name)
 	default:
 		fmt.Fprintf(&b, "release %s (number %d): %s, %s; uploaded %s, %s", name, r.Number,
-			count(r.Files, "file"), app.Bytes(r.Size), count(r.UploadedFiles, "file"), app.Bytes(r.UploadedSize))
+			app.Count(r.Files, "file"), app.Bytes(r.Size), app.Count(r.UploadedFiles, "file"), app.Bytes(r.UploadedSize))
 	}
 	return b.String()
 }
@@ -213,7 +213,7 @@ func projectDeleteText(r app.ProjectDeleteResult) string {
 	if r.Status == "planned" {
 		verb = "would delete"
 	}
-	text := fmt.Sprintf("%s: the releases of %s", verb, count(r.Pushes, "change"))
+	text := fmt.Sprintf("%s: the releases of %s", verb, app.Count(r.Pushes, "change"))
 	if len(r.Secrets) > 0 {
 		text += ", the secrets " + strings.Join(r.Secrets, ", ")
 	}

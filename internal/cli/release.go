@@ -50,7 +50,7 @@ func releaseListText(r app.ReleaseListResult) string {
 			mark = "*"
 		}
 		fmt.Fprintf(&b, "%s %4d  %s  %s  %-14s %-20s %s, %s\n", mark, p.Number, release.Short(p.Release), p.Time.Format(time.RFC3339),
-			p.Action, p.By, count(p.Files, "file"), app.Bytes(p.Size))
+			p.Action, p.By, app.Count(p.Files, "file"), app.Bytes(p.Size))
 	}
 	return b.String()
 }

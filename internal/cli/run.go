@@ -167,6 +167,9 @@ func (c *cli) runText(r app.RunResult) string {
 	for _, l := range r.Tail {
 		fmt.Fprintf(&b, "\n  | %s", l)
 	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(&b, "\n%s %s", c.style(c.Out, yellow, "warning:"), w)
+	}
 	fmt.Fprintf(&b, "\nartifacts: %s", filepath.Join(c.flags.workspace, "artifacts")) // as it was typed
 	return b.String()
 }

@@ -164,7 +164,7 @@ func (c *cli) confirmSchedules(ctx context.Context, list []cloud.Schedule) error
 	for _, s := range list {
 		lines = append(lines, fmt.Sprintf("schedule %s: %s %s", s.TargetID, s.Cron, s.Timezone))
 	}
-	return c.confirm(ctx, fmt.Sprintf("Delete %s?", count(len(list), "schedule")), lines...)
+	return c.confirm(ctx, fmt.Sprintf("Delete %s?", app.Count(len(list), "schedule")), lines...)
 }
 
 func schedulesText(res app.SchedulesResult) string {

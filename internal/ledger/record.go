@@ -28,6 +28,18 @@ func (r *Recorder) task(path []string) *Task {
 // hundreds of thousands.
 func inBody(e pipeline.Event) bool { return len(e.Lines) > 0 }
 
+// at names the place of an event for a text.
+func at(e pipeline.Event) string {
+	place := strings.Join(e.Task, "/")
+	if e.Stage != "" {
+		place += "/" + e.Stage
+	}
+	if place == "" {
+		return ""
+	}
+	return place + ": "
+}
+
 func (r *Recorder) taskStarted(e pipeline.Event) {
 	if inBody(e) || len(e.Task) == 0 {
 		return
@@ -91,7 +103,7 @@ func (r *Recorder) stage(e pipeline.Event) {
 	s.End = e.Time.UTC()
 	if e.Result != nil {
 		s.Outcome, s.ExitCode, s.Signal = string(e.Result.Outcome), e.Result.Code, e.Result.Signal
-		s.Reason = r.mask(e.Result.Reason)
+		s.Reason, s.ErrorLines = r.mask(e.Result.Reason), e.Result.ErrorLines
 		if l := e.Result.Lines; l != nil {
 			t.Lines = &Lines{Total: l.Total, Succeeded: l.Succeeded, Failed: l.Failed, Blank: l.Blank}
 		}

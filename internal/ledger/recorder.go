@@ -105,7 +105,7 @@ func (r *Recorder) Event(e pipeline.Event) {
 	}
 	switch e.Kind {
 	case pipeline.Warning:
-		r.warn(e.Text)
+		r.warn(at(e) + e.Text)
 	case pipeline.TaskStarted:
 		r.taskStarted(e)
 	case pipeline.TaskEnded, pipeline.TaskSkipped:

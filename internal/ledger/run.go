@@ -71,9 +71,10 @@ type Stage struct {
 	BytesExact bool      `json:"bytes_exact"` // false: all that its processes read and wrote, files included
 	RecordsOut *int64    `json:"records_out,omitempty"`
 	CPUSeconds float64   `json:"cpu_seconds"`
-	PeakMemory int64     `json:"peak_memory"` // bytes
-	BlockedIn  float64   `json:"blocked_in"`  // share of its time with an empty pipe before it
-	BlockedOut float64   `json:"blocked_out"` // share of its time with a full pipe behind it
+	PeakMemory int64     `json:"peak_memory"`           // bytes
+	ErrorLines int64     `json:"error_lines,omitempty"` // of its stderr that say that they are at ERROR level or above
+	BlockedIn  float64   `json:"blocked_in"`            // share of its time with an empty pipe before it
+	BlockedOut float64   `json:"blocked_out"`           // share of its time with a full pipe behind it
 }
 
 // Lines counts the lines of a foreach.

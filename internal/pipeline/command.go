@@ -160,6 +160,7 @@ func (c *command) wait() ending {
 	if !end.ok() {
 		end.Tail = c.err.last()
 	}
+	end.ErrorLines = c.err.errors.Load()
 	end.Elapsed = time.Since(c.began)
 	c.stats = c.finalStats(exit.Usage)
 	return end
@@ -196,6 +197,9 @@ func (c *command) judge(ctx context.Context, x process.Exit) ending {
 		end.Outcome, end.broken = Success, true
 		end.Reason = "its reader needed no more"
 	default:
+		if c.to.piped && gone(c.to.f) {
+			end.Reason += fmt.Sprintf(" when its reader, stage %q, had stopped reading", c.to.reader)
+		}
 		c.failing()
 		switch { // what it left in its group works on a stream that is no more
 		case c.t.Drain:

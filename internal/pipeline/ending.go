@@ -34,15 +34,12 @@ func exitCode(x process.Exit) int {
 
 // ofExit says how a process ended that nobody stopped.
 func ofExit(x process.Exit) Result {
-	res := Result{Outcome: Failed, Code: exitCode(x)}
-	switch {
-	case x.Signal != 0:
+	if x.Success() {
+		return Result{Outcome: Success}
+	}
+	res := Result{Outcome: Failed, Code: exitCode(x), Reason: died(x)}
+	if x.Signal != 0 {
 		res.Signal = signalName(x.Signal)
-		res.Reason = "was killed by " + res.Signal
-	case x.Code != 0:
-		res.Reason = fmt.Sprintf("exited with code %d", x.Code)
-	default:
-		res.Outcome = Success
 	}
 	return res
 }
@@ -50,7 +47,7 @@ func ofExit(x process.Exit) Result {
 // ofStage is the end of a task whose first failing stage ended with res.
 func ofStage(name string, res Result) Result {
 	res.Stage = name
-	res.Lines = nil
+	res.Lines, res.ErrorLines = nil, 0
 	if res.Outcome == TimedOut || res.Outcome == Failed {
 		res.Reason = fmt.Sprintf("stage %q %s", name, res.Reason)
 	}

@@ -172,7 +172,10 @@ func (e *Engine) runResult(ctx context.Context, end ending) Result {
 	case end.ok():
 		res.Outcome = Success
 	case cause == error(e.limit):
-		res.Outcome, res.Reason = TimedOut, cause.Error()
+		res.Outcome = TimedOut
+		if !strings.HasPrefix(res.Reason, cause.Error()) {
+			res.Reason = cause.Error()
+		}
 	case isInterrupt(cause):
 		res.Outcome, res.Reason = Interrupted, cause.Error()
 	default:

@@ -61,6 +61,9 @@ type Result struct {
 	Tail    []string      // last lines of the failing stage's stderr, masked
 	Elapsed time.Duration //
 	Lines   *Lines        // of a foreach
+	Inner   bool          // what failed is a task inside of a foreach or fork
+
+	ErrorLines int64 // of a stage: lines of its stderr at ERROR level, in a foreach those of bodies that succeeded
 }
 
 // Lines counts what a foreach did.

@@ -26,11 +26,13 @@ type foreach struct {
 	bodies sync.WaitGroup
 	turn   chan struct{} // closed when the last body so far has piped on its output
 	piped  atomic.Int64  // bytes copied to out
+	errors atomic.Int64  // lines at ERROR level
 
 	mu     sync.Mutex
 	lines  Lines
 	rd     *records // nil: nothing read yet
 	first  *ending  // of the first body that failed
+	cut    *ending  // of the first body that was stopped
 	broken bool
 }
 
@@ -125,6 +127,7 @@ func (f *foreach) dispatch(ctx context.Context, n int64, line string) bool {
 	}
 	f.count(func(l *Lines) { l.Total++ })
 	sc := f.sc.bodyOf(line, f.stage, n)
+	sc.reader, sc.errors = f.to.reader, &f.errors
 	sc.suffix = f.e.names.claim(sc.key, f.leaves, suffixFor(f.sc.suffix, line, f.leaves))
 	before, after := f.turn, make(chan struct{})
 	f.turn = after
@@ -192,6 +195,8 @@ func (f *foreach) took(n int64, line string, end ending) {
 	case end.failed() && f.ctx.Err() == nil:
 		f.lines.Failed++
 		f.fail(n, line, end)
+	case f.cut == nil:
+		f.cut = &end
 	}
 }
 
@@ -213,6 +218,9 @@ func (f *foreach) finish(err error) ending {
 	switch cause := f.stopped(); {
 	case cause != nil && f.first == nil:
 		end = ending{Result: byCause(cause)}
+		if f.cut != nil {
+			end.Tail = f.cut.Tail
+		}
 	case err != nil:
 		end = failure("could not read line %d: %v", f.lines.Total+f.lines.Blank+1, err)
 	case f.first != nil:
@@ -221,6 +229,7 @@ func (f *foreach) finish(err error) ending {
 		end.broken = true
 	}
 	lines := f.lines
+	end.ErrorLines = f.errors.Load()
 	end.Lines, end.Elapsed = &lines, time.Since(f.began)
 	f.stats = f.copied()
 	return end
@@ -256,7 +265,7 @@ func (f *foreach) sofar() Stats {
 
 func (f *foreach) failedLines() ending {
 	one := *f.first
-	end := ending{Result: Result{Outcome: Failed, Code: max(one.Code, 1), Signal: one.Signal, Tail: one.Tail}}
+	end := ending{Result: Result{Outcome: Failed, Code: max(one.Code, 1), Signal: one.Signal, Tail: one.Tail, Inner: true}}
 	end.Reason = "failed at " + one.Reason
 	if f.lines.Failed > 1 {
 		end.Reason = fmt.Sprintf("failed for %d of %d lines, the first: %s", f.lines.Failed, f.lines.Total, one.Reason)

@@ -22,6 +22,7 @@ type fork struct {
 
 	mu    sync.Mutex
 	first *ending // of the first branch that failed
+	cut   *ending // of the first branch that was stopped
 	name  string  // of that branch
 }
 
@@ -83,12 +84,12 @@ func (f *fork) branch(ctx context.Context, b *branch) {
 	sc.in, sc.out, sc.within = b.link.input(), nil, f.stage
 	end := f.e.runTask(ctx, &b.task, sc)
 	sc.in.release() // where no stage took it
-	if end.ok() || b.task.AllowFailure || !end.failed() || f.ctx.Err() != nil {
-		return
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.first != nil {
+	if !end.ok() && f.cut == nil {
+		f.cut = &end
+	}
+	if end.ok() || b.task.AllowFailure || !end.failed() || f.ctx.Err() != nil || f.first != nil {
 		return
 	}
 	f.first, f.name = &end, b.task.Name
@@ -138,8 +139,11 @@ func (f *fork) finish(err error) ending {
 	switch cause := f.stopped(); {
 	case cause != nil && f.first == nil:
 		end = ending{Result: byCause(cause)}
+		if f.cut != nil {
+			end.Tail = f.cut.Tail
+		}
 	case f.first != nil:
-		end = ending{Result: Result{Outcome: Failed, Code: max(f.first.Code, 1), Signal: f.first.Signal, Tail: f.first.Tail}}
+		end = ending{Result: Result{Outcome: Failed, Code: max(f.first.Code, 1), Signal: f.first.Signal, Tail: f.first.Tail, Inner: true}}
 		end.Reason = fmt.Sprintf("failed in branch %q: %s", f.name, f.first.Reason)
 	case err != nil:
 		end = failure("could not copy its input: %v", err)

@@ -74,9 +74,7 @@ func TestNothingIsCommittedWhenALoadIsCutShort(t *testing.T) {
 			"the run times out":                  {tap: busyTap, change: func(p *plan.Plan) { p.Timeout = plan.Duration(time.Second / 2) }},
 			"a command times out":                {tap: busyTap, change: func(p *plan.Plan) { eachCommand(p.Tasks, limitTap) }},
 			"the loader times out":               {tap: busyTap, change: func(p *plan.Plan) { eachCommand(p.Tasks, limitLoader) }},
-			"SIGINT":                             {tap: busyTap, interrupt: syscall.SIGINT},
 			"SIGTERM":                            {tap: busyTap, interrupt: syscall.SIGTERM},
-			"SIGHUP":                             {tap: busyTap, interrupt: syscall.SIGHUP},
 			"a cause of the caller":              {tap: busyTap, interrupt: -1},
 		} {
 			t.Run(place+"/"+name, func(t *testing.T) {

@@ -27,6 +27,7 @@ type linear struct {
 	news   chan notice
 	live   int
 	first  *stage // first to fail
+	slow   *stage // the one that the others waited for when ctx ended; nil: it did not
 
 	// aborted: something failed or ctx ended. From here on no link may pass on end-of-file, also not when a
 	// producer ends with success: it may have ended early because it was told to (rule 3).
@@ -57,6 +58,7 @@ func (p *linear) run(ctx context.Context) ending {
 			p.take(n)
 		case <-done:
 			done = nil
+			p.slow = p.slowest()
 			p.stopAll(nil, func(int) error { return context.Cause(ctx) })
 		}
 	}
@@ -112,7 +114,7 @@ func (p *linear) join(st *stage) error {
 	}
 	p.links = append(p.links, l)
 	p.e.meter.addLink(l)
-	st.next, st.to = l, output{f: l.w, piped: true}
+	st.next, st.to = l, output{f: l.w, piped: true, reader: p.specs[len(p.links)].Name}
 	return nil
 }
 
@@ -226,11 +228,37 @@ func (p *linear) finish(ctx context.Context) ending {
 	case p.first != nil:
 		return ending{Result: ofStage(p.first.spec.Name, p.first.end.Result)}
 	case !allOK && ctx.Err() != nil:
-		return ending{Result: byCause(context.Cause(ctx))}
+		return p.cutShort(context.Cause(ctx))
 	case !allOK:
 		return failure("a stage ended in an unknown way")
 	}
 	return ending{Result: Result{Outcome: Success}, broken: last.end.broken}
+}
+
+// cutShort is the end of a pipeline that was stopped from outside. Of one that took too long it tells where.
+func (p *linear) cutShort(cause error) ending {
+	end := ending{Result: byCause(cause)}
+	if p.slow != nil && end.Outcome == TimedOut {
+		end.Stage, end.Tail = p.slow.spec.Name, p.slow.end.Tail
+		end.Reason += fmt.Sprintf(" at stage %q", end.Stage)
+	}
+	return end
+}
+
+// slowest is the stage that the others wait for: the last one at work, or the first before it that leaves its reader
+// without input.
+func (p *linear) slowest() *stage {
+	var slow *stage
+	for i, st := range slices.Backward(p.stages) {
+		switch {
+		case st.done:
+		case slow == nil, p.links[i].isEmpty():
+			slow = st
+		default:
+			return slow
+		}
+	}
+	return slow
 }
 
 // watchLeftovers warns when the stage after st waits long for the end of a stream whose stage has ended:

@@ -69,6 +69,12 @@ func (l *link) sample() {
 	}
 }
 
+// isEmpty reports whether the stage after waits for the one before.
+func (l *link) isEmpty() bool {
+	used, _, err := pipe.Level(l.w)
+	return err == nil && used == 0
+}
+
 func share(part, whole *atomic.Int64) float64 {
 	if n := whole.Load(); n > 0 {
 		return float64(part.Load()) / float64(n)

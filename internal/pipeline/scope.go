@@ -17,8 +17,11 @@ type scope struct {
 	suffix string   // of the names of artifacts: one part for each enclosing foreach
 	in     *input   // stdin of commands and first stages; nil: /dev/null
 	out    *os.File // takes stdout when a stage follows the enclosing foreach; nil: artifacts
+	reader string   // name of that stage
 	body   bool     // inside a foreach
 	within *stage   // the foreach or fork around the task; nil: none
+
+	errors *atomic.Int64 // takes the number of lines at ERROR level of what succeeds in a foreach; nil: outside of one
 }
 
 func (s scope) enter(t *plan.Task) scope {

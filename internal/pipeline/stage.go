@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"sync"
@@ -151,8 +152,23 @@ func (st *stage) eventIf(cond func() bool, ev Event) {
 }
 
 func (st *stage) tellEnd() {
+	st.tellErrors()
 	res, stats := st.end.Result, st.blocked(st.stats)
 	st.event(Event{Kind: StageEnded, Result: &res, Stats: &stats})
+}
+
+// tellErrors warns of a stage that has logged errors and succeeded. What a foreach runs is told by the loop, once.
+func (st *stage) tellErrors() {
+	n := st.end.ErrorLines
+	switch {
+	case n == 0 || !st.end.ok():
+	case st.sc.errors != nil:
+		st.sc.errors.Add(n)
+	case n == 1:
+		st.event(Event{Kind: Warning, Text: "1 line at ERROR level, exit code 0"})
+	default:
+		st.event(Event{Kind: Warning, Text: fmt.Sprintf("%d lines at ERROR level, exit code 0", n)})
+	}
 }
 
 // liveStats is what can be told of a stage at work.

@@ -30,7 +30,8 @@ type lineReader struct {
 	line func(text string) // called for every line, masked
 	done chan struct{}
 
-	idle   atomic.Bool // everything read so far has been worked on, and the pipe was empty after that
+	errors atomic.Int64 // lines at ERROR level
+	idle   atomic.Bool  // everything read so far has been worked on, and the pipe was empty after that
 	skipLF bool
 	flush  func() // after the lines of one read
 
@@ -151,6 +152,9 @@ func (l *lineReader) cut(b []byte) int {
 }
 
 func (l *lineReader) take(raw []byte) {
+	if atErrorLevel(raw) {
+		l.errors.Add(1)
+	}
 	text := l.e.mask(string(raw))
 	l.mu.Lock()
 	if len(l.tail) == tailLines {

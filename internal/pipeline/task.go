@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/plan"
@@ -84,7 +85,7 @@ func (e *Engine) once(ctx context.Context, t *plan.Task, sc scope, try int) endi
 	ctx, cancel := withTimeout(ctx, limit)
 	defer cancel()
 	end := e.perform(ctx, t, sc, try)
-	if !end.ok() && context.Cause(ctx) == error(limit) && end.Outcome == TimedOut {
+	if !end.ok() && context.Cause(ctx) == error(limit) && end.Outcome == TimedOut && !strings.HasPrefix(end.Reason, limit.Error()) {
 		end.Reason = limit.Error() // the task's own limit, whichever stage noticed it first
 	}
 	return end

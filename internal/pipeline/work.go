@@ -23,6 +23,8 @@ type output struct {
 	f     *os.File // nil: read by handoff and told as Output
 	file  string   // name of the artifact that f is
 	piped bool     // f is read by a further stage, which may stop reading early
+
+	reader string // name of that stage
 }
 
 func (e *Engine) openWork(t *plan.Task, sc scope, try int) (*work, error) {
@@ -59,9 +61,9 @@ func (w *work) openOut() (output, error) {
 		return output{f: w.e.null}, nil
 	case kind.Command == nil: // a foreach or fork gives its bodies and branches artifacts of their own
 		w.closeOut(out)
-		return output{f: w.sc.out, piped: w.sc.out != nil}, nil
+		return output{f: w.sc.out, piped: w.sc.out != nil, reader: w.sc.reader}, nil
 	case w.sc.out != nil:
-		return output{f: w.sc.out, piped: true}, nil
+		return output{f: w.sc.out, piped: true, reader: w.sc.reader}, nil
 	}
 	return out, nil
 }

@@ -88,3 +88,6 @@ func orphaned(_ string, groups map[int]bool) []int {
 	}
 	return left
 }
+
+// MemoryLimit returns 0: the limit is not known.
+func MemoryLimit() int64 { return 0 }

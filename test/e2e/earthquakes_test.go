@@ -36,6 +36,8 @@ func TestEarthquakes(t *testing.T) {
 	t.Run("a tap that dies leaves the published file alone", func(t *testing.T) { tapDies(t, feed, project, ws) })
 	t.Run("killed in the middle", func(t *testing.T) { killedInTheMiddle(t, feed, project, ws) })
 	t.Run("interrupted in the middle", func(t *testing.T) { interruptedInTheMiddle(t, feed, project, ws) })
+	t.Run("cut short", func(t *testing.T) { cutShort(t, feed, project, ws) })
+	t.Run("a job is stopped", func(t *testing.T) { jobStopped(t, feed, project) })
 	t.Run("the secret is nowhere", func(t *testing.T) { secretIsNowhere(t, feed, project, ws) })
 }
 
@@ -251,7 +253,7 @@ func processesIn(t *testing.T, ws, word string) []string {
 func tapDies(t *testing.T, feed, project, ws string) {
 	published := readFile(t, ws, "artifacts", "earthquakes.csv")
 	_, ended := start(t, feed, project, ws)
-	kill(t, processesIn(t, ws, "bin/tap-rest-api")[0])
+	signalProcess(t, processesIn(t, ws, "bin/tap-rest-api")[0], syscall.SIGKILL)
 	result := <-ended
 	if result.Code != 1 {
 		t.Errorf("%s", result)
@@ -267,16 +269,16 @@ func tapDies(t *testing.T, feed, project, ws string) {
 	}
 }
 
-// kill ends a process that processesIn has found.
-func kill(t *testing.T, found string) {
+// signalProcess sends a signal to a process that processesIn has found.
+func signalProcess(t *testing.T, found string, sig syscall.Signal) {
 	t.Helper()
 	text, _, _ := strings.Cut(found, " ")
 	pid, err := strconv.Atoi(text)
 	if err == nil {
-		err = syscall.Kill(pid, syscall.SIGKILL)
+		err = syscall.Kill(pid, sig)
 	}
 	if err != nil {
-		t.Fatalf("kill %s: %v", found, err)
+		t.Fatalf("signal %s: %v", found, err)
 	}
 }
 
