@@ -23,14 +23,14 @@ const (
 const (
 	frameSize = 5
 	guardFD   = 3               // read end of the pipe, in the guardian
-	guardKey  = "HANDOFF_GUARD" // marks a guardian in its environment
+	guardKey  = "HANDOFF_GUARD" // in the environment of a process that the end of a run spares: see spared
 )
 
 // guardian is the handle on the process that ends the run when handoff itself is killed. That it was killed it
 // learns from the end-of-file of a pipe whose only write end is handoff's.
 type guardian struct {
 	o    Options
-	r, w *os.File
+	r, w *os.File // r is kept for a further guardian, should this one be killed
 	conn syscall.RawConn
 	pid  int // 0: not started yet; -1: there is none
 }
@@ -66,7 +66,6 @@ func (g *guardian) start(null *os.File) (pid int, err error) {
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	runtime.KeepAlive(files)
-	_ = g.r.Close()
 	if err != nil {
 		return -1, fmt.Errorf("start guardian %s: %w", argv[0], err)
 	}
@@ -149,13 +148,10 @@ const listenPause = 5 * time.Millisecond
 // endRun ends what a killed handoff has left. It kills at once: a target that is asked to end by SIGTERM may commit
 // what it has, and there is no one left who would tell that this load is not complete.
 func endRun(cookie string, groups map[int]bool) {
+	run := ownMark()
 	for begin := time.Now(); time.Since(begin) < killWait; time.Sleep(20 * time.Millisecond) {
-		left := orphaned(cookie, groups)
-		if len(left) == 0 {
+		if endOrphans(run, cookie, groups) {
 			return
-		}
-		for _, pid := range left {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
 }

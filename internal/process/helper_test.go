@@ -38,6 +38,8 @@ func helper(mode string, args []string) int {
 			return 96
 		}
 		fmt.Println(cmd.Process.Pid)
+	case "hide":
+		return hide()
 	case "keep-zombie":
 		cmd := exec.Command("/bin/true")
 		if err := cmd.Start(); err != nil {

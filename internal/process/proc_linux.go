@@ -117,25 +117,6 @@ func processTable() []stat {
 	return table
 }
 
-// readCookie returns the cookie of a process. known is false if its environment cannot be read, or if it is a
-// guardian: such a process is nobody's.
-func readCookie(pid int) (cookie string, known bool) {
-	var buf [4096]byte
-	b, ok := readProc(pid, "/environ", buf[:])
-	if !ok {
-		return "", false
-	}
-	for kv := range bytes.SplitSeq(b, []byte{0}) {
-		if v, ok := bytes.CutPrefix(kv, []byte(cookieKey+"=")); ok {
-			return string(v), true
-		}
-		if bytes.HasPrefix(kv, []byte(guardKey+"=")) {
-			return "", false
-		}
-	}
-	return "", true
-}
-
 // orphans returns the adopted children of handoff. The kernel gives them to the main thread, which starts no process
 // of a Supervisor itself. ok is false when the kernel does not tell.
 func orphans() (pids []int, ok bool) {

@@ -41,10 +41,12 @@ type Usage struct {
 	Read, Written int64         // bytes by read and write calls, files included; -1: unknown
 }
 
-// Process is a started command: the leader of a process group, and the group with it.
+// Process is a started command: the leader of a process group, the group with it, and what they start outside of it (which
+// is known on Linux only).
 type Process struct {
 	s    *Supervisor
 	pid  int
+	mark mark
 	done chan struct{} // closed when exit is set
 
 	mu      sync.Mutex // held to signal and to reap, so that a signal never goes to a recycled number
@@ -59,31 +61,40 @@ type Process struct {
 // Pid returns the process id of the leader, which is the id of its group too.
 func (p *Process) Pid() int { return p.pid }
 
-// Wait blocks until the leader has ended. Other members of its group may live on. It may be called often.
+// Wait blocks until the leader has ended. What it has started may live on. It may be called often.
 func (p *Process) Wait() Exit {
 	<-p.done
 	return p.exit
 }
 
-// Signal sends sig to every member of the group. It does nothing when none is left.
+// Signal sends sig to all processes of the command, in such a way that none of them can act on the end of another one.
 func (p *Process) Signal(sig syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.gone {
-		_ = syscall.Kill(-p.pid, sig)
-	}
+	p.deliver(sig)
 }
 
-// Kill sends SIGKILL to the group, and nothing before it. It returns as Stop does.
+// Kill sends SIGKILL to all processes of the command, and nothing before it. It returns as Stop does.
 func (p *Process) Kill() { p.escalate() }
 
-// Stop sends SIGTERM to the group, and SIGKILL to what is left of it after grace. It returns when no member is left
-// (or half a minute after SIGKILL, with one that hangs in the kernel).
+// Settle waits up to d for the end of all that the command has started, and returns what is left then. It is for a command
+// whose leader has ended.
+func (p *Process) Settle(d time.Duration) []Leftover {
+	if p.awaitGone(d) {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return leftovers(p.left())
+}
+
+// Stop sends SIGTERM to all processes of the command, and SIGKILL to what is left of them after grace. It returns when none is
+// left (or half a minute after SIGKILL, with one that hangs in the kernel).
 func (p *Process) Stop(grace time.Duration) {
 	p.escalate(step{syscall.SIGTERM, grace})
 }
 
-// Interrupt sends SIGINT to the group, SIGTERM after half of grace, and SIGKILL after grace. It returns as Stop does.
+// Interrupt sends SIGINT to all processes of the command, SIGTERM after half of grace, and SIGKILL after grace. It returns as Stop does.
 func (p *Process) Interrupt(grace time.Duration) {
 	p.escalate(step{syscall.SIGINT, grace / 2}, step{syscall.SIGTERM, grace - grace/2})
 }
@@ -105,11 +116,13 @@ type step struct {
 	wait time.Duration
 }
 
-// escalate takes the steps, then kills, until no member of the group is left.
+// escalate takes the steps, then kills, until nothing is left.
 func (p *Process) escalate(steps ...step) {
+	if p.awaitGone(0) {
+		return
+	}
 	for _, s := range steps {
 		p.Signal(s.sig)
-		p.Signal(syscall.SIGCONT) // a stopped process would not see the signal
 		if p.awaitGone(s.wait) {
 			return
 		}
@@ -118,19 +131,19 @@ func (p *Process) escalate(steps ...step) {
 	p.awaitGone(killWait)
 }
 
-// awaitGone waits until no member of the group is left, and reports whether that came about within d.
+// awaitGone waits until no process of the command is left, and reports whether that came about within d.
 func (p *Process) awaitGone(d time.Duration) bool {
 	limit := time.NewTimer(d)
 	defer limit.Stop()
 	select {
 	case <-p.done:
 	case <-limit.C:
-		return p.groupGone()
+		return p.nothingLeft()
 	}
-	for pause := time.Millisecond; !p.groupGone(); pause = min(2*pause, 20*time.Millisecond) {
+	for pause := time.Millisecond; !p.nothingLeft(); pause = min(2*pause, 20*time.Millisecond) {
 		select {
 		case <-limit.C:
-			return p.groupGone()
+			return p.nothingLeft()
 		case <-time.After(pause):
 		}
 	}
@@ -140,20 +153,27 @@ func (p *Process) awaitGone(d time.Duration) bool {
 // scanEvery limits the searches for members that are no zombies, which read all of /proc.
 const scanEvery = 100 * time.Millisecond
 
-// groupGone reports whether no live member of the group is left. Zombies that another process has yet to reap are
+// nothingLeft reports whether no live process of the command is left. Zombies that another process has yet to reap are
 // not alive, but they keep the number of the group in use.
-func (p *Process) groupGone() bool {
+func (p *Process) nothingLeft() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone || !p.ended {
-		return p.gone
+	if !p.ended {
+		return false
 	}
-	p.checkGone()
-	if p.gone || time.Since(p.scanned) < scanEvery {
-		return p.gone
+	if !p.gone {
+		p.checkGone()
 	}
-	p.scanned = time.Now()
-	return !hasLiveMember(p.pid)
+	if !p.gone {
+		if time.Since(p.scanned) < scanEvery {
+			return false
+		}
+		p.scanned = time.Now()
+		if hasLiveMember(p.pid) {
+			return false
+		}
+	}
+	return !p.s.hasStray(p.mark)
 }
 
 // checkGone notes whether the group is empty. The leader is reaped already, and p.mu is held: the members that

@@ -20,7 +20,7 @@ var errClosed = errors.New("supervisor is closed")
 
 // Options configure a Supervisor.
 type Options struct {
-	Cookie     string     // unique text of the run: HANDOFF_RUN in the environment of every process, by which leftovers are found
+	Cookie     string     // unique text of the run: HANDOFF_RUN in the environment of every process
 	Guard      []string   // argv that starts the guardian, the path first; the caller's main passes its tail to RunGuard. nil: no guardian
 	GuardFiles []*os.File // kept open by the guardian until all processes are gone (a lock, for example)
 	GuardArgs  []string   // given back by RunGuard
@@ -28,10 +28,13 @@ type Options struct {
 
 // Supervisor starts the processes of one run and knows those that are left. It is safe for concurrent use.
 type Supervisor struct {
-	o     Options
-	life  sync.RWMutex // read: Start is under way; write: the first Start, or Close
-	ready bool
-	over  atomic.Bool // nothing can be started any more
+	o      Options
+	life   sync.RWMutex // read: Start is under way; write: the first Start, or Close
+	ready  bool
+	over   atomic.Bool // nothing can be started any more
+	mark   mark        // of the run; 0: the kernel has none
+	count  uint64      // of the processes started, for the parent thread
+	unwear func()      // takes off the mark that Watch put on; nil: it did not
 
 	null     *os.File
 	parent   chan func() // what the parent thread does, see runParent
@@ -75,9 +78,9 @@ func (s *Supervisor) Start(sp Spec) (*Process, error) {
 	var err error
 	done := make(chan struct{})
 	s.parent <- func() {
-		p, err = s.start(sp)
-		close(done)
+		defer close(done)
 		s.startGuardian()
+		p, err = s.start(sp)
 	}
 	<-done
 	if err != nil {
@@ -100,6 +103,7 @@ func (s *Supervisor) Watch() error {
 	s.mu.Lock()
 	s.unadopted = true // a process may be there that is nobody's orphan
 	s.mu.Unlock()
+	s.unwear = wear(s.mark)
 	done := make(chan struct{})
 	s.parent <- func() {
 		defer close(done)
@@ -129,7 +133,7 @@ func (s *Supervisor) prepare() error {
 	if err != nil {
 		return err
 	}
-	s.null = null
+	s.null, s.mark = null, workingMark()
 	if s.guard, err = newGuardian(s.o); err != nil {
 		_ = null.Close()
 		return err
@@ -167,17 +171,19 @@ func (s *Supervisor) runParent() {
 // orphans are the children of the main thread.
 func (s *Supervisor) start(sp Spec) (*Process, error) {
 	was, is := adoptOrphans()
-	pid, pidfd, err := s.fork(sp)
+	s.count++
+	m := s.mark.command(s.count)
+	pid, pidfd, err := s.fork(sp, m)
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{s: s, pid: pid, done: make(chan struct{}), sampled: Usage{Read: -1, Written: -1}}
+	p := &Process{s: s, pid: pid, mark: m, done: make(chan struct{}), sampled: Usage{Read: -1, Written: -1}}
 	p.floor = ownPeak() + 1<<20 // the counters of the kernel are exact to some pages for each processor
 	s.mu.Lock()
 	s.unadopted = s.unadopted || !is || s.adopting && !was
 	s.adopting = true
 	s.groups[pid] = p
-	s.guard.tell(opStarted, pid)
+	s.tellGroup(opStarted, pid)
 	s.mu.Unlock()
 	if s.over.Load() { // KillAll did not know of it
 		p.Signal(syscall.SIGKILL)
@@ -186,19 +192,69 @@ func (s *Supervisor) start(sp Spec) (*Process, error) {
 	return p, nil
 }
 
-// startGuardian runs on the parent thread too, after the first process, which need not wait for it.
+// tellGroup tells the guardian of a group that it could not find by its mark.
+func (s *Supervisor) tellGroup(op byte, pgid int) {
+	if s.mark == 0 {
+		s.guard.tell(op, pgid)
+	}
+}
+
+// startGuardian runs on the parent thread too, before the first process: at no moment is there one without a guardian.
 func (s *Supervisor) startGuardian() {
-	if s.guard.pid != 0 {
+	s.mu.Lock()
+	begun := s.guard.pid != 0
+	s.mu.Unlock()
+	if begun {
 		return
 	}
-	pid, err := s.guard.start(s.null)
+	var pid int
+	var err error
+	withMark(s.mark, func() { pid, err = s.guard.start(s.null) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.guard.pid, s.guardErr = pid, err
 }
 
-// fork starts the process and returns its id, and a descriptor for it or -1.
-func (s *Supervisor) fork(sp Spec) (pid, pidfd int, err error) {
+func (s *Supervisor) guarded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guard.pid > 0
+}
+
+// keepGuardian starts another guardian when this one was killed.
+func (s *Supervisor) keepGuardian() {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if !s.ready || s.over.Load() || !s.guardianDied() {
+		return
+	}
+	done := make(chan struct{})
+	s.parent <- func() {
+		defer close(done)
+		s.startGuardian()
+	}
+	<-done
+}
+
+func (s *Supervisor) guardianDied() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.guard.pid <= 0 {
+		return false
+	}
+	pid, err := syscall.Wait4(s.guard.pid, nil, syscall.WNOHANG, nil)
+	if err != nil || pid != s.guard.pid {
+		return false
+	}
+	s.guard.pid = 0
+	for pgid := range s.groups {
+		s.tellGroup(opStarted, pgid)
+	}
+	return true
+}
+
+// fork starts the process with mark m and returns its id, and a descriptor for it or -1.
+func (s *Supervisor) fork(sp Spec, m mark) (pid, pidfd int, err error) {
 	files := []*os.File{sp.Stdin, sp.Stdout, sp.Stderr}
 	for i, f := range files {
 		if f == nil {
@@ -210,12 +266,13 @@ func (s *Supervisor) fork(sp Spec) (pid, pidfd int, err error) {
 		return 0, -1, err
 	}
 	pidfd = -1
-	pid, _, err = syscall.StartProcess(sp.Path, sp.Args, &syscall.ProcAttr{
+	attr := &syscall.ProcAttr{
 		Dir:   sp.Dir,
 		Env:   withCookie(sp.Env, s.o.Cookie),
 		Files: fds,
-		Sys:   childAttr(&pidfd),
-	})
+		Sys:   childAttr(&pidfd, s.guarded()),
+	}
+	withMark(m, func() { pid, _, err = syscall.StartProcess(sp.Path, sp.Args, attr) })
 	runtime.KeepAlive(files)
 	runtime.KeepAlive(sp.Extra)
 	return pid, pidfd, err
@@ -237,7 +294,7 @@ const cookieKey = "HANDOFF_RUN"
 func withCookie(env []string, cookie string) []string {
 	out := make([]string, 0, len(env)+1)
 	for _, kv := range env {
-		if !strings.HasPrefix(kv, cookieKey+"=") {
+		if !strings.HasPrefix(kv, cookieKey+"=") && !strings.HasPrefix(kv, guardKey+"=") {
 			out = append(out, kv)
 		}
 	}
@@ -262,7 +319,7 @@ func (s *Supervisor) forget(p *Process) {
 	defer s.mu.Unlock()
 	if s.groups[p.pid] == p {
 		delete(s.groups, p.pid)
-		s.guard.tell(opEnded, p.pid)
+		s.tellGroup(opEnded, p.pid)
 	}
 }
 
@@ -283,11 +340,13 @@ func (s *Supervisor) Leftovers() []Leftover {
 			running[p.pid] = true
 		}
 	}
+	return leftovers(slices.DeleteFunc(s.remains(), func(m member) bool { return running[m.pgrp] }))
+}
+
+func leftovers(members []member) []Leftover {
 	var left []Leftover
-	for _, m := range s.remains() {
-		if !running[m.pgrp] {
-			left = append(left, Leftover{Pid: m.pid, Command: m.comm})
-		}
+	for _, m := range members {
+		left = append(left, Leftover{Pid: m.pid, Command: m.comm})
 	}
 	return left
 }
@@ -295,14 +354,7 @@ func (s *Supervisor) Leftovers() []Leftover {
 // KillAll sends SIGKILL to every process of the run, at once and without waiting. Nothing can be started any more.
 func (s *Supervisor) KillAll() {
 	s.over.Store(true)
-	for _, p := range s.processes() {
-		p.Signal(syscall.SIGKILL)
-	}
-	for range 2 { // the second time for what they started meanwhile
-		for _, m := range s.remains() {
-			s.kill(m, syscall.SIGKILL)
-		}
-	}
+	s.end(syscall.SIGKILL)
 }
 
 // Close ends whatever is left of the run: SIGTERM, then SIGKILL after grace. It returns when nothing is left, or
@@ -324,47 +376,38 @@ func (s *Supervisor) Close(grace time.Duration) error {
 	close(s.parent)
 	s.routines.Wait()
 	s.guard.release()
+	if s.unwear != nil {
+		s.unwear()
+	}
 	s.disown()
 	return errors.Join(err, s.guardErr, s.null.Close())
 }
 
 // sweep ends all processes of the run.
 func (s *Supervisor) sweep(grace time.Duration) error {
-	begin := time.Now()
-	told := map[int]bool{}
-	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		left := s.remains()
-		for pid := range told {
+	for _, step := range []step{{syscall.SIGTERM, grace}, {syscall.SIGKILL, killWait}} {
+		if step.wait == 0 || s.awaitNone(0) {
+			continue
+		}
+		told := s.end(step.sig)
+		s.awaitNone(step.wait)
+		for _, pid := range told {
 			s.reapOrphan(pid)
 		}
-		took := time.Since(begin)
-		if len(left) == 0 || took > grace+killWait {
-			return stuck(left)
-		}
-		for _, m := range left {
-			switch {
-			case took >= grace:
-				s.kill(m, syscall.SIGKILL)
-			case !told[m.pid]:
-				s.kill(m, syscall.SIGTERM)
-				s.kill(m, syscall.SIGCONT)
-			}
-			told[m.pid] = true
+	}
+	return stuck(s.remains())
+}
+
+// awaitNone waits until no process of the run is left, and reports whether that came about within d.
+func (s *Supervisor) awaitNone(d time.Duration) bool {
+	none := func() bool { return len(s.remains()) == 0 && len(s.remains()) == 0 } // twice: a table of processes is read while they end
+	for begin, pause := time.Now(), time.Millisecond; !none(); pause = min(2*pause, 20*time.Millisecond) {
+		if time.Since(begin) >= d {
+			return false
 		}
 		time.Sleep(pause)
 	}
-}
-
-// kill signals the group of m if it is one of ours, which is safe against reuse of its number, or else m itself.
-func (s *Supervisor) kill(m member, sig syscall.Signal) {
-	s.mu.Lock()
-	p := s.groups[m.pgrp]
-	s.mu.Unlock()
-	if p != nil {
-		p.Signal(sig)
-		return
-	}
-	_ = syscall.Kill(m.pid, sig)
+	return true
 }
 
 // member is a live process of the run.

@@ -355,10 +355,10 @@ func TestReadProcOfLongFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, known := readCookie(p.Pid()); c != s.o.Cookie || !known {
-		t.Errorf("cookie = %q, %v", c, known)
+	if c, guard := readCookie(p.Pid()); c != s.o.Cookie || guard {
+		t.Errorf("cookie = %q, %v", c, guard)
 	}
-	if _, known := readCookie(-1); known {
+	if c, _ := readCookie(-1); c != "" {
 		t.Error("the cookie of no process is known")
 	}
 	p.Stop(time.Minute)

@@ -15,14 +15,48 @@ const maxrssUnit = 1 // bytes
 
 func onMainThread() bool { return false }
 
-func childAttr(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func childAttr(*int, bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func adoptOrphans() (was, is bool) { return true, true }
 
 // Gone reports that no process has this id.
 func Gone(pid int) bool { return unix.Kill(pid, 0) == unix.ESRCH }
 
+func workingMark() mark { return 0 }
+
+func ownMark() mark { return 0 }
+
+func withMark(_ mark, start func()) { start() }
+
+func wear(mark) func() { return func() {} }
+
+// Leave does nothing here: a run ends its process groups only.
+func Leave() {}
+
 func (s *Supervisor) disown() {}
+
+func (s *Supervisor) hasStray(mark) bool { return false }
+
+func (p *Process) left() []member {
+	if p.gone {
+		return nil
+	}
+	return []member{{pid: p.pid, pgrp: p.pid}}
+}
+
+func (p *Process) deliver(sig syscall.Signal) {
+	if !p.gone {
+		_ = syscall.Kill(-p.pid, sig)
+		_ = syscall.Kill(-p.pid, syscall.SIGCONT) // a stopped process would not see the signal
+	}
+}
+
+func (s *Supervisor) end(sig syscall.Signal) []int {
+	for _, p := range s.processes() {
+		p.Signal(sig)
+	}
+	return nil
+}
 
 func (s *Supervisor) reapOrphan(int) {}
 
@@ -57,7 +91,7 @@ func hasLiveMember(pgid int) bool { return !groupEmpty(pgid) }
 func (s *Supervisor) remains() []member {
 	var left []member
 	for _, p := range s.processes() {
-		if !p.groupGone() {
+		if !p.nothingLeft() {
 			left = append(left, member{pid: p.pid, pgrp: p.pid})
 		}
 	}
@@ -73,20 +107,22 @@ func (s *Supervisor) tick() {
 		case <-s.stop:
 			return
 		case <-t.C:
+			s.keepGuardian()
 			s.remains()
 		}
 	}
 }
 
-// orphaned returns what to signal for the groups that are not empty.
-func orphaned(_ string, groups map[int]bool) []int {
-	var left []int
+// endOrphans kills the groups that are not empty, and reports whether all are.
+func endOrphans(_ mark, _ string, groups map[int]bool) bool {
+	none := true
 	for pgid := range groups {
 		if !groupEmpty(pgid) {
-			left = append(left, -pgid)
+			none = false
+			_ = syscall.Kill(-pgid, syscall.SIGKILL)
 		}
 	}
-	return left
+	return none
 }
 
 // MemoryLimit returns 0: the limit is not known.
