@@ -19,6 +19,7 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud/local"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
+	"github.com/handoff-run/handoff/internal/process"
 )
 
 // jobWord starts the runner of a job of the provider local instead of a command.
@@ -26,6 +27,7 @@ const jobWord = "__job"
 
 // jobRunner is the life of that runner. Its stderr is the file runner.log of the job.
 func (c *cli) jobRunner(ctx context.Context, args []string) int {
+	process.Leave() // a run may have started the job
 	guard := guardCommand()
 	if guard == nil {
 		fmt.Fprintln(c.con, "the path of this program is not known")

@@ -114,11 +114,7 @@ func (s *Supervisor) hasStray(m mark) bool {
 	if m == 0 {
 		return false
 	}
-	pids, ok := orphans()
-	if !ok {
-		pids = childrenByTable(os.Getpid())
-	}
-	for _, pid := range pids {
+	for _, pid := range adoptedChildren() {
 		if readMark(pid) != m {
 			continue
 		}
@@ -139,9 +135,14 @@ func (s *Supervisor) leads(pid int) bool {
 	return s.groups[pid] != nil
 }
 
-func childrenByTable(pid int) (pids []int) {
+// adoptedChildren are the orphans or, where the kernel does not tell which these are, all children of handoff.
+func adoptedChildren() []int {
+	pids, ok := orphans()
+	if ok {
+		return pids
+	}
 	for _, p := range processTable() {
-		if p.ppid == pid {
+		if p.ppid == os.Getpid() {
 			pids = append(pids, p.pid)
 		}
 	}
@@ -151,14 +152,14 @@ func childrenByTable(pid int) (pids []int) {
 // members returns the live processes that the command started, in its group or not, parents first.
 func (p *Process) members() []stat {
 	own, table := os.Getpid(), processTable()
-	orphan := orphansIn(table)
+	adopted, orphan := adoptedChildren(), orphansIn(table)
 	return withDescendants(table, func(t stat) bool {
 		switch {
 		case t.pid == own:
 			return false
 		case t.pgrp == p.pid:
 			return !p.gone
-		case t.ppid == own || orphan(t): // the parent of the others is a member, too
+		case orphan(t) || slices.Contains(adopted, t.pid): // the parent of the others is a member, too
 			return p.mark != 0 && readMark(t.pid) == p.mark
 		}
 		return false

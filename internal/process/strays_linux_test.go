@@ -131,13 +131,21 @@ func TestNothingIsPublishedWhenItIsEnded(t *testing.T) {
 	for name, script := range scripts {
 		for how, end := range ends {
 			t.Run(name+", "+how, func(t *testing.T) {
-				limit := time.Now().Add(time.Second / 2)
+				limit := time.Now().Add(rounds() / 10)
 				for n := 0; n < 200 && time.Now().Before(limit); n++ {
 					endPublisher(t, script, end)
 				}
 			})
 		}
 	}
+}
+
+// rounds is how long a race is provoked.
+func rounds() time.Duration {
+	if testing.Short() {
+		return time.Second
+	}
+	return 5 * time.Second
 }
 
 func endPublisher(t *testing.T, script string, end func(*Supervisor, *Process)) {
@@ -168,7 +176,7 @@ func endPublisher(t *testing.T, script string, end func(*Supervisor, *Process)) 
 
 // A handoff that is killed must not make its commands publish either.
 func TestGuardianLetsNothingBePublished(t *testing.T) {
-	limit := time.Now().Add(5 * time.Second)
+	limit := time.Now().Add(rounds())
 	const script = `
 bash -c 'exec tail -f /dev/null > >(cat > new1; mv new1 table1)' &
 setsid sh -c 'tail -f /dev/null | { cat > new2; mv new2 table2; }' &

@@ -393,11 +393,10 @@ func BenchmarkStart(b *testing.B) {
 	})
 }
 
+// Not parallel: all that this process starts meanwhile is watched.
 func TestWatch(t *testing.T) {
-	t.Parallel()
 	for _, end := range []string{"Close", "KillAll"} {
 		t.Run(end, func(t *testing.T) {
-			t.Parallel()
 			s := NewSupervisor(Options{Cookie: t.Name()})
 			if err := s.Watch(); err != nil {
 				t.Fatal(err)

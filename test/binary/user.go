@@ -40,7 +40,8 @@ func AsUser(t *testing.T, run string, env ...string) {
 	}
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tests, args...)
-	cmd.Env = append(append(os.Environ(), "HOME="+dir+"/home", "TMPDIR="+dir+"/tmp", "USER=nobody", "LOGNAME=nobody"), env...)
+	cmd.Env = append(append(os.Environ(), "HOME="+dir+"/home", "TMPDIR="+dir+"/tmp", "USER=nobody", "LOGNAME=nobody",
+		"PATH=/usr/local/bin:/usr/bin:/bin"), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinary, Gid: ordinary}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("as an ordinary user: %v\n%s", err, out)

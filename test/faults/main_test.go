@@ -25,6 +25,24 @@ const limit = 60 * time.Second
 // program is the path of handoff, built by TestMain.
 var program string
 
+// builtProgram names, in the environment of a second run of the tests, the program that the first one built.
+const builtProgram = "FAULTS_PROGRAM"
+
+// What root may do hides many a fault. These look at processes and what becomes of them.
+func TestAsOrdinaryUser(t *testing.T) {
+	dir, err := os.MkdirTemp("", "faults-program")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	text, err := os.ReadFile(program)
+	err = osErr(err, os.Chmod(dir, 0o755), os.WriteFile(dir+"/handoff", text, 0o755))
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary.AsUser(t, "^Test(Handoff|Guardian|Signal|Second|Started|CtrlC|Terminal|Install|Stage|SlowHandoff|Left|Crash|Descriptors|Artifact)", builtProgram+"="+dir+"/handoff")
+}
+
 func TestMain(m *testing.M) {
 	// What is caught here has its default action in the programs that the tests start: this process may have been
 	// started with nohup, or in the background of a script.
@@ -37,6 +55,9 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	if program = os.Getenv(builtProgram); program != "" {
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "handoff-faults")
 	if err == nil {
 		defer os.RemoveAll(dir)
