@@ -89,14 +89,14 @@ func openWorkspace(t Target) (*workspace.Workspace, error) {
 	if errors.Is(err, workspace.ErrOverlap) {
 		return nil, &UsageError{Message: err.Error(), Hint: "name a workspace outside of the project with -w; nothing was touched"}
 	}
-	return ws, err
+	return ws, inProject(err)
 }
 
 func (a *App) loadProject(s *session) error {
 	p, warnings, err := project.Load(s.target.ProjectDir)
 	a.warn(warnings)
 	s.project = p
-	return err
+	return inProject(err)
 }
 
 func (a *App) loadSecrets(s *session) error {
@@ -105,7 +105,7 @@ func (a *App) loadSecrets(s *session) error {
 		a.Log.Warn(w)
 	}
 	if err != nil {
-		return err
+		return inProject(err)
 	}
 	a.mask(s, entries)
 	return nil
@@ -192,14 +192,6 @@ func (s *session) needWorkspace() error {
 	}
 	return nil
 }
-
-// UsageError is a mistake in how handoff was called.
-type UsageError struct {
-	Message string
-	Hint    string
-}
-
-func (e *UsageError) Error() string { return e.Message }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

@@ -33,7 +33,6 @@ func (a *App) ArtifactsGet(ctx context.Context, t Target) (res ArtifactsResult, 
 		return ArtifactsResult{}, err
 	}
 	defer lock.Release()
-	defer inCloud(&err)
 	got, found, err := a.artifacts(c).Fetch(ctx, artifact.FetchOptions{Dir: s.ws.Artifacts()})
 	if err != nil {
 		return ArtifactsResult{}, err
@@ -61,7 +60,6 @@ func (a *App) ArtifactsPush(ctx context.Context, t Target, dryRun bool) (res Art
 		return ArtifactsResult{}, err
 	}
 	defer lock.Release()
-	defer inCloud(&err)
 	err = a.byHand(ctx, c, func(ctx context.Context, fence int64, id string) error {
 		o.Run, o.Fence = id, fence
 		pushed, err := a.artifacts(c).Push(ctx, o)
@@ -77,7 +75,6 @@ func (a *App) ArtifactsArchive(ctx context.Context, t Target, dryRun bool) (res 
 	if err != nil {
 		return ArtifactsResult{}, err
 	}
-	defer inCloud(&err)
 	if dryRun {
 		return a.lastArtifacts(ctx, c)
 	}
@@ -94,7 +91,6 @@ func (a *App) ArtifactsDelete(ctx context.Context, t Target, dryRun bool) (res A
 	if err != nil {
 		return ArtifactsResult{}, err
 	}
-	defer inCloud(&err)
 	res, err = a.lastArtifacts(ctx, c)
 	if err != nil || dryRun {
 		return res, err
@@ -129,7 +125,6 @@ func (a *App) ArtifactsList(ctx context.Context, t Target) (res ArtifactsListRes
 	if err != nil {
 		return ArtifactsListResult{}, err
 	}
-	defer inCloud(&err)
 	x, err := a.artifacts(c).Index(ctx)
 	return ArtifactsListResult{"success", x}, err
 }

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/project"
@@ -24,18 +23,22 @@ type CloudOptions struct {
 const defaultProvider = "local"
 
 // openCloud opens the cloud that t and p name; p may be nil. -e and flags win over the project, and that over HO_... in
-// the environment. The error of a wrong name is a UsageError, any other one a CloudError.
+// the environment. The error of a wrong name is a UsageError.
 func (a *App) openCloud(ctx context.Context, t Target, p *project.Project) (*cloud.Cloud, error) {
 	o, err := a.cloudOptions(t, p)
 	if err != nil {
 		return nil, err
 	}
+	return a.connect(ctx, o)
+}
+
+// connect opens a cloud, and marks the errors of its calls.
+func (a *App) connect(ctx context.Context, o CloudOptions) (*cloud.Cloud, error) {
 	c, err := a.OpenCloud(ctx, o)
 	if err != nil {
-		inCloud(&err)
-		return nil, err
+		return nil, cloud.Failed(err)
 	}
-	return c, nil
+	return cloud.Mark(c), nil
 }
 
 func (a *App) cloudOptions(t Target, p *project.Project) (CloudOptions, error) {
@@ -116,29 +119,6 @@ func first(texts ...string) string {
 	return ""
 }
 
-// CloudError is a call to a cloud or a store that failed. cloud.Hint answers the way out.
-type CloudError struct{ error }
-
-func (e *CloudError) Unwrap() error { return e.error }
-
-// inCloud marks *err as a CloudError, unless it is a mistake of the caller or a file of his that is wrong.
-// A verb defers it when from there on it does nothing but call the cloud.
-func inCloud(err *error) {
-	if *err == nil {
-		return
-	}
-	if _, ok := errors.AsType[*UsageError](*err); ok {
-		return
-	}
-	if _, ok := errors.AsType[project.Errors](*err); ok {
-		return
-	}
-	if _, ok := errors.AsType[*CloudError](*err); ok {
-		return
-	}
-	*err = &CloudError{*err}
-}
-
 // remote is a cloud with the project that it is opened for.
 type remote struct {
 	*session
@@ -162,12 +142,6 @@ func (a *App) openRemote(ctx context.Context, t Target) (*remote, error) {
 	return &remote{session: s, cloud: c}, nil
 }
 
-// end is deferred by verbs: it masks secrets in *err and says that the error is one of the cloud.
-func (r *remote) end(err *error) {
-	inCloud(err)
-	r.hideSecrets(err)
-}
-
 // openScope opens the cloud for a verb that needs no project: where t names a folder, only its project.yml is read, for
 // what it says under deploy. The project is nil where there is none.
 func (a *App) openScope(ctx context.Context, t Target) (*cloud.Cloud, *project.Project, error) {
@@ -176,7 +150,7 @@ func (a *App) openScope(ctx context.Context, t Target) (*cloud.Cloud, *project.P
 		var err error
 		var warnings []project.Diagnostic
 		if p, warnings, err = project.Load(t.ProjectDir); err != nil {
-			return nil, nil, err
+			return nil, nil, inProject(err)
 		}
 		a.warn(warnings)
 	}

@@ -89,7 +89,7 @@ func TestCloudErrors(t *testing.T) {
 	withLocal(t, a)
 	dir := write(t, t.TempDir(), map[string]string{"project.yml": "version: 1\ndeploy: {resource_group: g, task: t}\ntasks: []\n"})
 	_, err := a.ReleaseRollback(t.Context(), RollbackOptions{Target: Target{ProjectDir: dir}})
-	if _, ok := errors.AsType[*CloudError](err); !ok || !errors.Is(err, cloud.ErrNotFound) || cloud.Hint(err) == "" {
+	if Code(err) != ExitCloud || !errors.Is(err, cloud.ErrNotFound) || cloud.Hint(err) == "" {
 		t.Errorf("roll back of nothing: %v", err)
 	}
 	_, err = a.FilesGet(t.Context(), Target{ProjectDir: dir})

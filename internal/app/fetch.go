@@ -33,7 +33,6 @@ func (a *App) openRelease(ctx context.Context, t Target, name string) (f *fetche
 	if t.WorkspaceDir == "" {
 		return nil, s.needWorkspace()
 	}
-	defer inCloud(&err)
 	store := release.Open(c)
 	id, err := store.Resolve(ctx, name)
 	if err != nil {
@@ -41,7 +40,7 @@ func (a *App) openRelease(ctx context.Context, t Target, name string) (f *fetche
 	}
 	f = &fetched{remote: &remote{session: s, cloud: c}, release: id}
 	if s.ws, err = workspace.OpenFetched(t.WorkspaceDir, release.Short(id)); err != nil {
-		return nil, &UsageError{Message: err.Error()}
+		return nil, inProject(err)
 	}
 	f.dir = s.ws.Project()
 	if err := a.fetch(ctx, store, id, f.dir); err != nil {
@@ -79,7 +78,7 @@ func (a *App) loadFetched(ctx context.Context, f *fetched) error {
 	p, warnings, err := project.Load(f.dir)
 	a.warn(warnings)
 	if err != nil {
-		return err
+		return inProject(err)
 	}
 	f.project = p
 	if err := a.cloudSecrets(ctx, f.remote); err != nil {

@@ -59,7 +59,7 @@ func (a *App) render(ctx context.Context, s *session) error {
 	for _, w := range warnings {
 		a.Log.Warn(w.String())
 	}
-	return err
+	return inProject(err)
 }
 
 func (a *App) undefined(s *session, name string, undefined []jinja.Undefined) error {

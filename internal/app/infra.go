@@ -45,7 +45,6 @@ func (a *App) Infra(ctx context.Context, o InfraOptions) (res InfraResult, err e
 			return InfraResult{}, err
 		}
 	}
-	defer inCloud(&err)
 	changes, err := c.Infra.Plan(ctx, want)
 	if err != nil {
 		return InfraResult{}, err
@@ -152,7 +151,6 @@ func (a *App) InfraStatus(ctx context.Context, t Target, k cloud.Kind) (res Infr
 	if err != nil {
 		return InfraStatusResult{}, err
 	}
-	defer inCloud(&err)
 	list, err := c.Infra.Status(ctx, k)
 	if list == nil {
 		list = []cloud.Resource{}

@@ -37,7 +37,7 @@ func (a *App) WorkspaceInit(_ context.Context, t Target) (FilesResult, error) {
 	if err != nil {
 		return FilesResult{}, err
 	}
-	return FilesResult{Status: "success", Files: ws.Files()}, ws.Init()
+	return FilesResult{Status: "success", Files: ws.Files()}, inProject(ws.Init())
 }
 
 // WorkspaceInstall runs the installs of the project. A failed install is an error that names it.

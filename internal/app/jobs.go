@@ -35,8 +35,10 @@ func (r JobResult) Code() int {
 		return 0
 	case r.ExitCode != nil && *r.ExitCode != 0:
 		return *r.ExitCode
+	case r.State == cloud.JobSkipped:
+		return ExitRefused
 	}
-	return 1
+	return ExitFailed
 }
 
 // CloudRun starts a job of the task. With Wait the error is that of ctx where that ends first: the job goes on.
@@ -57,7 +59,6 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 		job := cloud.Job{Run: start.Run, Task: c.Scope.Task, Stage: c.Scope.Stage, Release: start.Release, Trigger: start.Trigger}
 		return JobResult{Status: status(true), Job: job}, nil
 	}
-	defer inCloud(&err)
 	job, err := c.Jobs.Run(ctx, start)
 	if err != nil {
 		return JobResult{}, err
@@ -303,7 +304,6 @@ func (a *App) JobStatus(ctx context.Context, t Target) (res JobsResult, err erro
 	if err != nil {
 		return JobsResult{}, err
 	}
-	defer inCloud(&err)
 	for _, c := range clouds {
 		list, err := listJobs(ctx, c, q)
 		if err != nil {
@@ -320,9 +320,8 @@ func (a *App) JobStatus(ctx context.Context, t Target) (res JobsResult, err erro
 
 // taskClouds opens the cloud for each task that is registered in the resource group.
 func (a *App) taskClouds(ctx context.Context, t Target, c *cloud.Cloud) (clouds []*cloud.Cloud, err error) {
-	defer inCloud(&err)
 	t.Envs = append(slices.Clone(t.Envs), project.KeyValue{Key: "resource_group", Value: c.Scope.ResourceGroup})
-	group, err := a.OpenCloud(ctx, CloudOptions{Provider: c.Provider, Platform: c.Platform, Profile: t.Cloud.Profile, Scope: cloud.Scope{
+	group, err := a.connect(ctx, CloudOptions{Provider: c.Provider, Platform: c.Platform, Profile: t.Cloud.Profile, Scope: cloud.Scope{
 		Stage: c.Scope.Stage, ResourceGroup: c.Scope.ResourceGroup,
 	}})
 	if err != nil {
@@ -332,7 +331,7 @@ func (a *App) taskClouds(ctx context.Context, t Target, c *cloud.Cloud) (clouds 
 	for _, task := range tasks {
 		scope := group.Scope
 		scope.Task = task.Name
-		one, err := a.OpenCloud(ctx, CloudOptions{Provider: c.Provider, Platform: c.Platform, Profile: t.Cloud.Profile, Scope: scope})
+		one, err := a.connect(ctx, CloudOptions{Provider: c.Provider, Platform: c.Platform, Profile: t.Cloud.Profile, Scope: scope})
 		if err != nil {
 			return nil, err
 		}
@@ -379,7 +378,6 @@ func (a *App) JobStop(ctx context.Context, o JobStopOptions) (res JobResult, err
 	if err != nil {
 		return JobResult{}, err
 	}
-	defer inCloud(&err)
 	job, err := oneJob(ctx, c, q)
 	if err != nil {
 		return JobResult{}, err

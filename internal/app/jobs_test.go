@@ -171,7 +171,7 @@ func TestCloudRunWaits(t *testing.T) {
 		{"success", cloud.Job{State: cloud.JobSucceeded, ExitCode: code(0)}, 0},
 		{"failure", cloud.Job{State: cloud.JobFailed, ExitCode: code(7)}, 7},
 		{"lost", cloud.Job{State: cloud.JobLost}, 1},
-		{"skipped", cloud.Job{State: cloud.JobSkipped}, 1},
+		{"skipped", cloud.Job{State: cloud.JobSkipped}, 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -301,7 +301,7 @@ func TestLogsFollow(t *testing.T) {
 	}
 	s.jobs = nil
 	err = s.app(t).Logs(t.Context(), LogsOptions{Target: target(t, "", "run=r follow=true")})
-	if _, ok := errors.AsType[*CloudError](err); !ok || !errors.Is(err, cloud.ErrNotFound) {
+	if Code(err) != ExitCloud || !errors.Is(err, cloud.ErrNotFound) {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -24,7 +24,6 @@ func (a *App) LoginTest(ctx context.Context, t Target) (res LoginResult, err err
 	if err != nil {
 		return LoginResult{}, err
 	}
-	defer inCloud(&err)
 	id, err := c.Account.Check(ctx)
 	if err != nil {
 		return LoginResult{}, err

@@ -29,7 +29,6 @@ func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer inCloud(&err)
 	if q.Follow && (q.Job != "" || q.Run != "") {
 		job, err := namedJob(ctx, c, q)
 		if err != nil {

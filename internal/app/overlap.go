@@ -114,7 +114,7 @@ func (r *remoteRun) releaseLease(ctx context.Context) {
 // refused is the result of a run that did not start because another one is going on.
 func (r *remoteRun) refused(ctx context.Context, held *lease.HeldError) (RunResult, error) {
 	res := RunResult{
-		Status: ledger.Skipped, RunID: r.f.input.RunID, Reason: held.Error(), ExitCode: exitCloud,
+		Status: ledger.Skipped, RunID: r.f.input.RunID, Reason: held.Error(), ExitCode: ExitRefused,
 		Tasks: []TaskResult{}, Artifacts: r.f.ws.Artifacts(), Record: r.f.record(),
 	}
 	r.app.Log.Error(held.Error())

@@ -20,7 +20,7 @@ func (a *App) Plan(_ context.Context, o PlanOptions) (res *plan.Plan, err error)
 	defer s.hideSecrets(&err)
 	p, err := a.check(s)
 	if err != nil {
-		return nil, err
+		return nil, inProject(err)
 	}
 	return masked(p, s.redactor.String)
 }

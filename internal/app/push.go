@@ -49,10 +49,10 @@ func (a *App) Push(ctx context.Context, o PushOptions) (res PushResult, err erro
 	if err != nil {
 		return PushResult{}, err
 	}
-	defer r.end(&err)
+	defer r.hideSecrets(&err)
 	tree, err := release.Scan(ctx, r.project.Dir, o.Parts)
 	if err != nil {
-		return PushResult{}, &UsageError{Message: fmt.Sprintf("read the project: %v", err)}
+		return PushResult{}, inProject(fmt.Errorf("read the project: %w", err))
 	}
 	for _, w := range tree.Warnings {
 		a.Log.Warn(w)
@@ -146,7 +146,6 @@ func (a *App) DeleteParts(ctx context.Context, o DeleteOptions) (res PushResult,
 	if err != nil {
 		return PushResult{}, err
 	}
-	defer inCloud(&err)
 	p := release.PushOptions{Parts: o.Parts, Info: a.pushInfo(action(o.Parts, "delete"))}
 	if o.DryRun {
 		return previewPush(ctx, c, p)
@@ -169,7 +168,6 @@ func (a *App) ProjectDelete(ctx context.Context, o DeleteOptions) (res ProjectDe
 	if err != nil {
 		return ProjectDeleteResult{}, err
 	}
-	defer inCloud(&err)
 	res = ProjectDeleteResult{Status: "planned", Place: placeOf(c), Secrets: []string{}}
 	infos, err := c.Secrets.List(ctx)
 	if err != nil {
@@ -199,7 +197,6 @@ func (a *App) ConfigText(ctx context.Context, t Target, name string) (text []byt
 	if err != nil {
 		return nil, err
 	}
-	defer inCloud(&err)
 	return release.Open(c).File(ctx, name, project.FileName)
 }
 

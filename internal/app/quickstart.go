@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 
 	"github.com/handoff-run/handoff/internal/quickstart"
 )
@@ -16,6 +18,9 @@ type QuickStartResult struct {
 // QuickStart writes the tutorial projects into dir. It never replaces a file.
 func (a *App) QuickStart(_ context.Context, dir string) (QuickStartResult, error) {
 	projects, err := quickstart.Write(dir)
+	if errors.Is(err, fs.ErrExist) {
+		return QuickStartResult{}, &UsageError{Message: err.Error(), Hint: "name another folder, or remove what is there"}
+	}
 	if err != nil {
 		return QuickStartResult{}, err
 	}

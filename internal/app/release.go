@@ -21,7 +21,6 @@ func (a *App) ReleaseList(ctx context.Context, t Target) (res ReleaseListResult,
 	if err != nil {
 		return ReleaseListResult{}, err
 	}
-	defer inCloud(&err)
 	pushes, err := release.Open(c).List(ctx)
 	if err != nil {
 		return ReleaseListResult{}, err
@@ -56,7 +55,6 @@ func (a *App) ReleaseDiff(ctx context.Context, o ReleaseDiffOptions) (res Releas
 	if err != nil {
 		return ReleaseDiffResult{}, err
 	}
-	defer inCloud(&err)
 	store := release.Open(c)
 	res = ReleaseDiffResult{Status: "success", Place: placeOf(c), Local: o.From == ""}
 	from, err := store.Manifest(ctx, o.From)
@@ -76,7 +74,7 @@ func (a *App) ReleaseDiff(ctx context.Context, o ReleaseDiffOptions) (res Releas
 		}
 		tree, err := release.Scan(ctx, p.Dir, release.All)
 		if err != nil {
-			return ReleaseDiffResult{}, &UsageError{Message: fmt.Sprintf("read the project: %v", err)}
+			return ReleaseDiffResult{}, inProject(fmt.Errorf("read the project: %w", err))
 		}
 		to = tree.Entries
 	}
@@ -107,7 +105,6 @@ func (a *App) ReleaseRollback(ctx context.Context, o RollbackOptions) (res Rollb
 	if err != nil {
 		return RollbackResult{}, err
 	}
-	defer inCloud(&err)
 	store := release.Open(c)
 	from, err := store.Resolve(ctx, "")
 	if err != nil {

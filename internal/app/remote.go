@@ -80,7 +80,6 @@ func (a *App) RunRemote(ctx context.Context, o RemoteOptions) (res RunResult, er
 		return r.refused(ctx, held)
 	}
 	if err != nil {
-		inCloud(&err)
 		return RunResult{}, err
 	}
 	defer r.releaseLease(ctx)
@@ -118,7 +117,7 @@ func (a *App) PlanRemote(ctx context.Context, o RemoteOptions) (res *plan.Plan, 
 	f.input.Activate = func(venv string) []string { return a.activate(shown + "/" + venv) }
 	p, err := a.build(f.session)
 	if err != nil {
-		return nil, err
+		return nil, inProject(err)
 	}
 	p.Project = f.cloud.Scope.Task
 	return masked(p, f.redactor.String)
@@ -148,7 +147,7 @@ func (r *remoteRun) plan() (*plan.Plan, error) {
 	}
 	p, err := r.app.build(r.f.session)
 	if err != nil {
-		return nil, err
+		return nil, inProject(err)
 	}
 	p.Project = r.f.cloud.Scope.Task
 	r.states = newStates(p, r.f.ws.Artifacts())
@@ -180,7 +179,7 @@ func (r *remoteRun) fetchArtifacts(ctx context.Context) error {
 	o := artifact.FetchOptions{Dir: r.f.ws.Artifacts(), Exact: true, Skip: ofRun}
 	got, found, err := r.objects.Fetch(ctx, o)
 	if err != nil {
-		return &CloudError{err}
+		return err
 	}
 	if found {
 		r.app.Log.Info(fmt.Sprintf("artifacts of %s: %s, %s", got.Time.Format(time.RFC3339), Count(got.Files, "file"), Bytes(got.Bytes)))
@@ -198,7 +197,7 @@ func (r *remoteRun) fetchStates(ctx context.Context) error {
 	for _, t := range r.tasks {
 		v, err := r.history.Current(ctx, t.name)
 		if err != nil && !errors.Is(err, cloud.ErrNotFound) {
-			return &CloudError{err}
+			return err
 		}
 		if err := state.WriteFile(t.file, v.State); err != nil {
 			return err
@@ -226,7 +225,7 @@ func (r *remoteRun) begin(ctx context.Context, log *slog.Logger, rec *ledger.Rec
 		log.Warn(fmt.Sprintf("the record in the bucket cannot be kept up to date: %v", err))
 	})
 	if err != nil {
-		return &CloudError{err}
+		return err
 	}
 	r.follow(context.WithoutCancel(ctx))
 	return nil
@@ -345,20 +344,12 @@ func (a *App) recordUnstarted(ctx context.Context, to *ledger.Bucket, run ledger
 	if _, err := to.Key(run.ID); err != nil {
 		return nil // that is why it did not start
 	}
-	run.SchemaVersion, run.Outcome, run.Reason, run.ExitCode = ledger.SchemaVersion, outcome, mask(InShort(why)), exitUsage
-	_, inCloud := errors.AsType[*CloudError](why)
-	in, stopped := errors.AsType[pipeline.Interrupt](context.Cause(ctx))
-	switch {
-	case stopped:
-		run.Outcome, run.ExitCode = string(pipeline.Interrupted), 128+int(in.Signal)
-	case inCloud || outcome == ledger.Skipped:
-		run.ExitCode = exitCloud
+	run.SchemaVersion, run.Outcome, run.Reason, run.ExitCode = ledger.SchemaVersion, outcome, mask(InShort(why)), Code(why)
+	if in, stopped := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); stopped {
+		run.Outcome, run.ExitCode = string(pipeline.Interrupted), ExitSignal+int(in.Signal)
 	}
 	run.End, run.Updated, run.Tasks = a.Now().UTC(), a.Now().UTC(), []*ledger.Task{}
-	if err := to.Put(context.WithoutCancel(ctx), run); err != nil {
-		return &CloudError{err}
-	}
-	return nil
+	return to.Put(context.WithoutCancel(ctx), run)
 }
 
 // InShort is the text of err; of many mistakes in files only the first one, on one line.
@@ -377,9 +368,6 @@ func InShort(err error) string {
 	}
 	return fmt.Sprintf("%s; and %d more", d, len(all)-1)
 }
-
-// exitUsage is the exit code of a run that could not be started.
-const exitUsage = 2
 
 // keep is how many archives the project wants.
 func keep(p *project.Project) int {

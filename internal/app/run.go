@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
@@ -68,7 +69,7 @@ func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) 
 	}
 	p, err := a.build(s)
 	if err != nil {
-		return RunResult{}, err
+		return RunResult{}, inProject(err)
 	}
 	lock, err := a.lock(ctx, s)
 	if err != nil {
@@ -99,13 +100,10 @@ type edge interface {
 	end(context.Context, ledger.Run) error                           // the record is finished; as commit
 }
 
-// exitCloud is the exit code of a run whose tasks succeeded, but what they left could not be stored.
-const exitCloud = 3
-
 // lock takes the workspace, and finishes the record of a run that died in it.
 func (a *App) lock(ctx context.Context, s *session) (*workspace.Lock, error) {
 	if err := s.ws.Init(); err != nil {
-		return nil, err
+		return nil, inProject(err)
 	}
 	lock, err := a.take(ctx, s)
 	if err != nil {
@@ -135,7 +133,7 @@ func (a *App) take(ctx context.Context, s *session) (*workspace.Lock, error) {
 		case !ok:
 			return lock, err
 		case !busy.Dead() || ctx.Err() != nil:
-			return nil, &UsageError{Message: err.Error(), Hint: "wait until it has ended, or name another workspace with -w"}
+			return nil, &BusyError{cloud.WithHint(err, "wait until it has ended, or name another workspace with -w")}
 		case !told:
 			a.Log.Warn("the run before this one was killed: waiting for the end of its processes")
 		}
@@ -220,12 +218,12 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res pipeline.Result, at edge) RunResult {
 	code := exitCode(ctx, res)
 	if lost, ok := errors.AsType[*lease.LostError](context.Cause(ctx)); ok && !lost.Asks {
-		res.Outcome, res.Reason, code = pipeline.Failed, lost.Error(), exitCloud
+		res.Outcome, res.Reason, code = pipeline.Failed, lost.Error(), ExitCloud
 	}
 	if err := at.commit(ctx, res, code); err != nil {
 		res.Reason = strings.TrimPrefix(res.Reason+"; "+err.Error(), "; ")
 		if code == 0 {
-			res.Outcome, code = pipeline.Failed, exitCloud
+			res.Outcome, code = pipeline.Failed, ExitCloud
 		}
 	}
 	run, err := rec.Finish(string(res.Outcome), res.Reason, code)
@@ -234,7 +232,7 @@ func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res 
 		out.lacksRecord(err, 1)
 	}
 	if err := at.end(ctx, run); err != nil {
-		out.lacksRecord(err, exitCloud)
+		out.lacksRecord(err, ExitCloud)
 	}
 	return out
 }
@@ -274,23 +272,6 @@ func (s *session) result(run ledger.Run, res pipeline.Result, code int) RunResul
 		})
 	}
 	return out
-}
-
-// exitCode is the exit code of handoff for a run (the table is in the help of the command line).
-func exitCode(ctx context.Context, res pipeline.Result) int {
-	switch res.Outcome {
-	case pipeline.Success, pipeline.Skipped:
-		return 0
-	case pipeline.TimedOut:
-		return 124
-	case pipeline.Interrupted:
-		if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); ok {
-			return 128 + int(in.Signal)
-		}
-		return 130
-	default:
-		return 1
-	}
 }
 
 // seconds rounds to milliseconds; what has not ended took none.

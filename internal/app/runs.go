@@ -19,7 +19,7 @@ func (a *App) workspaceOf(t Target) (*session, error) {
 	}
 	var err error
 	if s.ws, err = workspace.Open(t.ProjectDir, t.WorkspaceDir); err != nil {
-		return nil, err
+		return nil, inProject(err)
 	}
 	s.input.RunID = newRunID(a.Now())
 	return s, nil
@@ -56,7 +56,6 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 	if err != nil {
 		return RunsList{}, err
 	}
-	defer inCloud(&err)
 	now := a.Now()
 	gone := a.goneRun(ctx, c)
 	res = RunsList{Status: "success", Runs: []RunSummary{}}
@@ -112,7 +111,6 @@ func (a *App) RunShow(ctx context.Context, t Target, id string) (run ledger.Run,
 	if err != nil {
 		return ledger.Run{}, err
 	}
-	defer inCloud(&err)
 	b := a.ledger(c, 0)
 	if id, err = b.Resolve(ctx, id); err != nil {
 		return ledger.Run{}, err
@@ -160,7 +158,6 @@ func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step
 	if err != nil {
 		return ledger.Run{}, err
 	}
-	defer inCloud(&err)
 	b := a.ledger(c, 0)
 	if id, err = b.Resolve(ctx, id); err != nil {
 		return ledger.Run{}, err

@@ -68,7 +68,6 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	defer inCloud(&err)
 	old, err := c.Schedules.List(ctx)
 	if err != nil {
 		return SchedulesResult{}, err
@@ -226,7 +225,6 @@ func (a *App) ScheduleList(ctx context.Context, t Target) (res SchedulesResult, 
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	defer inCloud(&err)
 	list, err := c.Schedules.List(ctx)
 	if err != nil {
 		return SchedulesResult{}, err
@@ -296,7 +294,6 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	defer inCloud(&err)
 	list, err := c.Schedules.List(ctx)
 	if err != nil {
 		return SchedulesResult{}, err

@@ -84,7 +84,7 @@ func (a *App) wantProject(t Target, instead string) (*project.Project, error) {
 	}
 	p, warnings, err := project.Load(t.ProjectDir)
 	a.warn(warnings)
-	return p, err
+	return p, inProject(err)
 }
 
 // chosen answers the schedules of these targets, all where none are named.

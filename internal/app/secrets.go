@@ -41,7 +41,7 @@ func (a *App) SecretsPush(ctx context.Context, o SecretsOptions) (res SecretsRes
 	if err != nil {
 		return SecretsResult{}, err
 	}
-	defer r.end(&err)
+	defer r.hideSecrets(&err)
 	if len(r.secrets) == 0 {
 		return SecretsResult{}, r.noSecrets()
 	}
@@ -100,7 +100,6 @@ func (a *App) SecretsDelete(ctx context.Context, o SecretsOptions) (res SecretsR
 	if err != nil {
 		return SecretsResult{}, err
 	}
-	defer inCloud(&err)
 	keys := map[cloud.Level][]string{}
 	for _, s := range list {
 		if s.Done != "skipped" {
@@ -173,7 +172,6 @@ func (a *App) SecretsPrint(ctx context.Context, o SecretsOptions) (res SecretsPr
 	if err != nil {
 		return SecretsPrintResult{}, err
 	}
-	defer inCloud(&err)
 	infos, err := c.Secrets.List(ctx)
 	if err != nil {
 		return SecretsPrintResult{}, err

@@ -41,7 +41,7 @@ func (a *App) stateStore(ctx context.Context, o StateOptions) (*cloud.Cloud, *st
 	}
 	names, err := s.Names(ctx)
 	if err != nil {
-		return nil, nil, "", &CloudError{err}
+		return nil, nil, "", err
 	}
 	if len(names) == 0 && p != nil {
 		names = stateful(p.Tasks)
@@ -61,7 +61,6 @@ func (a *App) StateShow(ctx context.Context, o StateOptions) (res StateResult, e
 	if err != nil {
 		return StateResult{}, err
 	}
-	defer inCloud(&err)
 	v, err := s.Current(ctx, name)
 	if errors.Is(err, cloud.ErrNotFound) {
 		return StateResult{Status: "none"}, nil
@@ -86,7 +85,6 @@ func (a *App) StateLog(ctx context.Context, o StateOptions, limit int) (res Stat
 	if err != nil {
 		return StateLog{}, err
 	}
-	defer inCloud(&err)
 	res = StateLog{Status: "success", Task: name, Versions: []state.Version{}}
 	now, err := s.Current(ctx, name)
 	if err != nil && !errors.Is(err, cloud.ErrNotFound) && !errors.Is(err, cloud.ErrCorrupt) {
@@ -111,7 +109,6 @@ func (a *App) StateSet(ctx context.Context, o StateOptions, text []byte) (res St
 	if err != nil {
 		return StateResult{}, err
 	}
-	defer inCloud(&err)
 	return a.changeState(ctx, c, s, o.DryRun, state.Version{Task: name, By: state.BySet, State: text})
 }
 
@@ -121,7 +118,6 @@ func (a *App) StateRollback(ctx context.Context, o StateOptions, seq int64) (res
 	if err != nil {
 		return StateResult{}, err
 	}
-	defer inCloud(&err)
 	old, err := s.Before(ctx, name, seq)
 	if err != nil {
 		return StateResult{}, err

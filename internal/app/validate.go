@@ -21,7 +21,7 @@ func (a *App) Validate(_ context.Context, t Target) (res ValidateResult, err err
 	s.input.CheckOnly = true // where projects are checked, their secrets need not be
 	p, err := a.check(s)
 	if err != nil {
-		return ValidateResult{}, err
+		return ValidateResult{}, inProject(err)
 	}
 	return ValidateResult{Status: "success", Project: s.project.File, Tasks: len(p.Tasks)}, nil
 }

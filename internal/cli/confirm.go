@@ -44,7 +44,7 @@ func (c *cli) ask(ctx context.Context, question string, details []string) error 
 		fmt.Fprintln(c.con, "  "+d)
 	}
 	if c.flags.no {
-		return &codedError{error: declinedError{}, code: exitFailed}
+		return &codedError{error: declinedError{}, code: app.ExitFailed}
 	}
 	fmt.Fprintf(c.con, "%s [y/N] ", question)
 	c.con.flush()
@@ -58,7 +58,7 @@ func (c *cli) ask(ctx context.Context, question string, details []string) error 
 		if a == "y" || a == "yes" {
 			return nil
 		}
-		return &codedError{error: declinedError{}, code: exitFailed}
+		return &codedError{error: declinedError{}, code: app.ExitFailed}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -31,14 +31,14 @@ func (c *cli) jobRunner(ctx context.Context, args []string) int {
 	guard := guardCommand()
 	if guard == nil {
 		fmt.Fprintln(c.con, "the path of this program is not known")
-		return exitFailed
+		return app.ExitFailed
 	}
 	err := local.RunJob(ctx, args, local.RunnerOptions{Program: guard[:1], Environ: c.environ, Cgroup: c.getenv("HANDOFF_CGROUP")})
 	if err != nil {
 		fmt.Fprintln(c.con, err)
-		return exitFailed
+		return app.ExitFailed
 	}
-	return exitOK
+	return 0
 }
 
 // runJob is handoff in a job. Its log is read by people.

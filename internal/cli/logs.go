@@ -37,7 +37,7 @@ func (c *cli) cloudLogsCommand() *cobra.Command {
 			}
 			err = c.app().Logs(cmd.Context(), app.LogsOptions{Target: t, Line: c.logLine})
 			if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(cmd.Context())); ok {
-				c.code = exitSignal + int(in.Signal)
+				c.code = app.ExitSignal + int(in.Signal)
 			}
 			if errors.Is(err, errNoReader) {
 				return nil
@@ -64,7 +64,7 @@ func (c *cli) logLine(l cloud.Line) error {
 	case errors.Is(err, syscall.EPIPE):
 		return errNoReader
 	case err != nil:
-		return &codedError{error: fmt.Errorf("write result: %w", err), code: exitFailed}
+		return &codedError{error: fmt.Errorf("write result: %w", err), code: app.ExitFailed}
 	}
 	return nil
 }

@@ -19,15 +19,6 @@ import (
 // Version is set by the linker.
 var Version = "dev"
 
-// Exit codes. The table stands in the help of every command that uses more than the first three.
-const (
-	exitOK     = 0
-	exitFailed = 1   // a task or an install failed
-	exitUsage  = 2   // wrong usage or invalid project
-	exitCloud  = 3   // a cloud, store or container call failed
-	exitSignal = 128 // plus the number of the signal
-)
-
 // guardWord starts the guardian of a run instead of a command.
 const guardWord = "__guard"
 
@@ -38,7 +29,7 @@ type Stdio struct{ In, Out, Err *os.File }
 func Main(args []string, io Stdio) int {
 	if len(args) > 0 && args[0] == guardWord {
 		guard(args[1:])
-		return exitOK
+		return 0
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
@@ -87,19 +78,16 @@ type cli struct {
 func (c *cli) fail(ctx context.Context, err error) int {
 	if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); ok {
 		fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), err)
-		return exitSignal + int(in.Signal)
+		return app.ExitSignal + int(in.Signal)
 	}
 	c.printError(err)
-	if c.code != exitOK { // what was run tells more than what could not be said about it
+	if c.code != 0 { // what was run tells more than what could not be said about it
 		return c.code
 	}
 	if coded, ok := errors.AsType[*codedError](err); ok {
 		return coded.code
 	}
-	if _, ok := errors.AsType[*app.CloudError](err); ok {
-		return exitCloud
-	}
-	return exitUsage
+	return app.Code(err)
 }
 
 // codedError gives an error its exit code.

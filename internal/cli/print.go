@@ -52,7 +52,7 @@ func (c *cli) deliver(text []byte) error {
 	c.con.flush()
 	_, err := c.Out.Write(text)
 	if err != nil && !errors.Is(err, syscall.EPIPE) { // else its reader has all that it wanted
-		return &codedError{error: fmt.Errorf("write result: %w", err), code: exitFailed}
+		return &codedError{error: fmt.Errorf("write result: %w", err), code: app.ExitFailed}
 	}
 	return nil
 }

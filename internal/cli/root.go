@@ -17,9 +17,10 @@ import (
 
 const exitCodes = `Exit codes:
   0    success
-  1    a task or an install failed
+  1    a task or an install failed, or anything that has no code of its own
   2    wrong usage or an invalid project; nothing ran
   3    a cloud, store or container call failed
+  4    refused, because another run of the task, or in the workspace, is going on
   124  the run took longer than its timeout
   130  interrupted by SIGINT (Ctrl-C); 143 by SIGTERM, 129 by SIGHUP`
 

@@ -38,7 +38,7 @@ failed run leaves is stored apart. The record of the run is in the bucket while 
 (see "runs").
 
 One run of a task goes on at a time; --overlap says what happens to another one. One that
-is refused ends with the status "skipped" and exit code 3. The tasks of a project folder
+is refused ends with the status "skipped" and exit code 4. The tasks of a project folder
 are run by "run local".
 
 With --job the environment says what to run: this is the command of a job, the same for

@@ -65,7 +65,7 @@ func cloudFailed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &codedError{error: err, code: exitCloud}
+	return &codedError{error: err, code: app.ExitCloud}
 }
 
 // serverPlan prints what a server would serve.

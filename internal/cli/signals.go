@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
@@ -30,9 +31,9 @@ func (c *cli) watchSignals(cancel context.CancelCauseFunc) (stop func()) {
 				fmt.Fprintf(c.con, "handoff: %v: stopping (again to stop at once)\n", sig)
 			case 1:
 				c.killNow()
-				time.AfterFunc(lastWords, func() { os.Exit(exitSignal + int(sig)) })
+				time.AfterFunc(lastWords, func() { os.Exit(app.ExitSignal + int(sig)) })
 			default:
-				os.Exit(exitSignal + int(sig))
+				os.Exit(app.ExitSignal + int(sig))
 			}
 		}
 	}()

@@ -73,7 +73,7 @@ install ends the command with exit 1.`,
 // installFailed gives an install that failed its exit code.
 func installFailed(err error) error {
 	if _, ok := errors.AsType[*workspace.InstallError](err); ok {
-		return &codedError{error: err, code: exitFailed}
+		return &codedError{error: err, code: app.ExitFailed}
 	}
 	return err
 }

@@ -182,7 +182,7 @@ func TestNoPermission(t *testing.T) {
 			t.Cleanup(func() { // else the folder could not be removed
 				_ = exec.Command("chmod", "-R", "u+rwx", l.dir).Run()
 			})
-			res := l.wait(2, cmd)
+			res := l.wait(1, cmd)
 			l.says(res.Stderr, tt.want)
 			if l.exists("ws/ran") {
 				t.Error("the task ran")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"syscall"
@@ -217,6 +218,9 @@ func TestQuotesArriveAsWritten(t *testing.T) {
 	const script = `WORD=inner; printf '<%s>\n' "a  b" '$HOME' "$WORD" "it's" \"x\" "$(echo '"sub"')"`
 	want := "<a  b>\n<$HOME>\n<inner>\n<it's>\n<\"x\">\n<\"sub\">\n"
 	l := project(t, yml("tasks:\n- name: plain\n  commands:\n  - command: "+block(script)+"- name: venv\n  commands:\n  - command: "+block(script+"; tool")+"    venv: tap\n"))
+	if out, err := exec.Command("python3", "-m", "venv", "--without-pip", l.path("ws/tap")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	l.write("ws/tap/bin/tool", "#!/bin/sh\necho \"$VIRTUAL_ENV\"\n")
 	if err := os.Chmod(l.path("ws/tap/bin/tool"), 0o755); err != nil {
 		t.Fatal(err)
@@ -318,9 +322,10 @@ func TestDayCanBeGiven(t *testing.T) {
 func TestEveryVerbWithoutNetwork(t *testing.T) {
 	t.Parallel()
 	tests := [][]string{
+		{"workspace", "install", "-p", "prj", "-w", "ws"},
 		{"run", "local", "-p", "prj", "-w", "ws"}, {"run", "local", "-p", "prj", "-w", "ws", "--dry-run"},
 		{"plan", "-p", "prj"}, {"config", "validate", "local", "-p", "prj"}, {"config", "schema"},
-		{"files", "get", "local", "-p", "prj", "-w", "ws"}, {"workspace", "init", "-w", "ws"}, {"workspace", "install", "-p", "prj", "-w", "ws"},
+		{"files", "get", "local", "-p", "prj", "-w", "ws"}, {"workspace", "init", "-w", "ws"},
 		{"init", "new"}, {"quick_start", "make", "tutorial"}, {"version"},
 	}
 	l := project(t, "version: 0.4\ninstalls: [{command: 'true'}]\ntasks:\n- name: a\n  commands: [{command: echo x}]\ndeploy: {cloud_provider: aws, cloud_platform: fargate, resource_group: r, task: t}\n")
