@@ -87,7 +87,7 @@ func (a *App) open(t Target) (*session, error) {
 func openWorkspace(t Target) (*workspace.Workspace, error) {
 	ws, err := workspace.Open(t.ProjectDir, t.WorkspaceDir)
 	if errors.Is(err, workspace.ErrOverlap) {
-		return nil, &UsageError{Message: err.Error(), Hint: "name a workspace outside of the project with -w; nothing was touched"}
+		return nil, &UsageError{Message: err.Error(), Hint: "name another folder with -w, such as -w workspace; nothing was touched"}
 	}
 	return ws, inProject(err)
 }
@@ -188,7 +188,7 @@ func newRunID(now time.Time) string {
 // needWorkspace is the error of a verb that cannot do without one.
 func (s *session) needWorkspace() error {
 	if s.ws == nil {
-		return &UsageError{Message: "no workspace folder given", Hint: "add -w FOLDER, a folder outside of the project; handoff makes it"}
+		return &UsageError{Message: "no workspace folder given", Hint: "add -w FOLDER, such as -w workspace; handoff makes it"}
 	}
 	return nil
 }

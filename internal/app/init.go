@@ -36,7 +36,7 @@ func (a *App) Init(_ context.Context, o InitOptions) (InitResult, error) {
 	files := []struct{ name, text string }{
 		{"project.yml", text},
 		{filepath.Join("files", "README.md"), filesText},
-		{".gitignore", ".secrets/\n"},
+		{".gitignore", ".secrets/\n/workspace/\n"},
 	}
 	out := InitResult{Status: "success", Project: o.Dir}
 	for _, f := range files {

@@ -27,7 +27,7 @@ type flags struct {
 func (c *cli) addFlags(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringVarP(&c.flags.project, "project-dir", "p", "", "project `folder` (the one with project.yml; default: this folder)")
-	f.StringVarP(&c.flags.workspace, "workspace-dir", "w", "", "workspace `folder`, outside of the project; made on demand")
+	f.StringVarP(&c.flags.workspace, "workspace-dir", "w", "", "workspace `folder`, made on demand; it may lie in the project, and is no part of it")
 	f.StringVarP(&c.flags.stage, "stage", "s", "dev", "env `stage`: dev, prod, ...")
 	f.StringArrayVarP(&c.flags.vars, "vars", "v", nil, "template variables: -v `k=v` k2=v2 ..., or a file with one k=v per line")
 	f.StringArrayVarP(&c.flags.envs, "envs", "e", nil, "environment variables of the commands: -e `K=v` K2=v2 ...")
@@ -41,15 +41,17 @@ func (c *cli) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.flags.cloud.Platform, "cloud-platform", "", "`platform` of the provider on which jobs run")
 	f.StringVar(&c.flags.cloud.Profile, "cloud-profile", "", "`profile` of the credentials of the provider")
 	f.BoolVarP(&c.flags.pushArtifacts, "push-artifacts", "a", false, "push the artifacts to the bucket at the end of a run")
-	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		switch name {
-		case "project":
-			name = "project-dir"
-		case "workspace":
-			name = "workspace-dir"
-		}
-		return pflag.NormalizedName(name)
-	})
+}
+
+// longNames gives flags the other names that 0.4.x and the article have for them.
+func longNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	switch name {
+	case "project":
+		name = "project-dir"
+	case "workspace":
+		name = "workspace-dir"
+	}
+	return pflag.NormalizedName(name)
 }
 
 // What the flags with a choice take.

@@ -47,6 +47,7 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 		},
 	}
 	c.addFlags(root.PersistentFlags())
+	root.SetGlobalNormalizationFunc(longNames)
 	completeFlags(root)
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.HiddenDefaultCmd = false

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -73,7 +74,7 @@ it asks for what the flags do not say; elsewhere, and with -y, it takes the defa
 			if err := c.print(res, strings.Join(res.Files, "\n")); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.con, "next: handoff run local -p %s -w %s_workspace\n", o.Dir, strings.TrimRight(o.Dir, "/"))
+			fmt.Fprintf(c.con, "next: handoff run local -p %s -w %s\n", o.Dir, workspaceFor(o.Dir))
 			return nil
 		},
 	}
@@ -82,6 +83,15 @@ it asks for what the flags do not say; elsewhere, and with -y, it takes the defa
 	cmd.Flags().StringArrayVar(&o.Installs, "install", nil, "what \"workspace install\" runs, `[venv: ]command`; may be repeated")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "name the files that would be made, and make none")
 	return cmd
+}
+
+// workspaceFor returns a workspace for a project folder: one beside it, or one inside where the folder has no name here.
+func workspaceFor(dir string) string {
+	dir = filepath.Clean(dir)
+	if name := filepath.Base(dir); name == "." || name == ".." || name == "/" {
+		return filepath.Join(dir, "workspace")
+	}
+	return dir + "_workspace"
 }
 
 // askProject fills what the flags left open: by asking, or by defaults where nobody can answer.

@@ -14,13 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrOverlap says that the project and the workspace are one folder, or that one holds the other.
+// ErrOverlap says that a run would write into the project: the two are one folder, or one lies in what belongs to the other.
 var ErrOverlap = errors.New("project and workspace must be separate folders")
 
 const (
 	filesName     = "files"
 	artifactsName = "artifacts"
 	stateName     = ".handoff"
+	secretsName   = ".secrets" // of the project
 )
 
 // Workspace is a workspace folder, which may not exist yet.
@@ -30,7 +31,9 @@ type Workspace struct {
 }
 
 // Open checks the two folders and touches neither. Both are made absolute, with symbolic links resolved. ErrOverlap
-// if they are the same or one is inside the other. An empty projectDir means that there is no project.
+// if they are the same, the workspace lies in files/ or .secrets/ of the project, or the project in a folder that the
+// workspace has for itself. A workspace elsewhere in the project is no part of it. An empty projectDir means that there is
+// no project.
 func Open(projectDir, workspaceDir string) (*Workspace, error) {
 	if workspaceDir == "" {
 		return nil, errors.New("open workspace: no folder given")
@@ -46,7 +49,8 @@ func Open(projectDir, workspaceDir string) (*Workspace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open project %q: %w", projectDir, err)
 	}
-	if inside(dir, project) || inside(project, dir) {
+	if sameFile(dir, project) || dir == project || inOneOf(dir, project, filesName, secretsName) ||
+		inOneOf(project, dir, filesName, artifactsName, stateName) {
 		return nil, fmt.Errorf("project %s, workspace %s: %w", project, dir, ErrOverlap)
 	}
 	return &Workspace{project: project, dir: dir}, nil
@@ -129,6 +133,17 @@ func inside(path, folder string) bool {
 			return false
 		}
 	}
+}
+
+// inOneOf reports whether path is in one of these folders of dir.
+func inOneOf(path, dir string, names ...string) bool {
+	for _, name := range names {
+		folder, err := resolve(filepath.Join(dir, name))
+		if err == nil && inside(path, folder) {
+			return true
+		}
+	}
+	return false
 }
 
 func sameFile(a, b string) bool {
