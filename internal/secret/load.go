@@ -296,7 +296,15 @@ func (l *loader) contents(n *yaml.Node, key string) (Value, bool) {
 		l.failf(n, "secret %q: %w", key, err)
 		return Value{}, false
 	}
-	return NewValue(text), true
+	return NewValue(withoutLineEnd(text)), true
+}
+
+// withoutLineEnd drops the one line end that an editor puts at the end of a file; it would end a command too soon.
+func withoutLineEnd(text string) string {
+	if line, ok := strings.CutSuffix(text, "\n"); ok {
+		return strings.TrimSuffix(line, "\r")
+	}
+	return text
 }
 
 // read answers a whole file of the secrets folder; nothing outside of the folder is opened.

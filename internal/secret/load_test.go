@@ -27,6 +27,25 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// The line end that an editor leaves at the end of a file would cut a command in two.
+func TestFileLosesItsFinalLineEnd(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"hunter22": "hunter22", "hunter22\n": "hunter22", "hunter22\r\n": "hunter22", "hunter22\n\n": "hunter22\n",
+		"hunter22\r": "hunter22\r", "hunter22 \n": "hunter22 ", "\n": "", "": "", "a\r\nb\r\n": "a\r\nb",
+		"\x00\n\xff": "\x00\n\xff",
+	} {
+		dir := folder(t, map[string]string{"secrets.yml": "- {key: a, file: it}\n- {key: b, value: \"v\\n\"}", "it": text})
+		entries, _, err := Load(dir, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string]string{"a": want, "b": "v\n"}, values(entries)); diff != "" {
+			t.Errorf("%q: %s", text, diff)
+		}
+	}
+}
+
 func values(entries []Entry) map[string]string {
 	got := map[string]string{}
 	for _, e := range entries {
@@ -48,8 +67,8 @@ func TestLoadValues(t *testing.T) {
 		{"block", "- key: a\n  value: |\n    one\n    two\n", map[string]string{"a": "one\ntwo\n"}},
 		{"quoted", `- {key: a, value: "x\ty"}`, map[string]string{"a": "x\ty"}},
 		{"empty text", `- {key: a, value: ""}`, map[string]string{"a": ""}},
-		{"file", "- {key: a, file: k.pem}\n- {key: b, file: sub/../k.pem}", map[string]string{"a": "x\x00\xff\n", "b": "x\x00\xff\n"}},
-		{"null value and a file", "- {key: a, value: , file: k.pem}", map[string]string{"a": "x\x00\xff\n"}},
+		{"file", "- {key: a, file: k.pem}\n- {key: b, file: sub/../k.pem}", map[string]string{"a": "x\x00\xff", "b": "x\x00\xff"}},
+		{"null value and a file", "- {key: a, value: , file: k.pem}", map[string]string{"a": "x\x00\xff"}},
 		{"value wins", "- {key: a, value: v, file: nowhere}", map[string]string{"a": "v"}},
 		{"alias", "- {key: a, value: &v text}\n- {key: b, value: *v}", map[string]string{"a": "text", "b": "text"}},
 		{"comments only", "# nothing\n", map[string]string{}},
