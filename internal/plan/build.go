@@ -5,7 +5,6 @@ import (
 	"maps"
 	"path"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/jinja"
@@ -205,29 +204,12 @@ func (b *builder) stage(at string, s project.Stage, up inherited, depth int) Sta
 		out.Fork = b.tasks(at+".fork", s.Fork, up, depth)
 	case s.Command != nil:
 		out.Command = b.command(at, s.Command, depth)
-		kind = stageName(out.Command.Script)
+		kind = stageName(s.Command.Text)
 	}
 	if out.Name == "" {
 		out.Name = kind
 	}
 	return out
-}
-
-// stageName is the base name of the program that a script starts with.
-func stageName(script string) string {
-	for word := range strings.FieldsSeq(script) {
-		if strings.Contains(word, "{{") {
-			break
-		}
-		if name, _, ok := strings.Cut(word, "="); ok && !strings.ContainsAny(name, "/.-") {
-			continue // an assignment before the command
-		}
-		name := strings.Trim(path.Base(word), `"'(){};`)
-		if name != "" && name != "." {
-			return name
-		}
-	}
-	return "command"
 }
 
 func valueOr[T any](p *T, def T) T {

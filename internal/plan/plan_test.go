@@ -109,17 +109,26 @@ func TestInheritedSettings(t *testing.T) {
 
 func TestStageNames(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ script, want string }{
+	for _, tt := range []struct{ source, want string }{
 		{"tap-x --config a", "tap-x"},
 		{"/usr/bin/python3 run.py", "python3"},
 		{"A=1 B=2 make all", "make"},
 		{`"my tool" x`, "my"},
 		{"(cd x; y)", "cd"},
 		{"", "command"},
-		{"{{ _line }} x", "command"},
+		{"./{{ HOOK }} x", "HOOK"},
+		{"{{ bin_dir }}/tap-csv --config {{ CONFIG }}", "tap-csv"},
+		{"{{ HOOK | upper }} x", "command"},
+		{"{{-tap-}} x", "tap"},
+		{"tap{{ __stage }} x", "tap"},
+		{"KEY={{ TOKEN ~ 'a b' }} tap-x", "tap-x"},
+		{"{# why #}{% set x = TOKEN %} echo {{ x }}", "echo"},
+		{"{% if TOKEN %}a{% endif %}b", "command"},
+		{"{{ broken", "command"},
+		{"{{ _line }}", "command"},
 	} {
-		if got := stageName(tt.script); got != tt.want {
-			t.Errorf("stageName(%q) = %q, want %q", tt.script, got, tt.want)
+		if got := stageName(tt.source); got != tt.want {
+			t.Errorf("stageName(%q) = %q, want %q", tt.source, got, tt.want)
 		}
 	}
 	p := mustBuild(t, "version: 1\ntasks:\n- name: a\n  pipeline:\n  - command: cat x\n  - command: nope\n    active: false\n  - command: cat\n  - command: cat\n    name: last\n", nil)
@@ -129,6 +138,16 @@ func TestStageNames(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"cat", "cat-2", "last"}, names); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestStageNameIsNotRendered(t *testing.T) {
+	t.Parallel()
+	p := mustBuild(t, "version: 1\ntasks:\n- name: a\n  pipeline:\n  - command: ./{{ HOOK }} x\n", func(in *Input) {
+		in.Secrets = []secret.Entry{{Key: "HOOK", Value: secret.NewValue("hook-8c1f")}}
+	})
+	if got := p.Tasks[0].Pipeline[0].Name; got != "HOOK" {
+		t.Errorf("name %q", got)
 	}
 }
 

@@ -130,7 +130,7 @@ func commandKeys() []key {
 			doc: "Shell that runs the command."},
 		{name: "allow_pipe", field: boolean(func(s *s) *bool { return &s.command.AllowPipe }), standard: "false",
 			doc: "Whether a pipe inside of the command may hide a failure: `a | b` in one command succeeds when b does. Without it that is a warning."},
-		{name: "name", field: text(func(s *s) *string { return &s.Name }), standard: "the first word of the command", example: "extract",
+		{name: "name", field: text(func(s *s) *string { return &s.Name }), standard: "the name of the command's program; of a variable, where that names the program", example: "extract",
 			doc: "Name in logs and reports."},
 		{name: "description", field: ignoredText(), doc: "What it is for."},
 		{name: "active", field: boolean(func(s *s) *bool { return &s.Active }), standard: "true",
