@@ -198,7 +198,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// maskedError is an error whose text shows no secret.
+// maskedError is an error whose text shows no secret and no control characters.
 type maskedError struct {
 	error
 	mask func(string) string
@@ -207,9 +207,19 @@ type maskedError struct {
 func (e *maskedError) Error() string { return e.mask(e.error.Error()) }
 func (e *maskedError) Unwrap() error { return e.error }
 
+// clean returns text as it may be shown: without secrets, and without what a terminal takes for a command.
+func (s *session) clean(text string) string {
+	masked := s.redactor.String(text)
+	plain := Plain(masked)
+	if plain == masked {
+		return plain
+	}
+	return s.redactor.String(plain) // an escape sequence may have stood in the middle of a secret
+}
+
 // hideSecrets masks the text of *err: what a tool printed, or a part of a script, may be in it.
 func (s *session) hideSecrets(err *error) {
 	if *err != nil {
-		*err = &maskedError{*err, s.redactor.String}
+		*err = &maskedError{*err, s.clean}
 	}
 }

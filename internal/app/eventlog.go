@@ -55,7 +55,7 @@ func (h *lineHandler) WithAttrs([]slog.Attr) slog.Handler           { return h }
 func (h *lineHandler) WithGroup(string) slog.Handler                { return h }
 
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
-	_, err := fmt.Fprintf(h.w, "%s %-5s %s\n", r.Time.UTC().Format(time.RFC3339), r.Level, r.Message)
+	_, err := fmt.Fprintf(h.w, "%s %-5s %s\n", r.Time.UTC().Format(time.RFC3339), r.Level, Plain(r.Message))
 	return err
 }
 

@@ -95,7 +95,7 @@ func (a *App) install(ctx context.Context, s *session, lock *workspace.Lock, o I
 	i.Force, i.VenvDir, i.Environ = o.Force, o.venvDir, sup.Environ(i.Environ)
 	i.Output = func(line string) {
 		if o.Output != nil {
-			o.Output(s.redactor.String(line))
+			o.Output(s.clean(line))
 		}
 	}
 	return s.ws.Install(ctx, i)

@@ -336,7 +336,7 @@ func (r *remoteRun) end(ctx context.Context, run ledger.Run) error {
 func (r *remoteRun) neverStarted(ctx context.Context, outcome string, why error) error {
 	run := r.app.runRecord(r.f.session)
 	r.record(&run)
-	return r.app.recordUnstarted(ctx, r.ledger, run, outcome, why, r.f.redactor.String)
+	return r.app.recordUnstarted(ctx, r.ledger, run, outcome, why, r.f.clean)
 }
 
 // recordUnstarted stores the record of a run that ended before its first task.

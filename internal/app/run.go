@@ -170,7 +170,7 @@ func walkCommands(tasks []project.Task, visit func(*project.Command)) {
 func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Plan, lock *workspace.Lock, at edge) (RunResult, error) {
 	run := a.runRecord(s)
 	at.record(&run)
-	rec, err := ledger.NewRecorder(s.record(), run, s.redactor.String)
+	rec, err := ledger.NewRecorder(s.record(), run, s.clean)
 	if err != nil {
 		return RunResult{}, err
 	}
@@ -183,13 +183,13 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	emit := func(e pipeline.Event) {
 		rec.Event(e)
 		at.event(calm, e)
-		logEvent(log, e, s.redactor.String)
+		logEvent(log, e, s.clean)
 		if o.Events != nil {
 			o.Events(e)
 		}
 	}
 	engine := pipeline.New(pipeline.Options{
-		Artifacts: s.ws.Artifacts(), Emit: emit, Mask: s.redactor.String, Stdin: o.Stdin,
+		Artifacts: s.ws.Artifacts(), Emit: emit, Mask: s.clean, Stdin: o.Stdin,
 		Environ: a.Environ, Progress: o.Progress,
 		Supervisor: process.Options{
 			Cookie: s.input.RunID, Guard: a.Guard, GuardArgs: []string{s.record()},

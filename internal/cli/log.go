@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/lmittmann/tint"
+
+	"github.com/handoff-run/handoff/internal/app"
 )
 
 func (c *cli) level() slog.Level {
@@ -31,7 +33,10 @@ func (c *cli) logger(w io.Writer) *slog.Logger {
 	return slog.New(tint.NewTextHandler(w, &tint.Options{
 		Level: c.level(), TimeFormat: "15:04:05", NoColor: !c.colors(c.Err),
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
+			if len(groups) == 0 && a.Key == slog.MessageKey {
+				return slog.String(a.Key, app.Plain(a.Value.String()))
+			}
+			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
 				return a
 			}
 			return slog.Attr{} // a person reads the message, which is whole
