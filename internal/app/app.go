@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -129,8 +128,8 @@ func (a *App) mask(s *session, entries []secret.Entry) {
 	for _, e := range entries {
 		s.redactor.Add(e.Value)
 	}
-	for _, key := range secret.Short(entries) {
-		a.Log.Warn(fmt.Sprintf("secret %q is too short to be masked in logs", key))
+	for _, w := range secret.Unmasked(entries) {
+		a.Log.Warn(w)
 	}
 }
 
@@ -139,7 +138,7 @@ func (a *App) planInput(s *session) plan.Input {
 	in := plan.Input{
 		Project: s.project, EnvStage: s.target.EnvStage, RunID: newRunID(now), Now: now,
 		Workspace: "$WORKSPACE", // for show, where no workspace was named
-		Vars:      s.target.Vars, Envs: s.target.Envs, Secrets: s.secrets, Inherited: a.inherited,
+		Vars:      s.target.Vars, Envs: s.target.Envs, Secrets: s.secrets, Redactor: s.redactor, Inherited: a.inherited,
 		Activate: func(venv string) []string { return a.activate("$WORKSPACE/" + venv) },
 	}
 	if s.ws != nil {

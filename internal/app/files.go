@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/handoff-run/handoff/internal/jinja"
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/secret"
 	"github.com/handoff-run/handoff/internal/workspace"
 )
 
@@ -40,26 +42,40 @@ func (a *App) FilesGetLocal(ctx context.Context, t Target) (res FilesResult, err
 // render fills <workspace>/files. In strict mode an undefined variable is an error, else a warning.
 func (a *App) render(ctx context.Context, s *session) error {
 	vars := plan.Variables(s.input)
+	var derived made
+	defer func() { s.redactor.Learn(derived.texts...) }()
 	warnings, err := s.ws.Render(ctx, workspace.RenderOptions{
-		Raw:     s.project.Files.Raw,
-		Private: s.redactor.Contains,
-		Link:    s.fetched, // what a command changes is noticed, and fetched anew, the next time
-		Render: func(name, text string) (string, error) {
+		Raw:  s.project.Files.Raw,
+		Link: s.fetched, // what a command changes is noticed, and fetched anew, the next time
+		Render: func(name, text string) (string, bool, error) {
 			t, err := jinja.Parse(name, text)
 			if err != nil {
-				return "", err
+				return "", false, err
 			}
-			out, undefined, err := t.RenderKeep(vars)
+			r, err := t.RenderFile(vars)
 			if err != nil {
-				return "", err
+				return "", false, err
 			}
-			return out, a.undefined(s, name, undefined)
+			derived.add(secret.Derived(r.Text, r.Secrets))
+			return r.Text, len(r.Secrets) > 0 || s.redactor.Contains(r.Text), a.undefined(s, name, r.Undefined)
 		},
 	})
 	for _, w := range warnings {
 		a.Log.Warn(w.String())
 	}
 	return inProject(err)
+}
+
+// made collects what templates have made of secrets.
+type made struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (m *made) add(texts []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.texts = append(m.texts, texts...)
 }
 
 func (a *App) undefined(s *session, name string, undefined []jinja.Undefined) error {

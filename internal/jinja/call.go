@@ -44,8 +44,8 @@ func (l *argList) eval(s *state) args {
 			s.fail("argument after ** must be a mapping")
 		}
 		for i, k := range d.keys {
-			if isA[Data](k) {
-				s.fail("data cannot be the name of an argument")
+			if s.marks(k) != 0 {
+				s.fail("neither data nor a secret can be the name of an argument")
 			}
 			a.kw = append(a.kw, kwarg{s.soft(k), d.values[i]})
 		}
@@ -65,7 +65,7 @@ type builtin struct {
 	min    int // parameters that must be given
 	fn     func(s *state, recv any, a []any) any
 	raw    func(s *state, recv any, a args) any
-	passes bool // answers what it was given, or numbers: what it answers is data only if it was before
+	passes bool // returns what it was given, or numbers: what it returns is marked as it was before
 }
 
 // define makes a builtin of a signature like "old new count?".
@@ -101,9 +101,23 @@ func named(m map[string]*builtin) map[string]*builtin {
 	return m
 }
 
-// apply runs the builtin. Text that it makes of data is data.
+// apply runs the builtin. Text that it makes of marked text has its marks.
 func (b *builtin) apply(s *state, recv any, a args) any {
-	var v any
+	if s.seen == 0 || b.passes && s.seen == fromLine {
+		return b.run(s, recv, a)
+	}
+	m := s.marks(recv) | s.allMarks(a.pos)
+	for _, k := range a.kw {
+		m |= s.marks(k.value)
+	}
+	v := s.withQuiet(m, func() any { return b.run(s, recv, a) })
+	if b.passes {
+		return v
+	}
+	return withMark(v, m)
+}
+
+func (b *builtin) run(s *state, recv any, a args) (v any) {
 	if b.raw != nil {
 		v = b.raw(s, recv, a)
 	} else {
@@ -111,12 +125,6 @@ func (b *builtin) apply(s *state, recv any, a args) any {
 	}
 	if t, ok := text(v); ok {
 		s.alloc(len(t))
-	}
-	if b.passes || !s.hasData {
-		return v
-	}
-	if s.tainted(recv) || s.anyTainted(a.pos) || slices.ContainsFunc(a.kw, func(k kwarg) bool { return s.tainted(k.value) }) {
-		return taint(v)
 	}
 	return v
 }
@@ -205,8 +213,7 @@ func (n *callStmt) exec(s *state) {
 	fn := n.call.fn.eval(s)
 	a := n.call.args.eval(s)
 	a.kw = append(a.kw, kwarg{"caller", &macro{n.caller, s.scope}})
-	t, data := s.str(s.call(fn, a))
-	s.out.write(s, t, data)
+	s.print(s.call(fn, a))
 }
 
 func (m *macro) attr(_ *state, name string) (any, bool) {

@@ -89,10 +89,8 @@ func (s *state) hash(v any) any {
 		return v
 	case int64, string:
 		return v
-	case Data:
-		return string(v)
-	case markup:
-		return string(v)
+	case marked:
+		return v.text
 	case *big.Int:
 		return bigKey(v.String())
 	case *tuple:

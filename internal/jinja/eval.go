@@ -56,18 +56,11 @@ func (n *condExpr) eval(s *state) any {
 }
 
 func (n *concatExpr) eval(s *state) any {
-	var b strings.Builder
-	tainted := false
+	var o output
 	for _, x := range n.parts {
-		t, data := s.str(x.eval(s))
-		s.alloc(b.Len() + len(t))
-		b.WriteString(t)
-		tainted = tainted || data
+		o.write(s, s.printed(x.eval(s)))
 	}
-	if tainted {
-		return Data(b.String())
-	}
-	return b.String()
+	return o.marked().value()
 }
 
 func (n *unaryExpr) eval(s *state) any {
@@ -165,12 +158,20 @@ func (s *state) noAttribute(node expr, x, key any) any {
 	if u, ok := x.(*undefined); ok {
 		s.fail("%s", u.message)
 	}
-	name := s.soft(key)
+	name := s.keyName(key)
 	msg := "'" + objectName(x) + "' has no attribute '" + name + "'"
 	if _, ok := text(key); !ok {
 		msg = objectName(x) + " has no element " + name
 	}
 	return &undefined{dotted(node, name), msg}
+}
+
+// keyName is a key for people to read.
+func (s *state) keyName(key any) string {
+	if s.marks(key)&fromSecret != 0 {
+		return hidden
+	}
+	return s.soft(key)
 }
 
 func objectName(v any) string {
@@ -299,10 +300,7 @@ func (s *state) slice(x any, n *sliceExpr) any {
 	for _, c := range pick(s.charItems(t, x)) {
 		b.WriteString(s.soft(c))
 	}
-	if _, data := x.(Data); data {
-		return Data(b.String())
-	}
-	return b.String()
+	return withMark(b.String(), s.marks(x))
 }
 
 func (s *state) sliceItems(items []any, bounds [3]any) []any {

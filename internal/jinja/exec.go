@@ -13,13 +13,12 @@ func (s *state) exec(body []stmt) {
 	}
 }
 
-func (n *textStmt) exec(s *state) { s.out.write(s, n.text, false) }
+func (n *textStmt) exec(s *state) { s.out.write(s, marked{text: n.text}) }
 
 func (n *outputStmt) exec(s *state) {
 	v := n.x.eval(s)
 	s.line = n.line
-	t, data := s.str(v)
-	s.out.write(s, t, data)
+	s.print(v)
 }
 
 func (n *ifStmt) exec(s *state) {
@@ -40,8 +39,7 @@ func (n *setBlockStmt) exec(s *state) {
 
 func (n *filterStmt) exec(s *state) {
 	v := s.capture(func() { s.inScope(s.scope, func() { s.exec(n.body) }) })
-	t, data := s.str(s.applyFilters(n.filters, v))
-	s.out.write(s, t, data)
+	s.print(s.applyFilters(n.filters, v))
 }
 
 func (s *state) applyFilters(filters []*filterExpr, v any) any {

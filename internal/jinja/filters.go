@@ -13,10 +13,10 @@ func textFilters() map[string]*builtin {
 		"title":       onText(titleFilter),
 		"striptags":   onText(stripTags),
 		"escape":      define("", escapeFilter),
-		"forceescape": define("", func(s *state, v any, _ []any) any { return markup(escapeHTML(s.soft(v))) }),
-		"safe":        define("", func(s *state, v any, _ []any) any { return markup(s.soft(v)) }),
+		"forceescape": define("", func(s *state, v any, _ []any) any { return safeText(escapeHTML(s.soft(v))) }),
+		"safe":        define("", func(s *state, v any, _ []any) any { return safeText(s.soft(v)) }),
 		"string":      define("", stringFilter),
-		"raw":         passing("", func(s *state, v any, _ []any) any { return s.untaint(v) }),
+		"raw":         passing("", func(s *state, v any, _ []any) any { return s.raw(v) }),
 		"trim":        define("chars?", trimFilter),
 		"center":      define("width?", centerFilter),
 		"replace":     define("old new count?", replaceFilter),
@@ -43,10 +43,10 @@ func onText(f func(string) string) *builtin {
 }
 
 func escapeFilter(s *state, v any, _ []any) any {
-	if m, ok := v.(markup); ok {
-		return m
+	if isSafe(v) {
+		return v
 	}
-	return markup(escapeHTML(s.soft(v)))
+	return safeText(escapeHTML(s.soft(v)))
 }
 
 func stringFilter(s *state, v any, _ []any) any {
@@ -75,6 +75,7 @@ func attrFilter(s *state, v any, a []any) any {
 	if x, ok := s.attribute(v, name); ok {
 		return x
 	}
+	name = s.keyName(a[0])
 	return &undefined{name, "'" + objectName(v) + "' has no attribute '" + name + "'"}
 }
 

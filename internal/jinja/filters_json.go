@@ -20,7 +20,7 @@ func tojsonFilter(s *state, v any, a []any) any {
 		}
 	}
 	w.value(v, "\n")
-	return markup(w.b)
+	return safeText(string(w.b))
 }
 
 type jsonWriter struct {

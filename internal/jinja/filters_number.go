@@ -39,6 +39,7 @@ func intFilter(s *state, v any, a []any) any {
 	if !ok {
 		return def
 	}
+	s.numbers |= s.marks(v) & fromSecret
 	if n, ok := parseInt(t, int(s.intArg(a[1], 10))); ok {
 		return s.integer(n)
 	}
@@ -58,6 +59,7 @@ func floatFilter(s *state, v any, a []any) any {
 		s.fail("%s", u.message)
 	}
 	if t, ok := text(v); ok {
+		s.numbers |= s.marks(v) & fromSecret
 		if f, ok := parseFloat(t); ok {
 			return f
 		}

@@ -65,10 +65,7 @@ func reverseFilter(s *state, v any, _ []any) any {
 	for _, c := range items {
 		b.WriteString(s.soft(c))
 	}
-	if _, data := v.(Data); data {
-		return Data(b.String())
-	}
-	return b.String()
+	return withMark(b.String(), s.marks(v))
 }
 
 func joinFilter(s *state, v any, a []any) any {

@@ -30,11 +30,8 @@ func (s *state) binary(op string, x, y any) any {
 		}
 	case "%":
 		if t, ok := text(x); ok {
-			v := s.percentFormat(t, y)
-			if s.tainted(x) || s.tainted(y) {
-				return Data(v)
-			}
-			return v
+			m := s.marks(x) | s.marks(y)
+			return withMark(s.withQuiet(m, func() any { return s.percentFormat(t, y) }), m)
 		}
 	}
 	return s.operandError(op, x, y)
@@ -66,27 +63,29 @@ func (s *state) add(x, y any) any {
 			return &tuple{items: s.join(x.items, y.items)}
 		}
 	}
-	a, ok := text(x)
-	b, ok2 := text(y)
+	a, ok := asMarked(x)
+	b, ok2 := asMarked(y)
 	if !ok || !ok2 {
 		return s.operandError("+", x, y)
 	}
-	s.alloc(len(a) + len(b))
-	_, aData := x.(Data)
-	_, bData := y.(Data)
-	_, aMarkup := x.(markup)
-	_, bMarkup := y.(markup)
-	switch {
-	case aData || bData:
-		return Data(a + b)
-	case aMarkup && !bMarkup:
-		return markup(a + escapeHTML(b))
-	case bMarkup && !aMarkup:
-		return markup(escapeHTML(a) + b)
-	case aMarkup:
-		return markup(a + b)
+	return s.addTexts(a, b)
+}
+
+// addTexts joins two texts; one that is safe makes the other one safe, as in Jinja2.
+func (s *state) addTexts(a, b marked) any {
+	if a.safe != b.safe {
+		unsafe := &a
+		if a.safe {
+			unsafe = &b
+		}
+		*unsafe = marked{text: escapeHTML(unsafe.text), mark: unsafe.mark}
 	}
-	return a + b
+	var o output
+	o.write(s, a)
+	o.write(s, b)
+	m := o.marked()
+	m.safe = a.safe || b.safe
+	return m.value()
 }
 
 func (s *state) join(a, b []any) []any {
@@ -105,10 +104,8 @@ func (s *state) multiply(x any, n int64, y any) any {
 		return &tuple{items: s.multiplyItems(x.items, n)}
 	case string:
 		return s.repeat(x, n)
-	case Data:
-		return Data(s.repeat(string(x), n))
-	case markup:
-		return markup(s.repeat(string(x), n))
+	case marked:
+		return marked{text: s.repeat(x.text, n), mark: x.mark, safe: x.safe}.value()
 	}
 	return s.operandError("*", x, y)
 }

@@ -4,21 +4,21 @@ import "slices"
 
 // Preview renders the template for a person to read, when some variables are not known yet: what depends on a name
 // of late stays as it stands in the source, and so does what cannot be rendered. It never fails.
-func (t *Template) Preview(v Vars, late ...string) string {
+func (t *Template) Preview(v Vars, late ...string) Rendered {
 	s := newState(t, v)
 	s.late = map[string]bool{}
 	for _, name := range late {
 		s.late[name] = true
 	}
 	if !s.try(func() { s.exec(t.body) }) {
-		return t.source
+		return Rendered{Text: t.source}
 	}
-	return string(s.out.buf)
+	return s.rendered()
 }
 
 // try runs f and reports whether it succeeded; if not, it leaves no trace of it but in the variables.
 func (s *state) try(f func()) bool {
-	scope, out, size, depth := s.scope, s.out, len(s.out.buf), s.depth
+	scope, out, was, depth, quiet := s.scope, s.out, *s.out, s.depth, s.quiet
 	var err error
 	func() {
 		defer catch(s.t.name, &s.line, &err)
@@ -27,8 +27,8 @@ func (s *state) try(f func()) bool {
 	if err == nil {
 		return true
 	}
-	s.scope, s.out, s.depth = scope, out, depth
-	s.out.buf = s.out.buf[:size]
+	s.scope, s.out, s.depth, s.quiet = scope, out, depth, quiet
+	*s.out = was
 	return false
 }
 
@@ -38,7 +38,7 @@ func (s *state) preview(n stmt) {
 	s.line = at.line
 	if s.waits(n) || !s.try(func() { n.exec(s) }) {
 		s.delay(n)
-		s.out.write(s, s.t.source[at.start:at.end], false)
+		s.out.write(s, marked{text: s.t.source[at.start:at.end]})
 	}
 }
 

@@ -10,40 +10,38 @@ import (
 	"unicode/utf8"
 )
 
-// str is Python's str(): what a value prints as. It reports whether data is in it.
-func (s *state) str(v any) (string, bool) {
+// str is Python's str(): what a value prints as, with its marks.
+func (s *state) str(v any) (string, mark) {
 	switch v := v.(type) {
 	case string:
-		return v, false
-	case Data:
-		return string(v), true
-	case markup:
-		return string(v), false
+		return v, 0
+	case marked:
+		return v.text, v.mark
 	case *undefined:
 		s.use(v)
-		return "", false
+		return "", 0
 	}
 	return s.repr(v)
 }
 
-// soft is str for a caller that does not ask about data.
+// soft is str for a caller that does not ask for the marks.
 func (s *state) soft(v any) string {
 	t, _ := s.str(v)
 	return t
 }
 
 // repr is Python's repr().
-func (s *state) repr(v any) (string, bool) {
+func (s *state) repr(v any) (string, mark) {
 	w := reprWriter{s: s}
 	w.value(v)
 	s.alloc(len(w.b))
-	return string(w.b), w.data
+	return string(w.b), w.mark
 }
 
 type reprWriter struct {
 	s     *state
 	b     []byte
-	data  bool
+	mark  mark
 	stack []any // containers that are being written
 	sort  bool  // keys of dicts, for pprint
 }
@@ -60,6 +58,7 @@ func (w *reprWriter) value(v any) {
 		w.text(v, t)
 		return
 	}
+	w.numbers(v)
 	switch v := v.(type) {
 	case nil:
 		w.put("None")
@@ -92,14 +91,21 @@ func (w *reprWriter) value(v any) {
 }
 
 func (w *reprWriter) text(v any, t string) {
-	switch v.(type) {
-	case Data:
-		w.data = true
-	case markup:
+	m, _ := v.(marked)
+	w.mark |= m.mark
+	if m.safe {
 		w.put("Markup(" + reprString(t) + ")")
 		return
 	}
 	w.put(reprString(t))
+}
+
+// numbers takes over the marks of numbers.
+func (w *reprWriter) numbers(v any) {
+	switch v.(type) {
+	case int64, *big.Int, float64, *rangeValue:
+		w.mark |= w.s.numbers
+	}
 }
 
 func pyBool(b bool) string {

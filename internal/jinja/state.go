@@ -11,7 +11,9 @@ type state struct {
 	out     *output
 	missing []Undefined
 	line    int
-	hasData bool            // a value from data has been seen
+	seen    mark            // the marks of all values so far
+	numbers mark            // the marks of numbers: once one was read from a secret, every number may hold it
+	quiet   bool            // an error shows no values, since secrets are among them
 	late    map[string]bool // names that a preview does not know yet; nil otherwise
 	depth   int
 	steps   int
@@ -30,6 +32,13 @@ func (s *state) fail(format string, args ...any) {
 }
 
 func (s *state) failHint(hint, format string, args ...any) {
+	if s.quiet {
+		for i, a := range args {
+			if isA[string](a) {
+				args[i] = hidden
+			}
+		}
+	}
 	panic(failure{&Error{Name: s.t.name, Line: s.line, Message: fmt.Sprintf(format, args...), Hint: hint}})
 }
 
@@ -94,49 +103,4 @@ func (s *state) lookup(name string) any {
 		return f
 	}
 	return &undefined{name, "'" + name + "' is undefined"}
-}
-
-// output collects text and remembers which parts of it come from data.
-type output struct {
-	buf    []byte
-	data   bool
-	pieces []Piece // only at the top of RenderMarked
-	track  bool
-}
-
-// Piece is a part of a rendered text that comes from Data: text[Start:End], made on a line of the template (from 1).
-type Piece struct{ Start, End, Line int }
-
-func (o *output) write(s *state, text string, data bool) {
-	s.alloc(len(text))
-	if len(o.buf)+len(text) > maxOutput {
-		s.fail("the result is longer than %d MiB", maxOutput>>20)
-	}
-	start := len(o.buf)
-	o.buf = append(o.buf, text...)
-	if !data {
-		return
-	}
-	o.data = true
-	if !o.track {
-		return
-	}
-	if n := len(o.pieces); n > 0 && o.pieces[n-1].End == start {
-		o.pieces[n-1].End = len(o.buf)
-		return
-	}
-	o.pieces = append(o.pieces, Piece{start, len(o.buf), s.line})
-}
-
-// capture runs f with an output of its own and answers the text, as Data if data is in it.
-func (s *state) capture(f func()) any {
-	old := s.out
-	s.out = &output{}
-	f()
-	made := s.out
-	s.out = old
-	if made.data {
-		return Data(made.buf)
-	}
-	return string(made.buf)
 }

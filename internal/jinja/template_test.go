@@ -200,8 +200,8 @@ func TestFinalNewline(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, _, _ := tpl.Render(Vars{"x": 1})
-		keep, _, _ := tpl.RenderKeep(Vars{"x": 1})
-		if diff := cmp.Diff([]string{c.want, c.keep}, []string{got, keep}); diff != "" {
+		file, _ := tpl.RenderFile(Vars{"x": 1})
+		if diff := cmp.Diff([]string{c.want, c.keep}, []string{got, file.Text}); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", c.source, diff)
 		}
 	}
@@ -341,7 +341,7 @@ func TestPreview(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, tpl.Preview(vars, "_line", "_line_safe")); diff != "" {
+			if diff := cmp.Diff(c.want, tpl.Preview(vars, "_line", "_line_safe").Text); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -357,11 +357,11 @@ func TestRenderMarked(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			got, pieces, _, err := tpl.RenderMarked(Vars{"_line": Data("a b"), "l": []any{i}})
-			if want := "echo a b\n2 a bA B a b"; err != nil || got != want {
-				t.Errorf("got %q, %v, want %q", got, err, want)
+			got, err := tpl.RenderMarked(Vars{"_line": Data("a b"), "l": []any{i}})
+			if want := "echo a b\n2 a bA B a b"; err != nil || got.Text != want {
+				t.Errorf("got %q, %v, want %q", got.Text, err, want)
 			}
-			if diff := cmp.Diff([]Piece{{5, 8, 1}, {11, 17, 2}}, pieces); diff != "" {
+			if diff := cmp.Diff([]Piece{{5, 8, 1}, {11, 17, 2}}, got.Data); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

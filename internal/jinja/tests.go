@@ -21,7 +21,7 @@ func typeTests() map[string]testFunc {
 		"number":    func(_ *state, x any, _ []any) bool { return isNumber(x) },
 		"mapping":   func(_ *state, x any, _ []any) bool { return isA[*Dict](x) },
 		"callable":  func(_ *state, x any, _ []any) bool { return isA[callable](x) },
-		"escaped":   func(_ *state, x any, _ []any) bool { return isA[markup](x) },
+		"escaped":   func(_ *state, x any, _ []any) bool { return isSafe(x) },
 		"string": func(_ *state, x any, _ []any) bool {
 			_, ok := text(x)
 			return ok

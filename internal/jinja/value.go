@@ -6,11 +6,8 @@ import (
 	"slices"
 )
 
-// The values of a running template: nil, bool, int64, *big.Int, float64, string, Data, markup and what follows.
+// The values of a running template: nil, bool, int64, *big.Int, float64, string, marked and what follows.
 type (
-	// markup is text that the filter e does not escape again.
-	markup string
-
 	list struct{ items []any }
 
 	tuple struct {
@@ -54,7 +51,7 @@ type object interface {
 
 // typeName is the name of Python's type.
 func typeName(v any) string {
-	switch v.(type) {
+	switch v := v.(type) {
 	case nil:
 		return "NoneType"
 	case bool:
@@ -63,10 +60,13 @@ func typeName(v any) string {
 		return "int"
 	case float64:
 		return "float"
-	case string, Data:
+	case string:
 		return "str"
-	case markup:
-		return "Markup"
+	case marked:
+		if v.safe {
+			return "Markup"
+		}
+		return "str"
 	case *list:
 		return "list"
 	case *tuple:
@@ -97,19 +97,6 @@ func objectType(v any) string {
 	return "object"
 }
 
-// text answers the text of a string value.
-func text(v any) (string, bool) {
-	switch v := v.(type) {
-	case string:
-		return v, true
-	case Data:
-		return string(v), true
-	case markup:
-		return string(v), true
-	}
-	return "", false
-}
-
 // convert takes in a value of Vars, as a copy where a template could change it.
 func (s *state) convert(v any) any {
 	s.enter()
@@ -118,8 +105,11 @@ func (s *state) convert(v any) any {
 	case nil, bool, int64, float64, string:
 		return v
 	case Data:
-		s.hasData = true
-		return v
+		s.seen |= fromLine
+		return marked{text: string(v), mark: fromLine}
+	case Secret:
+		s.seen |= fromSecret
+		return marked{text: string(v), mark: fromSecret}
 	case int:
 		return int64(v)
 	case *big.Int:
@@ -237,98 +227,14 @@ func (s *state) tryIterate(v any) ([]any, bool) {
 	return nil, false
 }
 
-// charItems splits text into one-character values of the same kind as like.
+// charItems splits text into one-character values with the marks of like.
 func (s *state) charItems(t string, like any) []any {
 	s.step(len(t))
 	parts := chars(t)
 	items := make([]any, len(parts))
-	_, data := like.(Data)
+	m := s.marks(like)
 	for i, c := range parts {
-		if data {
-			items[i] = Data(c)
-		} else {
-			items[i] = c
-		}
+		items[i] = withMark(c, m)
 	}
 	return items
-}
-
-// tainted reports whether data is in the value, at any depth.
-func (s *state) tainted(v any) bool {
-	if !s.hasData {
-		return false
-	}
-	switch v := v.(type) {
-	case Data:
-		return true
-	case *list:
-		return s.anyTainted(v.items)
-	case *tuple:
-		return s.anyTainted(v.items)
-	case *view:
-		return s.anyTainted(v.items)
-	case *Dict:
-		return s.anyTainted(v.keys) || s.anyTainted(v.values)
-	case *namespace:
-		return s.tainted(v.fields)
-	}
-	return false
-}
-
-func (s *state) anyTainted(items []any) bool {
-	s.enter()
-	defer s.leave()
-	s.step(len(items))
-	return slices.ContainsFunc(items, s.tainted)
-}
-
-// taint marks the texts of a fresh value as data.
-func taint(v any) any {
-	switch v := v.(type) {
-	case string:
-		return Data(v)
-	case markup:
-		return Data(v)
-	case *list:
-		taintItems(v.items)
-	case *tuple:
-		taintItems(v.items)
-	}
-	return v
-}
-
-func taintItems(items []any) {
-	for i, x := range items {
-		items[i] = taint(x)
-	}
-}
-
-// untaint answers the value as if it came from the project: what the filter raw does.
-func (s *state) untaint(v any) any {
-	s.enter()
-	defer s.leave()
-	switch v := v.(type) {
-	case Data:
-		return string(v)
-	case *list:
-		return &list{s.untaintItems(v.items)}
-	case *tuple:
-		return &tuple{items: s.untaintItems(v.items), names: v.names}
-	case *Dict:
-		d := v.clone()
-		d.keys, d.values = s.untaintItems(v.keys), s.untaintItems(v.values)
-		return d
-	case *view:
-		return &view{v.kind, s.untaintItems(v.items)}
-	}
-	return v
-}
-
-func (s *state) untaintItems(items []any) []any {
-	s.step(len(items))
-	out := make([]any, len(items))
-	for i, x := range items {
-		out[i] = s.untaint(x)
-	}
-	return out
 }

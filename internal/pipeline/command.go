@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/process"
 )
 
@@ -56,18 +57,18 @@ func (c *command) prepare() (sp process.Spec, opened []*os.File, err error) {
 	if sp.Path, err = lookPath(cmd.Shell, env); err != nil {
 		return sp, nil, err
 	}
-	text, err := cmd.Script, error(nil)
+	script := plan.Script{Text: cmd.Script}
 	if cmd.Text != nil {
-		if text, err = cmd.Text(c.sc.lines); err != nil {
+		if script, err = cmd.Text(c.sc.lines); err != nil {
 			return sp, nil, err
 		}
 	}
-	var script *os.File
-	if sp.Args, script, err = arguments(cmd, text); err != nil {
+	var file *os.File
+	if sp.Args, file, err = arguments(cmd, script); err != nil {
 		return sp, nil, err
 	}
-	if script != nil {
-		sp.Extra, opened = []*os.File{script}, append(opened, script)
+	if file != nil {
+		sp.Extra, opened = []*os.File{file}, append(opened, file)
 	}
 	if c.err, sp.Stderr, err = c.e.readLines(); err != nil {
 		return sp, opened, err

@@ -245,8 +245,8 @@ func shells(scripts ...string) []plan.Stage {
 // forLine is a command whose script is made of the innermost line.
 func forLine(name, format string) plan.Stage {
 	s := sh(name, format)
-	s.Command.Text = func(lines []string) (string, error) {
-		return strings.ReplaceAll(format, "{line}", lines[len(lines)-1]), nil
+	s.Command.Text = func(lines []string) (plan.Script, error) {
+		return plan.Script{Text: strings.ReplaceAll(format, "{line}", lines[len(lines)-1])}, nil
 	}
 	return s
 }

@@ -290,7 +290,7 @@ func TestStartFailures(t *testing.T) {
 	t.Run("text", func(t *testing.T) {
 		t.Parallel()
 		stages := shells("echo a")
-		stages[0].Command.Text = func([]string) (string, error) { return "", cmpError("cannot quote") }
+		stages[0].Command.Text = func([]string) (plan.Script, error) { return plan.Script{}, cmpError("cannot quote") }
 		w := newWorld(t, pipelineTask("t", stages...))
 		res := w.run()
 		w.want(res, Failed)

@@ -15,21 +15,26 @@ import (
 // maxArgument is the longest script that is passed as an argument; Linux takes 128 KiB.
 const maxArgument = 100 << 10
 
-// arguments is the command line that runs text. A script that contains a secret, or is too long for an argument,
+// arguments is the command line that runs a script. A script that contains a secret, or is too long for an argument,
 // is handed over as file 3. It closes that file itself: its commands must neither see nor trip over it.
-func arguments(c *plan.Command, text string) ([]string, *os.File, error) {
+func arguments(c *plan.Command, script plan.Script) ([]string, *os.File, error) {
+	text := script.Text
 	if strings.ContainsRune(text, 0) {
 		return nil, nil, errors.New("the command contains a NUL byte")
 	}
-	private := c.Private != nil && c.Private(text)
-	if !private && len(text) <= maxArgument {
+	if !script.Private && len(text) <= maxArgument {
 		return []string{c.Shell, "-c", text}, nil, nil
+	}
+	reads, closes, ok := handOver(c.Shell)
+	if !ok {
+		return nil, nil, fmt.Errorf("a script that has a secret in it, or more than %d KiB, cannot be handed to %q: "+
+			"put the secret into an environment variable (envs), the script into a file below files/", maxArgument>>10, c.Shell)
 	}
 	f, err := anonymousFile()
 	if err != nil {
 		return nil, nil, fmt.Errorf("create script file: %w", err)
 	}
-	_, err = f.WriteString("exec 3<&-; " + text + "\n")
+	_, err = f.WriteString(closes + text + "\n")
 	if err == nil {
 		_, err = f.Seek(0, 0)
 	}
@@ -37,7 +42,19 @@ func arguments(c *plan.Command, text string) ([]string, *os.File, error) {
 		_ = f.Close()
 		return nil, nil, fmt.Errorf("write script file: %w", err)
 	}
-	return []string{c.Shell, "-c", ". /dev/fd/3", c.Shell}, f, nil
+	return append([]string{c.Shell, "-c"}, reads...), f, nil
+}
+
+// handOver is how a shell reads its program from file 3: its arguments after -c, and what the program begins with. It is
+// not ok for a shell of which nobody knows that.
+func handOver(shell string) (reads []string, closes string, ok bool) {
+	switch name := filepath.Base(shell); {
+	case slices.Contains([]string{"sh", "dash", "bash", "rbash", "ash", "busybox", "zsh", "ksh", "ksh93", "mksh", "yash"}, name):
+		return []string{". /dev/fd/3", shell}, "exec 3<&-; ", true
+	case strings.HasPrefix(name, "python"), strings.HasPrefix(name, "pypy"):
+		return []string{`exec(compile(open(3, encoding="utf-8").read(), "<string>", "exec"))`}, "", true
+	}
+	return nil, "", false
 }
 
 // environ is the environment of a command: its own entries win over the base. The bodies of a foreach share it.

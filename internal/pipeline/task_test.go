@@ -324,8 +324,10 @@ func TestDelay(t *testing.T) {
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	cmdline := "tr '\\0' ' ' < /proc/$$/cmdline; echo; test -e /proc/$$/fd/3 && echo open || echo closed; cat"
-	private := shells(cmdline + " # s3cret")
-	private[0].Command.Private = func(s string) bool { return strings.Contains(s, "s3cret") }
+	private := shells("[redacted]")
+	private[0].Command.Text = func([]string) (plan.Script, error) {
+		return plan.Script{Text: cmdline + " # s3cret", Private: true}, nil
+	}
 	long := shells("cat; # " + strings.Repeat("x", 300_000))
 	bash := shells("echo ${BASH_VERSION:+bash} $A $B")
 	bash[0].Command.Shell = "bash"
@@ -343,6 +345,39 @@ func TestScripts(t *testing.T) {
 	}
 	w.wantArtifact("long_stdout.log", "data\n")
 	w.wantArtifact("bash_stdout.log", "bash 3 2\n")
+}
+
+// What cannot be an argument is read from a file by whatever runs it, in the form that this understands.
+func TestScriptsOfOtherShells(t *testing.T) {
+	t.Parallel()
+	const program = "import os, sys\nprint(sys.argv, os.path.exists('/dev/fd/3'))\nprint(open('/proc/self/cmdline').read().count('s3cret'), 'é')\nprint(sys.stdin.read())"
+	python := shells("[redacted]")
+	python[0].Command.Shell = "python3"
+	python[0].Command.Text = func([]string) (plan.Script, error) {
+		return plan.Script{Text: program + " # s3cret", Private: true}, nil
+	}
+	long := shells(program + "\n#" + strings.Repeat("x", 300_000))
+	long[0].Command.Shell = "python3"
+	unknown := shells("[redacted]")
+	unknown[0].Command.Shell = "perl"
+	unknown[0].Command.Text = python[0].Command.Text
+	w := newWorld(t, commandsTask("c", "true"))
+	last := pipelineTask("unknown", unknown...)
+	last.AllowFailure = true
+	w.plan.Tasks = []plan.Task{
+		pipelineTask("python", append(shells("echo data"), python...)...),
+		pipelineTask("long", append(shells("echo data"), long...)...),
+		last,
+	}
+	w.want(w.run(), Success)
+	for _, name := range []string{"python_stdout.log", "long_stdout.log"} {
+		w.wantArtifact(name, "['-c'] False\n0 é\ndata\n\n")
+	}
+	for _, e := range w.kind(TaskEnded) {
+		if e.Task[0] == "unknown" && !strings.Contains(e.Result.Reason, `cannot be handed to "perl"`) {
+			t.Errorf("reason %q", e.Result.Reason)
+		}
+	}
 }
 
 func TestEvents(t *testing.T) {

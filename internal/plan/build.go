@@ -29,6 +29,7 @@ type Input struct {
 	StateFile func(task string) string   // where the state of a pipeline is; nil: below the workspace
 	Inherited func(key string) bool      // is the variable in the environment of handoff; nil: no
 	CheckOnly bool                       // nothing will run: a secret without a value is a warning
+	Redactor  *secret.Redactor           // knows the secrets, and is told what templates make of them; nil: one is made
 
 	// What a command names is looked for, where a check wants that; nil: it is not.
 	HasFile    func(name string) bool       // "files/..."
@@ -37,7 +38,10 @@ type Input struct {
 
 // Build answers the plan for in, with warnings. The error is project.Errors: every problem at once.
 func Build(in Input) (*Plan, []project.Diagnostic, error) {
-	b := &builder{in: in, vars: Variables(in), redactor: secret.NewRedactor(secretValues(in.Secrets)...)}
+	b := &builder{in: in, vars: Variables(in), redactor: in.Redactor}
+	if b.redactor == nil {
+		b.redactor = secret.NewRedactor(secretValues(in.Secrets)...)
+	}
 	b.checkSecrets()
 	b.env, b.shown = b.environment()
 	p := in.Project
@@ -56,6 +60,7 @@ func Build(in Input) (*Plan, []project.Diagnostic, error) {
 		Env:         b.shown,
 		Tasks:       b.tasks("tasks", p.Tasks, defaults, 0),
 	}
+	b.redactor.Learn(b.derived...)
 	if len(b.errors) > 0 {
 		return nil, b.warnings, b.errors
 	}
@@ -72,7 +77,7 @@ func Variables(in Input) jinja.Vars {
 		}
 	}
 	for _, s := range in.Secrets {
-		vars[s.Key] = s.Value.Reveal()
+		vars[s.Key] = jinja.Secret(s.Value.Reveal())
 	}
 	for _, e := range in.Project.Envs {
 		if e.Value != nil {
@@ -94,6 +99,7 @@ type builder struct {
 	env      []string
 	shown    []string // env with the values of secrets masked
 	redactor *secret.Redactor
+	derived  []string // what templates have made of secrets
 	warnings []project.Diagnostic
 	errors   project.Errors
 }

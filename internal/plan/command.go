@@ -18,7 +18,7 @@ import (
 var sampleLines = []string{"line", "1"}
 
 func (b *builder) command(at string, c *project.Command, depth int) *Command {
-	out := &Command{Shell: c.Shell, Venv: c.Venv, Env: b.env, Timeout: Duration(c.Timeout), Private: b.redactor.Contains}
+	out := &Command{Shell: c.Shell, Venv: c.Venv, Env: b.env, Timeout: Duration(c.Timeout)}
 	if out.Shell == "" {
 		out.Shell = "/bin/sh"
 	}
@@ -38,16 +38,26 @@ func (b *builder) command(at string, c *project.Command, depth int) *Command {
 		b.deferred(at, c, t, out, depth)
 		return out
 	}
-	text, undefined, err := script(t, b.vars, shell.For(out.Shell))
-	b.undefined(c, at, undefined)
+	q := shell.For(out.Shell)
+	r, err := t.RenderMarked(b.vars)
+	b.undefined(c, at, r.Undefined)
+	var text string
+	if err == nil {
+		text, err = quoted(r, q)
+	}
 	if err != nil {
 		b.templateError(c, at, err)
 		return out
 	}
+	b.derived = append(b.derived, secret.Derived(r.Text, r.Secrets)...)
+	script := b.script(r, text)
+	out.Text = func([]string) (Script, error) { return script, nil }
 	out.Script = text
+	if len(r.Secrets) > 0 {
+		out.Script = shown(r, q)
+	}
 	b.unseenFailure(c, at, out)
-	b.look(c, at, text)
-	out.Text = func([]string) (string, error) { return text, nil }
+	b.look(c, at, out.Script)
 	return out
 }
 
@@ -86,7 +96,7 @@ func (b *builder) look(c *project.Command, at, script string) {
 		}
 	}
 	for _, name := range uses.Programs {
-		if c.Venv != "" && !b.in.HasProgram(c.Venv, name) {
+		if c.Venv != "" && !strings.Contains(name, secret.Mask) && !b.in.HasProgram(c.Venv, name) {
 			warn(fmt.Sprintf("there is no program %q in venv %q or on the PATH", name, c.Venv), "see what the installs of this venv bring")
 		}
 	}
@@ -101,18 +111,27 @@ func shorten(text string) string {
 	return text
 }
 
-// script renders a command, with its data quoted for the shell.
-func script(t *jinja.Template, vars jinja.Vars, q *shell.Quoter) (string, []jinja.Undefined, error) {
-	text, pieces, undefined, err := t.RenderMarked(vars)
-	if err != nil {
-		return "", undefined, err
-	}
-	data := make([]shell.Piece, len(pieces))
-	for i, p := range pieces {
+// quoted is the rendered script with its data quoted for the shell.
+func quoted(r jinja.Rendered, q *shell.Quoter) (string, error) {
+	data := make([]shell.Piece, len(r.Data))
+	for i, p := range r.Data {
 		data[i] = shell.Piece(p)
 	}
-	text, err = q.Script(text, data)
-	return text, undefined, err
+	return q.Script(r.Text, data)
+}
+
+// shown is quoted without secrets.
+func shown(r jinja.Rendered, q *shell.Quoter) string {
+	r = r.Masked(secret.Mask)
+	if text, err := quoted(r, q); err == nil {
+		return text
+	}
+	return r.Text
+}
+
+// script is text, which was rendered as r, with what is to be known of it.
+func (b *builder) script(r jinja.Rendered, text string) Script {
+	return Script{Text: text, Private: len(r.Secrets) > 0 || b.redactor.Contains(text)}
 }
 
 func usesLine(t *jinja.Template) bool {
@@ -122,14 +141,21 @@ func usesLine(t *jinja.Template) bool {
 // deferred resolves a command of a foreach body: all but the line is known now.
 func (b *builder) deferred(at string, c *project.Command, t *jinja.Template, out *Command, depth int) {
 	vars, quoter := b.vars, shell.For(out.Shell)
-	out.Script = t.Preview(vars, "_line", "_line_safe", "_lines")
+	preview := t.Preview(vars, "_line", "_line_safe", "_lines")
+	b.derived = append(b.derived, secret.Derived(preview.Text, preview.Secrets)...)
+	out.Script = preview.Masked(secret.Mask).Text
 	b.unseenFailure(c, at, out)
-	out.Text = func(lines []string) (string, error) {
-		text, _, err := script(t, withLines(vars, lines), quoter)
-		if err != nil {
-			return "", project.Errors{diagnose(c, at, err)}
+	out.Text = func(lines []string) (Script, error) {
+		r, err := t.RenderMarked(withLines(vars, lines))
+		b.redactor.LearnForNow(secret.Derived(r.Text, r.Secrets)...)
+		var text string
+		if err == nil {
+			text, err = quoted(r, quoter)
 		}
-		return text, nil
+		if err != nil {
+			return Script{}, project.Errors{diagnose(c, at, err)}
+		}
+		return b.script(r, text), nil
 	}
 	b.tryOut(at, c, t, quoter, depth)
 }
@@ -139,17 +165,17 @@ func (b *builder) deferred(at string, c *project.Command, t *jinja.Template, out
 func (b *builder) tryOut(at string, c *project.Command, t *jinja.Template, q *shell.Quoter, depth int) {
 	var bad error
 	for i, line := range sampleLines {
-		vars := withLines(b.vars, slices.Repeat([]string{line}, depth))
-		_, undefined, err := t.Render(vars)
+		r, err := t.RenderMarked(withLines(b.vars, slices.Repeat([]string{line}, depth)))
 		if i == 0 {
-			b.undefined(c, at, undefined)
+			b.undefined(c, at, r.Undefined)
 		}
 		if err != nil {
 			return
 		}
-		if _, _, bad = script(t, vars, q); bad == nil {
+		if _, bad = quoted(r, q); bad == nil {
 			return
 		}
+		b.derived = append(b.derived, secret.Derived(r.Text, r.Secrets)...) // the error may show them
 	}
 	b.templateError(c, at, bad)
 }

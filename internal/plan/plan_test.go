@@ -64,8 +64,8 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.TrimSpace(got) != tt.want {
-				t.Errorf("script %q, want %q", got, tt.want)
+			if strings.TrimSpace(got.Text) != tt.want {
+				t.Errorf("script %q, want %q", got.Text, tt.want)
 			}
 		})
 	}
@@ -79,8 +79,8 @@ func TestLineIsData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `echo 'a; touch x' "a; touch x" 'a; touch x' a; touch x a_touch_x`; got != want {
-		t.Errorf("script\n%s\nwant\n%s", got, want)
+	if want := `echo 'a; touch x' "a; touch x" 'a; touch x' a; touch x a_touch_x`; got.Text != want {
+		t.Errorf("script\n%s\nwant\n%s", got.Text, want)
 	}
 	if !strings.Contains(body[0].Command.Script, "{{ _line }}") || body[1].Command.Script != "echo same" {
 		t.Errorf("for show: %q, %q", body[0].Command.Script, body[1].Command.Script)
@@ -92,8 +92,8 @@ func TestNestedLines(t *testing.T) {
 	p := mustBuild(t, "version: 1\ntasks:\n- name: a\n  pipeline:\n  - command: cat x\n  - foreach:\n    - name: b\n      pipeline:\n      - command: echo {{ _line }}\n      - foreach:\n        - name: c\n          commands:\n          - command: echo {{ _lines[0] }} {{ _line }}\n", nil)
 	c := p.Tasks[0].Pipeline[1].Foreach.Tasks[0].Pipeline[1].Foreach.Tasks[0].Commands[0].Command
 	got, err := c.Text([]string{"outer x", "inner"})
-	if err != nil || got != "echo 'outer x' inner" {
-		t.Errorf("script %q, %v", got, err)
+	if err != nil || got.Text != "echo 'outer x' inner" {
+		t.Errorf("script %q, %v", got.Text, err)
 	}
 }
 
@@ -182,8 +182,11 @@ func TestSecretsInThePlan(t *testing.T) {
 		in.Secrets = []secret.Entry{{Key: "token", Value: secret.NewValue("s3cr3t-value")}}
 	})
 	curl := p.Tasks[0].Commands[0].Command
-	if script, _ := curl.Text(nil); script != "curl s3cr3t-value" || !curl.Private(script) || curl.Private("echo no") {
-		t.Errorf("script %q", script)
+	if script, _ := curl.Text(nil); script != (Script{"curl s3cr3t-value", true}) || curl.Script != "curl [redacted]" {
+		t.Errorf("script %+v, for show %q", script, curl.Script)
+	}
+	if script, _ := p.Tasks[0].Commands[1].Command.Text(nil); script.Private {
+		t.Error("a command without a secret is private")
 	}
 	if !strings.Contains(strings.Join(curl.Env, "\n"), "token=s3cr3t-value") {
 		t.Errorf("environment %q", curl.Env)
@@ -194,6 +197,43 @@ func TestSecretsInThePlan(t *testing.T) {
 	shown, err := json.Marshal(p.Env)
 	if err != nil || strings.Contains(string(shown), "s3cr3t") {
 		t.Errorf("for show: %s", shown)
+	}
+}
+
+// What a template makes of a secret is a secret, in a command of its own and in the body of a foreach.
+func TestDerivedSecretsInThePlan(t *testing.T) {
+	t.Parallel()
+	const token = "s3cr3t-value\nk3y <two>"
+	for _, tt := range []struct{ name, command, shown, text string }{
+		{"verbatim", "echo '{{ token }}'", "echo '[redacted]'", "echo '" + token + "'"},
+		{"filter", "echo {{ token | upper | replace('\n', '') }}", "echo [redacted]", "echo S3CR3T-VALUEK3Y <TWO>"},
+		{"line of it", "echo {{ token.splitlines()[1] }}", "echo [redacted]", "echo k3y <two>"},
+		{"one character", "echo {{ token[0] }} {{ token[:2] ~ 'x' }}", "echo [redacted] [redacted]x", "echo s s3x"},
+		{"characters", "echo {% for c in token[:6] %}{{ c }}{% endfor %}", "echo [redacted]", "echo s3cr3t"},
+		{"with the line", "echo {{ token[:6] | upper }}{{ _line }}", "echo [redacted]{{ _line }}", "echo S3CR3T'a b'"},
+		{"of the line, too", "echo {{ (_line ~ token[:3]) | upper }}", "echo {{ (_line ~ token[:3]) | upper }}", "echo 'A BS3C'"},
+		{"variable of the project", "echo {{ city }} {{ token | length }}", "echo Paris 22", "echo Paris 22"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := secret.NewRedactor()
+			p := mustBuild(t, "version: 1\nvars: [{key: city, value: Paris}]\nsecrets: [{key: token}]\ntasks:\n- name: a\n  pipeline:\n  - command: cat x\n  - foreach:\n    - name: b\n      commands:\n      - command: \""+strings.ReplaceAll(tt.command, "\n", "\\n")+"\"\n",
+				func(in *Input) {
+					in.Secrets = []secret.Entry{{Key: "token", Value: secret.NewValue(token)}}
+					in.Redactor = r
+				})
+			c := p.Tasks[0].Pipeline[1].Foreach.Tasks[0].Commands[0].Command
+			got, err := c.Text([]string{"a b"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]any{tt.shown, Script{tt.text, tt.name != "variable of the project"}}, []any{c.Script, got}); diff != "" {
+				t.Error(diff)
+			}
+			if secret := strings.TrimPrefix(tt.text, "echo "); got.Private && len(secret) > 6 && r.String(secret) == secret {
+				t.Errorf("%q is not masked", secret)
+			}
+		})
 	}
 }
 

@@ -73,16 +73,20 @@ type Foreach struct {
 // Command is one process: Shell -c Script.
 type Command struct {
 	Shell   string   `json:"shell"`  // path or name of the shell
-	Script  string   `json:"script"` // in a foreach body the parts that need the line are still templates: for show only
+	Script  string   `json:"script"` // for show: secrets are masked, and in a foreach body the parts that need the line are still templates
 	Venv    string   `json:"venv,omitempty"`
 	Env     []string `json:"-"` // "K=V", on top of the environment of handoff; holds secrets
 	Timeout Duration `json:"timeout,omitempty"`
 
-	// Text answers the script for the lines of the enclosing foreach loops, outermost first (empty outside of one).
-	// Data from a line is quoted for its place in the script. Safe for concurrent use.
-	Text func(lines []string) (string, error) `json:"-"`
-	// Private says that a script contains a secret and must not be passed as a process argument.
-	Private func(script string) bool `json:"-"`
+	// Text returns the script for the lines of the enclosing foreach loops, outermost first (empty outside of one).
+	// Data from a line is quoted for its place in the script. Safe for concurrent use. nil: Script is all there is.
+	Text func(lines []string) (Script, error) `json:"-"`
+}
+
+// Script is what a shell is to run.
+type Script struct {
+	Text    string
+	Private bool // it contains a secret, or what a template made of one: it must be no argument of a process
 }
 
 // Duration prints as seconds, the unit of project.yml.

@@ -10,13 +10,14 @@ import (
 	"unicode/utf16"
 )
 
-// minLine is the length in bytes from which a single line of a secret is masked on its own.
-const minLine = 8
+// minFragment is the length in bytes from which a line of a base64 text is masked on its own.
+const minFragment = 8
 
-// addForms adds every form to the set in which a secret may turn up in a log.
-func addForms(set map[string]bool, secret string) {
+// addForms adds every form to the set in which a secret may turn up in a log. It, and each of its lines, has least
+// bytes or more.
+func addForms(set map[string]bool, secret string, least int) {
 	text := strings.TrimSpace(secret)
-	if len(text) < minLength {
+	if len(text) < least {
 		return
 	}
 	addText(set, text)
@@ -25,14 +26,23 @@ func addForms(set map[string]bool, secret string) {
 	if secret != text {
 		addBinary(set, secret)
 	}
-	if !strings.ContainsAny(text, "\n\r") && !strings.Contains(text, `\n`) {
-		return
-	}
-	for line := range strings.FieldsFuncSeq(strings.ReplaceAll(text, `\n`, "\n"), func(c rune) bool { return c == '\n' || c == '\r' }) {
-		if line = strings.TrimSpace(line); len(line) >= minLine {
+	for _, line := range lines(text) {
+		if len(line) >= least {
 			addText(set, line)
 		}
 	}
+}
+
+// lines returns the lines of a text that has several, also where they are written as \n, each trimmed.
+func lines(text string) []string {
+	all := strings.FieldsFunc(strings.ReplaceAll(text, `\n`, "\n"), func(c rune) bool { return c == '\n' || c == '\r' })
+	if len(all) == 1 && all[0] == text {
+		return nil
+	}
+	for i := range all {
+		all[i] = strings.TrimSpace(all[i])
+	}
+	return all
 }
 
 // addText adds the forms that keep most characters: as typed, escaped for URL, JSON and shell.
@@ -83,7 +93,7 @@ func addWrapped(set map[string]bool, s string, width int) {
 		return
 	}
 	for ; len(s) > 0; s = s[min(width, len(s)):] {
-		if line := s[:min(width, len(s))]; len(line) >= minLine {
+		if line := s[:min(width, len(s))]; len(line) >= minFragment {
 			set[line] = true
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// minLength is the length in bytes below which a value cannot be masked: too much innocent text would look like it.
+// minLength is the length in bytes below which a value, or a line of it, cannot be masked: too much innocent text would
+// look like it.
 const minLength = 4
 
 // matcher finds many patterns at once. It looks at four bytes a step, in a table that nearly every position of

@@ -2,19 +2,22 @@ package secret
 
 import (
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 )
 
-// Redactor masks secrets in text: as they are, and base64, hex, URL, JSON and shell encoded. Of a secret with several
-// lines each line of 8 characters or more is masked too. Values shorter than 4 bytes are not masked: see Short.
-// It is safe for concurrent use; a nil Redactor masks nothing.
+// Redactor masks secrets in text: as they are, and base64, hex, URL, JSON and shell encoded; of a secret with several
+// lines also each line. Values and lines shorter than 4 bytes are not masked: see Unmasked. What templates have made of
+// secrets is masked from 6 bytes on: see Learn. It is safe for concurrent use; a nil Redactor masks nothing.
 type Redactor struct {
-	mu    sync.Mutex
-	forms map[string]bool
-	state atomic.Pointer[lookup]
+	mu     sync.Mutex
+	known  map[string]bool // texts that are in forms
+	forms  map[string]bool
+	recent []string // texts that are masked for a while, the oldest first
+	state  atomic.Pointer[lookup]
 }
 
 // lookup is never changed once it is in use.
@@ -23,9 +26,9 @@ type lookup struct {
 	matcher *matcher // nil: nothing to mask
 }
 
-// NewRedactor answers a Redactor of these values.
+// NewRedactor returns a Redactor of these values.
 func NewRedactor(values ...Value) *Redactor {
-	r := &Redactor{forms: map[string]bool{}}
+	r := &Redactor{known: map[string]bool{}, forms: map[string]bool{}}
 	r.Add(values...)
 	return r
 }
@@ -41,9 +44,22 @@ func (r *Redactor) Add(values ...Value) {
 			continue
 		}
 		raw = append(raw, text)
-		addForms(r.forms, v.Reveal())
+		r.known[text] = true
+		addForms(r.forms, v.Reveal(), minLength)
 	}
-	r.state.Store(&lookup{raw: raw, matcher: newMatcher(r.forms)})
+	r.update(raw)
+}
+
+// update makes the forms those that are masked; the caller holds r.mu.
+func (r *Redactor) update(raw []string) {
+	forms := r.forms
+	if len(r.recent) > 0 {
+		forms = maps.Clone(forms)
+		for _, text := range r.recent {
+			addForms(forms, text, minDerived)
+		}
+	}
+	r.state.Store(&lookup{raw: raw, matcher: newMatcher(forms)})
 }
 
 func (r *Redactor) lookup() *lookup {
@@ -81,17 +97,6 @@ func (r *Redactor) String(s string) string {
 // Contains reports whether s holds a secret as it is, not encoded. Secrets of any length count, but for blank ones.
 func (r *Redactor) Contains(s string) bool {
 	return slices.ContainsFunc(r.lookup().raw, func(raw string) bool { return strings.Contains(s, raw) })
-}
-
-// Short answers the keys of the secrets that are too short to be masked, so that the caller can warn.
-func Short(entries []Entry) []string {
-	var keys []string
-	for _, e := range entries {
-		if text := strings.TrimSpace(e.Value.Reveal()); text != "" && len(text) < minLength {
-			keys = append(keys, e.Key)
-		}
-	}
-	return keys
 }
 
 // Writer answers a Writer that masks what passes to w.

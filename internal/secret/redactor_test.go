@@ -51,6 +51,7 @@ func TestRedactorString(t *testing.T) {
 		{"shell double quotes", []string{`a"b$c`}, `"a\"b\$c"`, `"[redacted]"`},
 		{"shell backslash", []string{"a b&c"}, `a\ b\&c`, `[redacted]`},
 		{"shell ansi", []string{"a'b\nc"}, `$'a\'b\nc'`, `$'[redacted]'`},
+		{"short lines", []string{"hunter2\nab12\n\nx9z\n"}, "hunter2 ab12 x9z", "[redacted] [redacted] x9z"},
 		{"lines", []string{"first line\nab\r\nsecond line\n"}, "x first line\nab\nsecond line.", "x [redacted]\nab\n[redacted]."},
 		{"escaped lines", []string{`{"k": "-----BEGIN\nMIIEvQIBADAN\n"}`}, "MIIEvQIBADAN", "[redacted]"},
 	}
@@ -120,13 +121,18 @@ func TestNilRedactor(t *testing.T) {
 	}
 }
 
-func TestShort(t *testing.T) {
+func TestUnmasked(t *testing.T) {
 	t.Parallel()
-	got := Short([]Entry{
+	got := Unmasked([]Entry{
 		{Key: "PIN", Value: NewValue("123")}, {Key: "LONG", Value: NewValue("1234")},
 		{Key: "EMPTY", Value: NewValue("")}, {Key: "NEWLINE", Value: NewValue("12\n")},
+		{Key: "CODES", Value: NewValue("1234\nab\r\n\nc\n")}, {Key: "JSON", Value: NewValue("{\n \"a\": 1\n}\n")},
 	})
-	if diff := cmp.Diff([]string{"PIN", "NEWLINE"}, got); diff != "" {
+	if diff := cmp.Diff([]string{
+		`secret "PIN" is too short to be masked in logs: it has less than 4 characters`,
+		`secret "NEWLINE" is too short to be masked in logs: it has less than 4 characters`,
+		`secret "CODES" has lines that are too short to be masked in logs: 2 of less than 4 characters`,
+	}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -15,11 +15,11 @@ func BenchmarkScript(b *testing.B) {
 	q := For("/bin/sh")
 	b.ReportAllocs()
 	for b.Loop() {
-		text, pieces, _, err := tpl.RenderMarked(vars)
+		r, err := tpl.RenderMarked(vars)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := q.Script(text, convert(pieces)); err != nil {
+		if _, err := q.Script(r.Text, convert(r.Data)); err != nil {
 			b.Fatal(err)
 		}
 	}

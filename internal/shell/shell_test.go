@@ -22,11 +22,11 @@ func render(t reporter, source, shell string, vars jinja.Vars) (string, error) {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	text, pieces, _, err := tpl.RenderMarked(vars)
+	r, err := tpl.RenderMarked(vars)
 	if err != nil {
 		return "", err
 	}
-	return For(shell).Script(text, convert(pieces))
+	return For(shell).Script(r.Text, convert(r.Data))
 }
 
 func convert(pieces []jinja.Piece) []Piece {

@@ -45,11 +45,11 @@ func (r *renderer) file(j job) error {
 		}
 		return r.write(j.name, mode, bytes.NewReader(text))
 	}
-	rendered, err := r.render(j.name, string(text))
+	rendered, private, err := r.render(j.name, string(text))
 	if err != nil {
 		return err
 	}
-	if r.o.Private != nil && r.o.Private(rendered) {
+	if private {
 		mode &= 0o700
 	}
 	return r.write(j.name, mode, strings.NewReader(rendered))
@@ -63,15 +63,15 @@ func hasTags(b []byte) bool {
 }
 
 // render renders a template with its line ends kept: Jinja makes LF of all of them.
-func (r *renderer) render(name, text string) (string, error) {
-	out, err := r.o.Render(shown(name), text)
+func (r *renderer) render(name, text string) (out string, private bool, err error) {
+	out, private, err = r.o.Render(shown(name), text)
 	if err != nil {
-		return "", r.templateError(name, err)
+		return "", false, r.templateError(name, err)
 	}
 	if n := strings.Count(text, "\n"); n > 0 && n == strings.Count(text, "\r\n") {
 		out = strings.ReplaceAll(strings.ReplaceAll(out, "\r\n", "\n"), "\n", "\r\n")
 	}
-	return out, nil
+	return out, private, nil
 }
 
 func (r *renderer) templateError(name string, err error) error {

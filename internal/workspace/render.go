@@ -18,12 +18,10 @@ import (
 type RenderOptions struct {
 	Raw []string // globs below files/ that are copied byte for byte; ** crosses folders
 
-	// Render answers the text of a template, its final newline kept. name is "files/..."; an error says the line.
-	// It is called from several goroutines at once. nil: everything is copied.
-	Render func(name, text string) (string, error)
-
-	// Private reports that a rendered text contains a secret: only its owner may read that file. nil: none does.
-	Private func(text string) bool
+	// Render returns the text of a template, its final newline kept, and whether something of a secret is in it: then only
+	// its owner may read the file. name is "files/..."; an error says the line. It is called from several goroutines at
+	// once. nil: everything is copied.
+	Render func(name, text string) (rendered string, private bool, err error)
 
 	// Link lets files that are copied as they are be hard links to those of the project, where the file system can: for
 	// a project that is a copy anyway, whose files may change with those of the workspace.

@@ -15,15 +15,14 @@ import (
 )
 
 // upper stands for a template engine: it makes LF of all line ends, replaces {{x}}, and fails on {{bad}}.
-func upper(name, text string) (string, error) {
+// What has {{secret}} in it is private.
+func upper(name, text string) (string, bool, error) {
 	before, _, bad := strings.Cut(text, "{{bad}}")
 	if bad {
-		return "", fmt.Errorf("%s:%d: unknown name bad", name, 1+strings.Count(before, "\n"))
+		return "", false, fmt.Errorf("%s:%d: unknown name bad", name, 1+strings.Count(before, "\n"))
 	}
-	return strings.NewReplacer("\r\n", "\n", "{{x}}", "X", "{{secret}}", "hunter22", "{{lines}}", "1\n2").Replace(text), nil
+	return strings.NewReplacer("\r\n", "\n", "{{x}}", "X", "{{secret}}", "hunter22", "{{lines}}", "1\n2").Replace(text), strings.Contains(text, "{{secret}}"), nil
 }
-
-func private(text string) bool { return strings.Contains(text, "hunter22") }
 
 // rendered renders these files of a project into a new workspace.
 func rendered(t *testing.T, files map[string]string, raw ...string) (*Workspace, []Warning, error) {
@@ -35,7 +34,7 @@ func rendered(t *testing.T, files map[string]string, raw ...string) (*Workspace,
 	}
 	write(t, dir, project)
 	w := open(t, filepath.Join(dir, "prj"), filepath.Join(dir, "ws"))
-	warnings, err := w.Render(t.Context(), RenderOptions{Raw: raw, Render: upper, Private: private})
+	warnings, err := w.Render(t.Context(), RenderOptions{Raw: raw, Render: upper})
 	return w, warnings, err
 }
 
@@ -131,7 +130,7 @@ func TestRenderNamesTheFileWhenTheEngineDoesNot(t *testing.T) {
 	dir := tempDir(t)
 	write(t, dir, map[string]string{"prj/files/d/a": "{{"})
 	w := open(t, filepath.Join(dir, "prj"), filepath.Join(dir, "ws"))
-	_, err := w.Render(t.Context(), RenderOptions{Render: func(string, string) (string, error) { return "", fs.ErrInvalid }})
+	_, err := w.Render(t.Context(), RenderOptions{Render: func(string, string) (string, bool, error) { return "", false, fs.ErrInvalid }})
 	if !errors.Is(err, fs.ErrInvalid) || !strings.HasPrefix(err.Error(), "files/d/a: invalid argument\n") {
 		t.Errorf("got %v", err)
 	}
@@ -223,7 +222,7 @@ func TestRenderModes(t *testing.T) {
 		}
 	}
 	w := open(t, filepath.Join(dir, "prj"), filepath.Join(dir, "ws"))
-	o := RenderOptions{Render: upper, Private: private}
+	o := RenderOptions{Render: upper}
 	// Twice: read-only files must not be in the way.
 	for range 2 {
 		if _, err := w.Render(t.Context(), o); err != nil {
