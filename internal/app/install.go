@@ -159,9 +159,9 @@ func (s *session) lacking(l workspace.Lack) project.Diagnostic {
 		d.Hint = fmt.Sprintf("add one to project.yml, installs: [{venv: %s, command: pip install ...}], and run `handoff workspace install`", l.Venv)
 		return d
 	}
-	d.Hint = "run `handoff workspace install` with the same -p and -w first"
+	d.Hint = "run `handoff workspace install` with the same -p, -w and -v first"
 	if l.Kind == workspace.Broken {
-		d.Hint = "run `handoff workspace install` with the same -p and -w first: it makes it anew"
+		d.Hint += ": it makes it anew"
 	}
 	return d
 }

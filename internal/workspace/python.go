@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -68,10 +69,7 @@ func (i *installer) wanted(ctx context.Context) (python, error) {
 	if i.found.Path != "" {
 		return i.found, nil
 	}
-	name := i.o.Python
-	if name == "" {
-		name = defaultPython
-	}
+	name := cmp.Or(i.o.Python, defaultPython)
 	path := find(i.o.Environ, name)
 	if uv := find(i.o.Environ, "uv"); uv != "" {
 		var ok bool
@@ -90,11 +88,10 @@ func (i *installer) wanted(ctx context.Context) (python, error) {
 // wantedOfUv returns the interpreter that uv would take; false: it knows none on this machine.
 func (i *installer) wantedOfUv(ctx context.Context, uv string) (string, bool) {
 	args := []string{uv, "python", "find", "--system"}
-	if i.o.Python != "" {
-		args = append(args, i.o.Python)
+	if request := cmp.Or(i.o.Python, lookup(i.o.Environ, "UV_PYTHON")); request != "" {
+		args = append(args, request)
 	}
-	// Here the person may say which one: UV_PYTHON.
-	c := i.child(append(venvEnviron(i.o.Environ), "UV_PYTHON="+lookup(i.o.Environ, "UV_PYTHON")), args...)
+	c := i.child(venvEnviron(i.o.Environ), args...)
 	c.output = nil
 	if err := c.run(ctx); err != nil || len(c.tail) == 0 {
 		return "", false

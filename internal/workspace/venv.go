@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,8 +199,8 @@ func (i *installer) createVenv(ctx context.Context, dir string, py python) error
 		args = []string{uv, "venv", "--seed"}
 		if py.Path != "" {
 			args = append(args, "--python", py.Path)
-		} else if i.o.Python != "" {
-			args = append(args, "--python", i.o.Python)
+		} else if request := cmp.Or(i.o.Python, lookup(i.o.Environ, "UV_PYTHON")); request != "" {
+			args = append(args, "--python", request)
 		}
 	}
 	c := i.child(venvEnviron(i.o.Environ), append(args, dir)...)
