@@ -27,7 +27,8 @@ type App struct {
 	Environ []string         // "K=V"; the environment of commands
 	Now     func() time.Time // in the zone in which _today is to be read
 	Host    string
-	Guard   []string // argv that starts the guardian of a run; nil: none
+	Guard   []string   // argv that starts the guardian of a run; nil: none
+	Held    []*os.File // kept open by the guardian of a run, until the last process of the run is gone
 	Log     *slog.Logger
 
 	// Lease has the times of the leases of runs; the zero Times are right but in tests.

@@ -15,10 +15,17 @@ import (
 	"github.com/handoff-run/handoff/internal/schedule"
 )
 
+// JobOptions says who watches a job from the inside.
+type JobOptions struct {
+	RunOptions                  // what to run does not count: the environment says it
+	Waits      func(run string) // told which run the job waits for, once; may be nil
+	Begins     func()           // told when nothing has to be waited for any more; may be nil
+}
+
 // RunJob is a job from the inside: it runs what the environment of this process says, as cloud.Start has put it there.
 // Where the task of the scope can be reached, the record of the run in its bucket tells how it ended, also where it could
-// not start. Of o only who watches counts.
-func (a *App) RunJob(ctx context.Context, o RunOptions) (RunResult, error) {
+// not start.
+func (a *App) RunJob(ctx context.Context, o JobOptions) (RunResult, error) {
 	start, err := cloud.StartFrom(a.env)
 	if err != nil {
 		return RunResult{}, &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
@@ -35,7 +42,7 @@ func (a *App) RunJob(ctx context.Context, o RunOptions) (RunResult, error) {
 // jobTarget is what a job works on.
 func (a *App) jobTarget(s cloud.Scope) Target {
 	return Target{
-		EnvStage: s.Stage, WorkspaceDir: first(a.env(cloud.EnvWorkspace), "workspace"),
+		EnvStage: s.Stage, WorkspaceDir: JobWorkspace(a.env),
 		Envs: []project.KeyValue{{Key: "resource_group", Value: s.ResourceGroup}, {Key: "task", Value: s.Task}},
 		Cloud: CloudFlags{
 			Provider: first(a.env(cloud.EnvProvider), a.env("HO_PROVIDER")),
@@ -44,7 +51,12 @@ func (a *App) jobTarget(s cloud.Scope) Target {
 	}
 }
 
-func (a *App) runJob(ctx context.Context, o RunOptions, start cloud.Start) (RunResult, error) {
+// JobWorkspace returns the folder of the workspace of a job, as its environment says.
+func JobWorkspace(getenv func(string) string) string {
+	return first(getenv(cloud.EnvWorkspace), "workspace")
+}
+
+func (a *App) runJob(ctx context.Context, o JobOptions, start cloud.Start) (RunResult, error) {
 	at, err := a.jobTime(start)
 	if err != nil {
 		return RunResult{}, err
@@ -55,7 +67,8 @@ func (a *App) runJob(ctx context.Context, o RunOptions, start cloud.Start) (RunR
 	}
 	o.Vars = vars
 	return inside.RunRemote(ctx, RemoteOptions{
-		RunOptions: o, Release: start.Release, Overlap: start.Overlap, jobID: a.env(cloud.EnvJob), job: start, at: at,
+		RunOptions: o.RunOptions, Release: start.Release, Overlap: start.Overlap,
+		jobID: a.env(cloud.EnvJob), job: start, at: at, waits: o.Waits, begins: o.Begins,
 	})
 }
 

@@ -106,7 +106,7 @@ func TestJobThatCannotStartIsRecorded(t *testing.T) {
 		})
 	}
 	b := pushed(t, showing)
-	if _, err := b.RunJob(t.Context(), RunOptions{}); err == nil {
+	if _, err := b.RunJob(t.Context(), JobOptions{}); err == nil {
 		t.Error("what is no job runs")
 	} else if _, ok := errors.AsType[*UsageError](err); !ok {
 		t.Errorf("err = %v", err)

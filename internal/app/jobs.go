@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/project"
 )
 
@@ -59,6 +60,7 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 		job := cloud.Job{Run: start.Run, Task: c.Scope.Task, Stage: c.Scope.Stage, Release: start.Release, Trigger: start.Trigger}
 		return JobResult{Status: status(true), Job: job}, nil
 	}
+	a.warnHeld(ctx, c, start, p)
 	job, err := c.Jobs.Run(ctx, start)
 	if err != nil {
 		return JobResult{}, err
@@ -70,6 +72,21 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 		job, err = follow(ctx, c, job, o.Line)
 	}
 	return jobResult(job), err
+}
+
+// warnHeld says that a job will probably be skipped. Whether it is, the lease decides.
+func (a *App) warnHeld(ctx context.Context, c *cloud.Cloud, start cloud.Start, p *project.Project) {
+	policy := start.Overlap
+	if policy == "" && p != nil {
+		policy = cloud.Overlap(p.Deploy.Overlap)
+	}
+	if policy != "" && policy != cloud.OverlapSkip {
+		return
+	}
+	r, _, err := lease.Read(ctx, c.Files, leaseKey(c))
+	if err == nil && r.Run != "" && !r.Released && a.sight(r) != lease.Gone {
+		a.Log.Warn(fmt.Sprintf("run %s of this task is going on: by the overlap policy skip, the default, this job does not run unless that ends first", r.Run))
+	}
 }
 
 func jobResult(job cloud.Job) JobResult {

@@ -63,10 +63,13 @@ func leaseKey(c *cloud.Cloud) string { return c.Scope.Task + "/lease.json" }
 
 // takeLease makes this the only run of its task, as the overlap policy wants it. The context ends when that is over.
 func (r *remoteRun) takeLease(ctx context.Context) (context.Context, error) {
-	policy := cmp.Or(r.o.Overlap, r.job.Overlap, cloud.Overlap(r.f.project.Deploy.Overlap))
+	policy := cmp.Or(r.o.Overlap, cloud.Overlap(r.f.project.Deploy.Overlap))
 	o := r.app.leaseOptions(r.f.cloud, r.f.input.RunID)
 	o.Waiting = func(held lease.Record) {
 		r.app.Log.Info(fmt.Sprintf("waiting for the end of run %s of this task (overlap: %s)", held.Run, policy))
+		if r.o.waits != nil {
+			r.o.waits(held.Run)
+		}
 	}
 	var err error
 	switch policy {

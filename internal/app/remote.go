@@ -32,6 +32,9 @@ type RemoteOptions struct {
 	jobID string      // of the job that this is; "": it is none
 	job   cloud.Start // of that job
 	at    time.Time   // in its zone: what _today and the like are taken from; zero: now
+
+	waits  func(run string) // see JobOptions
+	begins func()
 }
 
 // remoteRun is a run of a release and what it does around its tasks.
@@ -83,6 +86,9 @@ func (a *App) RunRemote(ctx context.Context, o RemoteOptions) (res RunResult, er
 		return RunResult{}, err
 	}
 	defer r.releaseLease(ctx)
+	if o.begins != nil {
+		o.begins()
+	}
 	lock, err := a.lock(ctx, f.session)
 	if err != nil {
 		return RunResult{}, err

@@ -65,7 +65,7 @@ func (b *bucket) job(ctx context.Context, s cloud.Start) (RunResult, error) {
 	inside.Environ = slices.Concat(b.Environ, s.Environ(), []string{
 		cloud.EnvJob + "=j1", cloud.EnvWorkspace + "=" + filepath.Join(b.t.TempDir(), "ws"),
 	})
-	return inside.RunJob(ctx, RunOptions{})
+	return inside.RunJob(ctx, JobOptions{})
 }
 
 // next answers the content of an artifact as the next run finds it, "" where it finds none.

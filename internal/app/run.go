@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -193,7 +194,7 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 		Environ: a.Environ, Progress: o.Progress,
 		Supervisor: process.Options{
 			Cookie: s.input.RunID, Guard: a.Guard, GuardArgs: []string{s.record()},
-			GuardFiles: []*os.File{lock.File()},
+			GuardFiles: append(slices.Clone(a.Held), lock.File()),
 		},
 	})
 	if o.Started != nil {

@@ -80,7 +80,7 @@ func (b *venvBench) job(ws, release string) string {
 	a := *b.App
 	start := cloud.Start{Scope: b.cloud.Scope, Release: release, Trigger: cloud.TriggerManual, Overlap: cloud.OverlapAllow}
 	a.Environ = slices.Concat(b.Environ, start.Environ(), []string{cloud.EnvJob + "=j1", cloud.EnvWorkspace + "=" + ws})
-	res, err := a.RunJob(b.t.Context(), RunOptions{})
+	res, err := a.RunJob(b.t.Context(), JobOptions{})
 	return b.printed(ws, res, err)
 }
 

@@ -2,17 +2,13 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -22,72 +18,79 @@ import (
 	"github.com/handoff-run/handoff/internal/process"
 )
 
-// jobWord starts the runner of a job of the provider local instead of a command.
-const jobWord = "__job"
+// isJob reports whether args are those of a job: `handoff run --job`, which never differs; how its log looks may be said behind it.
+func isJob(args []string) bool { return len(args) >= 2 && args[0] == "run" && args[1] == "--job" }
 
-// jobRunner is the life of that runner. Its stderr is the file runner.log of the job.
-func (c *cli) jobRunner(ctx context.Context, args []string) int {
-	process.Leave() // a run may have started the job
-	guard := guardCommand()
-	if guard == nil {
-		fmt.Fprintln(c.con, "the path of this program is not known")
-		return app.ExitFailed
+// job is the life of the process of a job. It does without the tree of commands: many jobs may start at a time.
+func (c *cli) job(args []string) int {
+	f := pflag.NewFlagSet("job", pflag.ContinueOnError)
+	c.addFlags(f)
+	c.con = newConsole(c.Err)
+	defer func() { c.con.close() }()
+	err := f.Parse(args)
+	if err == nil {
+		err = c.check()
 	}
-	err := local.RunJob(ctx, args, local.RunnerOptions{Program: guard[:1], Environ: c.environ, Cgroup: c.getenv("HANDOFF_CGROUP")})
-	if err != nil {
-		fmt.Fprintln(c.con, err)
-		return app.ExitFailed
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	switch {
+	case err != nil:
+		return c.fail(ctx, err)
+	case c.getenv(local.EnvJobDir) != "":
+		return c.localJob(ctx, stop)
 	}
-	return 0
+	_, code := c.runJob(ctx, stop, app.JobOptions{})
+	return code
 }
 
-// runJob is handoff in a job. Its log is read by people.
-func (c *cli) runJob(ctx context.Context) error {
-	c.flags.output = "text"
-	var o app.RunOptions
+// runJob runs a job to its end. People read what it says.
+func (c *cli) runJob(ctx context.Context, stop context.CancelCauseFunc, o app.JobOptions) (app.RunResult, int) {
+	defer c.watchSignals(stop)()
+	c.flags.output, c.flags.workspace = "text", app.JobWorkspace(c.getenv)
 	var res app.RunResult
-	err := c.watchRun(&o, func(verbs *app.App) (app.RunResult, error) {
+	err := c.watchRun(&o.RunOptions, func(verbs *app.App) (app.RunResult, error) {
 		var err error
 		res, err = verbs.RunJob(ctx, o)
 		return res, err
 	})
-	dir := c.getenv(local.EnvJobDir)
-	if dir == "" {
-		return err
+	if err != nil {
+		c.code = c.fail(ctx, err)
+		if res.Reason == "" {
+			res.Reason = app.InShort(err)
+		}
 	}
-	last := local.LastWord{Skipped: res.Status == ledger.Skipped, Reason: res.Reason}
-	if err != nil && last.Reason == "" {
-		last.Reason = app.InShort(err)
-	}
-	return errors.Join(err, last.Leave(dir))
+	return res, c.code
 }
 
-// watchRunner stops a run that is a job of the provider local when its runner is killed. Commands of the run have nothing to
-// do with it.
-func (c *cli) watchRunner(cancel context.CancelCauseFunc) {
-	fd, err := strconv.Atoi(c.getenv(local.EnvRunner))
-	if err != nil || fd < 3 {
-		return
+// localJob is runJob in a job of the provider local, whose log it writes.
+func (c *cli) localJob(ctx context.Context, stop context.CancelCauseFunc) int {
+	process.Leave() // a run may have started the job
+	job, err := local.Enter(c.getenv("HANDOFF_HOME"), c.getenv(local.EnvJobDir), c.getenv("HANDOFF_CGROUP"))
+	if err != nil {
+		return c.fail(ctx, err)
 	}
-	c.environ = slices.DeleteFunc(c.environ, func(kv string) bool { return strings.HasPrefix(kv, local.EnvRunner+"=") })
-	syscall.CloseOnExec(fd)
-	pipe := os.NewFile(uintptr(fd), "runner")
-	if info, err := pipe.Stat(); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
-		return
+	words := c.con
+	c.Out, c.Err, c.con = job.Output(), job.Output(), newConsole(job.Output())
+	c.held = job.Held()
+	c.environ = append(job.Environ(c.environ), cloud.EnvWorkspace+"="+job.Workspace())
+	job.Watch(func() { stop(pipeline.Interrupt{Signal: syscall.SIGTERM}) }, c.killNow)
+	res, code := c.runJob(ctx, stop, app.JobOptions{Waits: job.Waits, Begins: job.Begins})
+	c.con.close()
+	c.con = words
+	err = job.End(local.LastWord{
+		Code: code, Reason: res.Reason, Skipped: res.Status == ledger.Skipped, Interrupted: res.Status == string(pipeline.Interrupted),
+	})
+	if err != nil {
+		return c.fail(ctx, err)
 	}
-	go func() {
-		if _, err := pipe.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
-			cancel(pipeline.Interrupt{Signal: syscall.SIGTERM})
-			fmt.Fprintln(c.con, "handoff: the runner of the job was killed: stopping")
-		}
-	}()
+	return code
 }
 
 // jobOptions says how jobs of the provider local are started.
 func (c *cli) jobOptions() local.JobOptions {
 	o := local.JobOptions{Environ: jobEnviron(c.environ)}
 	if guard := guardCommand(); guard != nil {
-		o.Runner = []string{guard[0], jobWord}
+		o.Command = []string{guard[0], "run", "--job"}
 	}
 	return o
 }
@@ -152,7 +155,7 @@ With --wait the exit code is that of the job. Ctrl-C ends the waiting, not the j
 	}
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until the job has ended, and exit with its code")
 	cmd.Flags().BoolVar(&logs, "logs", false, "show its log on stderr, as it comes; implies --wait")
-	cmd.Flags().StringVar(&overlap, "overlap", "", "`policy` while a job of the task is active: skip, queue, replace or allow (default: that of the task)")
+	cmd.Flags().StringVar(&overlap, "overlap", "", "`policy` while another run of the task goes on: skip, queue, replace or allow (default: that of the task)")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print the job that would be started, and start none")
 	_ = cmd.RegisterFlagCompletionFunc("overlap", cobra.FixedCompletions([]string{"skip", "queue", "replace", "allow"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd

@@ -27,20 +27,21 @@ type Stdio struct{ In, Out, Err *os.File }
 
 // Main runs one command and answers the exit code of the process.
 func Main(args []string, io Stdio) int {
+	keepDescriptors()
 	if len(args) > 0 && args[0] == guardWord {
 		guard(args[1:])
 		return 0
 	}
+	c := &cli{Stdio: io, environ: os.Environ()}
+	if isJob(args) {
+		return c.job(args[2:])
+	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
-	c := &cli{Stdio: io, con: newConsole(io.Err), environ: os.Environ()}
+	c.con = newConsole(io.Err)
 	defer c.con.close()
 	unwatch := c.watchSignals(stop)
 	defer unwatch()
-	if len(args) > 0 && args[0] == jobWord {
-		return c.jobRunner(ctx, args[1:])
-	}
-	c.watchRunner(stop)
 	root := c.root()
 	root.SetArgs(splitLists(args, root))
 	root.SetIn(io.In)
@@ -68,7 +69,8 @@ type cli struct {
 	con     *console // writes to Err
 	environ []string
 	flags   flags
-	code    int // exit code of a command that ended without an error
+	code    int        // exit code of a command that ended without an error
+	held    []*os.File // see app.App
 
 	mu      sync.Mutex
 	killAll func() // ends every process of the current run at once

@@ -51,7 +51,7 @@ every cloud and whoever starts it (docs/jobs.md).
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if job {
-				return c.runJob(cmd.Context())
+				return &app.UsageError{Message: "--job comes first", Hint: "write handoff run --job"}
 			}
 			t, err := c.anyTarget()
 			if err != nil {
@@ -68,7 +68,7 @@ every cloud and whoever starts it (docs/jobs.md).
 	}
 	cmd.Flags().StringVar(&o.Release, "release", "", "run this `release`, not the current one: see \"release list\"")
 	cmd.Flags().StringVar((*string)(&o.Overlap), "overlap", "", "`policy` while another run of the task goes on: skip, queue, replace or allow (default: that of project.yml, else skip)")
-	cmd.Flags().BoolVar(&job, "job", false, "run what the environment says, as a job does; other flags do not count")
+	cmd.Flags().BoolVar(&job, "job", false, "run what the environment says, as a job does; it comes first, and only flags of the log may follow")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would run, and run nothing")
 	return cmd
 }

@@ -30,11 +30,13 @@ type ScheduleEntry struct {
 // FireOp says what happened to a fire.
 type FireOp string
 
-// The life of a fire: it is due, then one of the others. What is due and nothing else is started by the next scheduler.
+// The life of a fire: it is due, then one of the others; one that was started has ended or was skipped after that. What is due
+// and nothing else is started by the next scheduler.
 const (
 	FireDue     FireOp = "due"     // decided: it will be started
 	FireStarted FireOp = "started" // there is a job
-	FireSkipped FireOp = "skipped" // no job, by its overlap policy
+	FireEnded   FireOp = "ended"   // that job has ended
+	FireSkipped FireOp = "skipped" // that job did not run, by its overlap policy
 	FireFailed  FireOp = "failed"  // no job could be started
 	FireDropped FireOp = "dropped" // the schedule was deleted or changed before it was started
 	FireMissed  FireOp = "missed"  // Count fires up to At are lost, by the catch-up policy
@@ -62,7 +64,8 @@ type PendingFire struct {
 type FireState struct {
 	Through time.Time     `json:"through,omitzero"` // every fire up to it is decided
 	Last    time.Time     `json:"last,omitzero"`    // the last one for which a job was started
-	Note    string        `json:"note,omitempty"`   // why the last one has no job; empty where it has one
+	Job     string        `json:"job,omitempty"`    // that job, as long as it is not known to have ended
+	Note    string        `json:"note,omitempty"`   // why nothing has run for the last one; empty where something has
 	Pending []PendingFire `json:"pending,omitempty"`
 }
 
@@ -83,11 +86,20 @@ func (s *FireState) Apply(r FireRecord) {
 		return
 	case FireStarted:
 		s.Note = ""
-		if r.At.After(s.Last) {
-			s.Last = r.At
+		if !r.At.Before(s.Last) {
+			s.Last, s.Job = r.At, r.Job
 		}
-	case FireSkipped, FireFailed:
-		s.Note = fmt.Sprintf("the one of %s %s: %s", at, r.Op, r.Reason)
+	case FireEnded, FireSkipped:
+		if s.Job != r.Job { // there is a later one
+			return
+		}
+		s.Job = ""
+		if r.Op == FireSkipped {
+			s.Note = fmt.Sprintf("the one of %s was skipped: %s", at, r.Reason)
+		}
+		return
+	case FireFailed:
+		s.Note = fmt.Sprintf("the one of %s failed: %s", at, r.Reason)
 	}
 	if i := slices.IndexFunc(s.Pending, func(p PendingFire) bool { return p.At.Equal(r.At) }); i == 0 {
 		s.Pending = s.Pending[1:] // the usual case, and there may be thousands

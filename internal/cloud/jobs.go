@@ -13,8 +13,8 @@ import (
 type Jobs interface {
 	// Run starts a job and returns when the provider has accepted it, without waiting for its end. A Token that was seen
 	// before answers the job that it started, whatever has become of it: a caller that does not know whether its call
-	// arrived asks again. ErrNotFound: the task is not registered. ErrConflict: Overlap is OverlapSkip and a job is active
-	// (a provider may also leave that to the job, which holds a lease in the bucket: it then ends as JobSkipped).
+	// arrived asks again. ErrNotFound: the task is not registered. Overlap is for the job itself, which takes the lease of
+	// the task in the bucket: one that may not run ends as JobSkipped.
 	Run(ctx context.Context, s Start) (Job, error)
 
 	// Status answers one job. ErrNotFound: there is none, or it is too long ago for the provider to know.

@@ -18,6 +18,7 @@ type entry struct {
 	next   time.Time // the first fire after Fires.Through; zero: none
 	place  int       // in the heap; -1: not there
 	queued bool      // its first pending fire is with the workers, or on its way to them
+	held   bool      // its first pending fire waits for the end of the job before it
 	gone   bool      // deleted or replaced
 	tries  int
 	retry  time.Time // before that its first pending fire is not tried again
@@ -59,7 +60,7 @@ func (e *entry) after(t time.Time) time.Time {
 // wake is when something has to be done for e; false: never.
 func (e *entry) wake() (time.Time, bool) {
 	t := e.next
-	if len(e.Fires.Pending) > 0 && !e.queued && (t.IsZero() || e.retry.Before(t)) {
+	if len(e.Fires.Pending) > 0 && !e.queued && !e.held && (t.IsZero() || e.retry.Before(t)) {
 		t = e.retry
 	}
 	return t, !t.IsZero()

@@ -69,21 +69,21 @@ func (s *scheduler) start(ctx context.Context, f fire) outcome {
 
 // verdict says what an error of a start means.
 func (f fire) verdict(err error) cloud.FireOp {
-	switch {
-	case errors.Is(err, cloud.ErrConflict):
-		if f.oneByOne() {
-			return ""
+	for _, final := range []error{cloud.ErrInvalid, cloud.ErrNotFound, cloud.ErrUnsupported, cloud.ErrCorrupt} {
+		if errors.Is(err, final) {
+			return cloud.FireFailed
 		}
-		return cloud.FireSkipped
-	case errors.Is(err, cloud.ErrInvalid), errors.Is(err, cloud.ErrNotFound), errors.Is(err, cloud.ErrUnsupported),
-		errors.Is(err, cloud.ErrCorrupt):
-		return cloud.FireFailed
 	}
 	return ""
 }
 
-// oneByOne reports whether the fire waits until no job of the task is active: fires that are made up for come in order.
-func (f fire) oneByOne() bool { return f.Late && f.Schedule.Catchup == cloud.CatchupAll }
+// oneByOne reports whether the fire waits for the end of the job of the one before it: those that are made up for come in
+// order.
+func (f fire) oneByOne() bool { return inOrder(f.Schedule, f.PendingFire) }
+
+func inOrder(s cloud.Schedule, p cloud.PendingFire) bool {
+	return p.Late && s.Catchup == cloud.CatchupAll
+}
 
 // request is the start of the job of a fire. What the environment says is evaluated in the job, for the time at which it was
 // due: a fire that is late, or tried twice, loads what it would have loaded then.
@@ -96,8 +96,8 @@ func (f fire) request(now time.Time) cloud.Start {
 	if s.Zone == "" {
 		s.Zone = "UTC"
 	}
-	if f.oneByOne() {
-		s.Overlap = cloud.OverlapSkip
+	if f.oneByOne() { // else it could be skipped
+		s.Overlap = cloud.OverlapQueue
 	}
 	return s
 }
@@ -109,25 +109,20 @@ func runID(now time.Time, token string) string {
 }
 
 const (
-	giveUp   = time.Hour       // after the first try
-	conflict = 2 * time.Second // between looks whether the task is free
-	slowest  = time.Minute     // between tries
+	giveUp  = time.Hour   // after the first try
+	slowest = time.Minute // between tries
 )
 
 // retried says when the next try of the first pending fire is; after an hour it has failed.
-func (e *entry) retried(now time.Time, out outcome) {
+func (e *entry) retried(now time.Time) {
 	if e.tries == 0 {
 		e.first = now
 	}
 	e.tries++
-	if errors.Is(out.err, cloud.ErrConflict) {
-		e.retry = now.Add(conflict)
-		return
-	}
 	e.retry = now.Add(min(time.Second<<min(e.tries-1, 6), slowest))
 }
 
 // exhausted reports whether another try of out is one too many.
 func (e *entry) exhausted(now time.Time, out outcome) bool {
-	return out.op == "" && e.tries > 0 && !errors.Is(out.err, cloud.ErrConflict) && now.Sub(e.first) > giveUp
+	return out.op == "" && e.tries > 0 && now.Sub(e.first) > giveUp
 }

@@ -6,9 +6,9 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -40,7 +40,7 @@ type Options struct {
 type Summary struct {
 	Schedules int `json:"schedules"`
 	Started   int `json:"started"`
-	Skipped   int `json:"skipped"`
+	Skipped   int `json:"skipped"` // jobs that did not run, by their overlap policy; not among Started
 	Failed    int `json:"failed"`
 	Missed    int `json:"missed"`
 }
@@ -61,9 +61,13 @@ type scheduler struct {
 	ready   []*entry // with a fire that can be started now
 	todo    chan fire
 	done    chan outcome
-	busy    int // fires that workers have
+	ends    chan ending
+	busy    int                       // fires that workers have
+	running map[cloud.ScheduleKey]int // jobs that are followed
 	sum     Summary
 	sick    time.Time // until then the store is left alone
+
+	followers sync.WaitGroup
 }
 
 // Run serves until ctx ends, which is no error. Starts that are under way are finished first.
@@ -73,8 +77,11 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	s := &scheduler{
 		Options: o, heap: &timers{}, entries: map[cloud.ScheduleKey]*entry{},
-		todo: make(chan fire), done: make(chan outcome),
+		todo: make(chan fire), done: make(chan outcome), ends: make(chan ending), running: map[cloud.ScheduleKey]int{},
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer s.followers.Wait()
+	defer stop()
 	if err := s.update(ctx); err != nil {
 		return s.sum, err
 	}
@@ -87,7 +94,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	defer close(s.todo)
 	s.loop(ctx)
-	s.finish(cancel)
+	s.finish(ctx, cancel)
 	s.sum.Schedules = len(s.entries)
 	return s.sum, nil
 }
@@ -105,7 +112,9 @@ func (s *scheduler) loop(ctx context.Context) {
 			s.ready = s.ready[1:]
 			s.busy++
 		case out := <-s.done:
-			s.settle(out)
+			s.settle(ctx, out)
+		case end := <-s.ends:
+			s.over(end)
 		case <-timer.C:
 			now := s.Now()
 			if since := now.Sub(looked); since >= look || since < 0 {
@@ -144,11 +153,11 @@ func (s *scheduler) pause(now time.Time) time.Duration {
 }
 
 // finish waits for the starts that are under way.
-func (s *scheduler) finish(cancel context.CancelFunc) {
+func (s *scheduler) finish(ctx context.Context, cancel context.CancelFunc) {
 	timer := time.AfterFunc(lastWay, cancel)
 	defer timer.Stop()
 	for s.busy > 0 {
-		s.settle(<-s.done)
+		s.settle(ctx, <-s.done)
 	}
 }
 
@@ -156,12 +165,12 @@ func (s *scheduler) finish(cancel context.CancelFunc) {
 func (s *scheduler) update(ctx context.Context) error {
 	list, err := s.Store.Changes(ctx)
 	for _, n := range list {
-		s.replace(n)
+		s.replace(ctx, n)
 	}
 	return err
 }
 
-func (s *scheduler) replace(n cloud.ScheduleEntry) {
+func (s *scheduler) replace(ctx context.Context, n cloud.ScheduleEntry) {
 	old := s.entries[n.Key]
 	if old != nil && n.Err == nil && !n.Gone && n.Since.Equal(old.ScheduleEntry.Since) {
 		return
@@ -181,6 +190,9 @@ func (s *scheduler) replace(n cloud.ScheduleEntry) {
 	}
 	s.correct(e)
 	s.entries[n.Key] = e
+	if e.Fires.Job != "" && s.running[n.Key] == 0 {
+		s.follow(ctx, follower{key: n.Key, at: e.Fires.Last, job: e.Fires.Job})
+	}
 	s.wait(e)
 }
 
@@ -245,7 +257,8 @@ func (s *scheduler) report(records []cloud.FireRecord) {
 
 // wait puts e where it belongs: among those to start, or among those to wait for, or both.
 func (s *scheduler) wait(e *entry) {
-	if len(e.Fires.Pending) > 0 && !e.queued && !s.Now().Before(e.retry) {
+	e.held = len(e.Fires.Pending) > 0 && inOrder(e.Schedule, e.Fires.Pending[0]) && s.running[e.Key] > 0
+	if len(e.Fires.Pending) > 0 && !e.queued && !e.held && !s.Now().Before(e.retry) {
 		e.queued = true
 		s.ready = append(s.ready, e)
 	}
@@ -253,7 +266,7 @@ func (s *scheduler) wait(e *entry) {
 }
 
 // settle takes over what became of a fire.
-func (s *scheduler) settle(out outcome) {
+func (s *scheduler) settle(ctx context.Context, out outcome) {
 	s.busy--
 	e := out.entry
 	e.queued = false
@@ -261,11 +274,8 @@ func (s *scheduler) settle(out outcome) {
 		out.op = cloud.FireFailed
 	}
 	if out.op == "" { // once more
-		e.retried(s.Now(), out)
-		s.Log.Debug(fmt.Sprintf("%s waits: %v", out.fire, out.err))
-		if !errors.Is(out.err, cloud.ErrConflict) {
-			s.Log.Warn(fmt.Sprintf("%s could not be started, and is tried again at %s: %v", out.fire, e.retry.UTC().Format(time.TimeOnly), out.err))
-		}
+		e.retried(s.Now())
+		s.Log.Warn(fmt.Sprintf("%s could not be started, and is tried again at %s: %v", out.fire, e.retry.UTC().Format(time.TimeOnly), out.err))
 	} else {
 		s.tell(out)
 		e.tries, e.retry = 0, time.Time{}
@@ -274,6 +284,9 @@ func (s *scheduler) settle(out outcome) {
 			s.Log.Error(err.Error())
 		}
 		e.Fires.Apply(out.record())
+		if out.op == cloud.FireStarted {
+			s.follow(ctx, follower{out.Key, out.At, out.job, true})
+		}
 	}
 	if !e.gone {
 		s.wait(e)
@@ -285,9 +298,6 @@ func (s *scheduler) tell(out outcome) {
 	case cloud.FireStarted:
 		s.sum.Started++
 		s.Log.Info(fmt.Sprintf("%s: job %s", out.fire, out.job))
-	case cloud.FireSkipped:
-		s.sum.Skipped++
-		s.Log.Info(fmt.Sprintf("%s: skipped: %v", out.fire, out.err))
 	case cloud.FireFailed:
 		s.sum.Failed++
 		s.Log.Error(fmt.Sprintf("%s: no job could be started: %v", out.fire, out.err))

@@ -30,6 +30,9 @@ type world struct {
 	tokens    []string                       // of jobs, in the order of their starts
 	specs     map[string]cloud.Start         // by token
 	refuse    func(spec cloud.Start) error   // of a start; may be nil
+	takes     time.Duration                  // of each job
+	ends      map[string]time.Time           // of jobs, by token
+	skips     map[string]bool                // jobs that end as skipped
 	full      bool                           // the journal cannot be written
 	calls     int                            // of all that changes something
 	deadline  int                            // from that call on the scheduler is dead; 0: never
@@ -45,7 +48,7 @@ var (
 func newWorld(list ...cloud.Schedule) *world {
 	w := &world{
 		schedules: map[cloud.ScheduleKey]cloud.ScheduleEntry{}, journal: map[string]*cloud.FireState{},
-		specs: map[string]cloud.Start{}, told: map[cloud.ScheduleKey]struct{}{},
+		specs: map[string]cloud.Start{}, ends: map[string]time.Time{}, skips: map[string]bool{}, told: map[cloud.ScheduleKey]struct{}{},
 	}
 	for _, s := range list {
 		w.put(s)
@@ -144,11 +147,26 @@ func (j jobs) Run(_ context.Context, spec cloud.Start) (cloud.Job, error) {
 		}
 	}
 	j.specs[spec.Token] = spec
+	j.ends[spec.Token] = time.Now().Add(j.takes)
 	j.tokens = append(j.tokens, spec.Token)
 	return cloud.Job{ID: spec.Token, Run: spec.Run}, j.step() // killed here: the job is there, and nobody knows
 }
 
-func (jobs) Status(context.Context, string) (cloud.Job, error) { return cloud.Job{}, cloud.ErrNotFound }
+// Status is called without the lock.
+func (j jobs) Status(_ context.Context, id string) (cloud.Job, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	end, known := j.ends[id]
+	switch {
+	case !known:
+		return cloud.Job{}, cloud.ErrNotFound
+	case j.skips[id]:
+		return cloud.Job{ID: id, State: cloud.JobSkipped, Reason: "run x goes on"}, nil
+	case time.Now().Before(end):
+		return cloud.Job{ID: id, State: cloud.JobRunning}, nil
+	}
+	return cloud.Job{ID: id, State: cloud.JobSucceeded}, nil
+}
 func (jobs) List(context.Context, cloud.JobQuery) iter.Seq2[cloud.Job, error] {
 	return func(func(cloud.Job, error) bool) {}
 }
@@ -261,31 +279,71 @@ func TestCatchup(t *testing.T) {
 	}
 }
 
-// TestCatchupOneByOne: fires that are made up for do not fall victim to the policy that skips.
+// TestCatchupOneByOne: fires that are made up for do not fall victim to the policy that skips, and come in order, also over a
+// restart: each waits for the job of the one before it.
 func TestCatchupOneByOne(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(cloud.Schedule{TargetID: "q", Cron: quarter, Catchup: cloud.CatchupAll, Overlap: cloud.OverlapAllow})
-		time.Sleep(62 * time.Minute)
-		var free time.Time // each job takes a minute
-		w.refuse = func(spec cloud.Start) error {
-			if time.Now().Before(free) {
-				return cloud.ErrConflict
+	for _, restart := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(cloud.Schedule{TargetID: "q", Cron: quarter, Catchup: cloud.CatchupAll, Overlap: cloud.OverlapSkip})
+			time.Sleep(62 * time.Minute)
+			w.takes = time.Minute
+			var free time.Time
+			w.refuse = func(spec cloud.Start) error {
+				if time.Now().Before(free) {
+					t.Errorf("%s is started beside the one before it", spec.Token)
+				}
+				if spec.Overlap != cloud.OverlapQueue {
+					t.Errorf("overlap %q of a fire that is made up for", spec.Overlap)
+				}
+				free = time.Now().Add(w.takes)
+				return nil
 			}
-			if spec.Overlap != cloud.OverlapSkip {
-				t.Errorf("overlap %q of a fire that is made up for", spec.Overlap)
+			started := 0
+			for range 10 {
+				if !restart {
+					started = w.serve(t, 10*time.Minute).Started
+					break
+				}
+				started += w.serve(t, 30*time.Second).Started
 			}
-			free = time.Now().Add(time.Minute)
-			return nil
-		}
-		sum := w.serve(t, 10*time.Minute)
-		if diff := cmp.Diff([]string{"00:15", "00:30", "00:45", "01:00"}, w.times("q")); diff != "" {
-			t.Error(diff)
-		}
-		if sum.Started != 4 || sum.Skipped != 0 {
-			t.Errorf("summary %+v", sum)
-		}
-	})
+			if diff := cmp.Diff([]string{"00:15", "00:30", "00:45", "01:00"}, w.times("q")); diff != "" {
+				t.Error(diff)
+			}
+			if started != 4 {
+				t.Errorf("%d started", started)
+			}
+		})
+	}
+}
+
+// TestSkipped: a job that did not run is told as such, also where the scheduler was killed before it knew.
+func TestSkipped(t *testing.T) {
+	t.Parallel()
+	for _, killed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(cloud.Schedule{TargetID: "q", Cron: quarter})
+			w.skips["prod/etl/rates/q@2000-01-01T00:15:00Z"] = true
+			sum := w.serve(t, 15*time.Minute+100*time.Millisecond)
+			if note := w.journal[keyOf("q").String()].Note; note != "" || sum.Started != 1 {
+				t.Errorf("note %q, summary %+v", note, sum)
+			}
+			if killed {
+				time.Sleep(10 * time.Second)
+			}
+			if sum = w.serve(t, time.Minute); sum.Skipped != 1 || sum.Started != 0 {
+				t.Errorf("summary %+v", sum)
+			}
+			state := w.journal[keyOf("q").String()]
+			if state.Note != "the one of 2000-01-01T00:15:00Z was skipped: run x goes on" || state.Job != "" {
+				t.Errorf("state %+v", state)
+			}
+			w.serve(t, 15*time.Minute)
+			if state.Note != "" || state.Last.Format("15:04") != "00:30" {
+				t.Errorf("state %+v", state)
+			}
+		})
+	}
 }
 
 // TestLongOutage: a year without a server does not keep the next one from its work.
@@ -363,12 +421,6 @@ func TestOutcomes(t *testing.T) {
 		note   string
 		sum    Summary
 	}{
-		{"a job is active", func(n int) error {
-			if n == 1 {
-				return fmt.Errorf("%w: job a is active", cloud.ErrConflict)
-			}
-			return nil
-		}, []string{"00:30"}, "", Summary{Schedules: 1, Started: 1, Skipped: 1}},
 		{"no task any more", func(int) error { return fmt.Errorf("task: %w", cloud.ErrNotFound) }, []string{},
 			"the one of 2000-01-01T00:30:00Z failed: task: not found", Summary{Schedules: 1, Failed: 2}},
 		{"a disk is full for a while", func(n int) error {

@@ -99,13 +99,14 @@ func TestCloudServerKilledBesideJob(t *testing.T) {
 	l.eventually("the next server", func() bool { return strings.Contains(again.stderr(), "serving") })
 	second := l.handoff(3, "server")
 	l.says(second.Stderr, fmt.Sprintf(`^error: .*has a server already \(process %d\)`, again.cmd.Process.Pid), `^hint: .*--standby`)
-	res := l.handoff(3, "cloud", "run", "-p", "prj")
-	l.says(res.Stderr, `is active`)
+	res := l.handoff(4, "cloud", "run", "-p", "prj", "--wait")
+	l.says(res.Stdout, `^state: skipped`, `^reason: run .* of this task is going on`)
 	l.write("go", "")
 	jobs := l.ended()
-	if len(jobs) != 1 || jobs[0].State != "succeeded" {
+	if len(jobs) != 2 || jobs[0].State != "skipped" || jobs[1].State != "succeeded" {
 		t.Errorf("jobs %+v", jobs)
 	}
+	l.eventually("the word of the server", func() bool { return strings.Contains(again.stderr(), "succeeded") })
 	again.signal(syscall.SIGTERM)
 	again.end()
 	l.nothingLeft()
@@ -138,7 +139,7 @@ func TestCloudServerDamage(t *testing.T) {
 	l.nothingLeft()
 }
 
-// Everything dies at once, as when the power goes: server, runners, jobs and what they have started. Each schedule has
+// Everything dies at once, as when the power goes: server, jobs and what they have started. Each schedule has
 // its job all the same, none has two, and what was cut off says so.
 func TestCloudPowerCut(t *testing.T) {
 	t.Parallel()

@@ -10,15 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
 // JobOptions says how jobs are started.
 type JobOptions struct {
-	Runner  []string // argv of the program that calls RunJob; the arguments of RunJob follow
-	Environ []string // "K=V" of the runner, and so of the job
+	Command []string // argv of a job: a program that calls Enter
+	Environ []string // "K=V" that it inherits
 }
 
 // Jobs runs the task of one scope as processes of this machine. Each job has a folder
@@ -28,8 +26,8 @@ type JobOptions struct {
 //	busy       locked while a process of the job is there
 //	stop       who asked it to end, and why
 //
-// and, while it is active, an empty file in <task>/active and a workspace in <task>/workspaces. A runner (RunJob) belongs to each job: it needs neither the
-// program that started it nor a server.
+// and, while it is there, a workspace in <task>/workspaces. Its process needs neither the program that started it nor a
+// server. Whether it may run beside others is its own matter: it takes the lease of the task.
 type Jobs struct {
 	home    *Home
 	scope   cloud.Scope
@@ -77,7 +75,7 @@ func (j *Jobs) run(ctx context.Context, s cloud.Start) (cloud.Job, error) {
 		return cloud.Job{}, err
 	}
 	defer unlock()
-	return j.admit(completed(s, task.Spec), task.Spec)
+	return j.startOnce(completed(s, task.Spec), task.Spec)
 }
 
 func (j *Jobs) needTask() error {
@@ -87,8 +85,8 @@ func (j *Jobs) needTask() error {
 	return nil
 }
 
-// admit makes the job, unless it is known or must not run; the task is locked.
-func (j *Jobs) admit(s cloud.Start, task cloud.TaskSpec) (cloud.Job, error) {
+// startOnce makes the job, unless its token is known; the task is locked.
+func (j *Jobs) startOnce(s cloud.Start, task cloud.TaskSpec) (cloud.Job, error) {
 	ids, err := j.ids()
 	if err != nil {
 		return cloud.Job{}, err
@@ -98,7 +96,7 @@ func (j *Jobs) admit(s cloud.Start, task cloud.TaskSpec) (cloud.Job, error) {
 	if known >= 0 {
 		r, err := j.read(ids[known])
 		switch {
-		case err == nil && r.Runner == 0 && !r.State.Ended() && !j.busy(r.ID):
+		case err == nil && r.Pid == 0 && !r.State.Ended() && !j.busy(r.ID):
 			return j.start(r)
 		case err == nil:
 			return j.settle(r)
@@ -107,24 +105,7 @@ func (j *Jobs) admit(s cloud.Start, task cloud.TaskSpec) (cloud.Job, error) {
 		}
 		// Its starter was killed before the record was whole, and nobody was told of it.
 	}
-	active, err := j.active()
-	if err != nil {
-		return cloud.Job{}, err
-	}
-	switch {
-	case len(active) == 0 || s.Overlap == cloud.OverlapAllow:
-		active = nil
-	case s.Overlap == cloud.OverlapReplace:
-		for _, id := range active {
-			if err := j.requestStop(id, cloud.StopOptions{Reason: "replaced by run " + s.Run}); err != nil {
-				return cloud.Job{}, err
-			}
-		}
-	case s.Overlap != cloud.OverlapQueue:
-		return cloud.Job{}, cloud.WithHint(fmt.Errorf("%w: job %s of the task is active", cloud.ErrConflict, active[len(active)-1]),
-			"wait for its end, stop it with `handoff cloud job stop`, or choose another overlap policy: queue, replace or allow")
-	}
-	return j.start(j.newRecord(s, task, newJobID(ids, mark), active))
+	return j.start(j.newRecord(s, task, newJobID(ids, mark)))
 }
 
 // Status implements cloud.Jobs.
@@ -166,7 +147,7 @@ func (j *Jobs) list(ctx context.Context, q cloud.JobQuery, yield func(cloud.Job,
 	if err := j.needTask(); err != nil {
 		return err
 	}
-	ids, err := j.candidates(q)
+	ids, err := j.ids()
 	if err != nil {
 		return err
 	}
@@ -192,14 +173,6 @@ func (j *Jobs) list(ctx context.Context, q cloud.JobQuery, yield func(cloud.Job,
 		}
 	}
 	return nil
-}
-
-// candidates answers the ids, ascending, of the jobs that q may ask for.
-func (j *Jobs) candidates(q cloud.JobQuery) ([]string, error) {
-	if q.Active {
-		return j.marked()
-	}
-	return j.ids()
 }
 
 // damaged stands for a record that cannot be read: one must not hide the others.
@@ -235,14 +208,5 @@ func (j *Jobs) stop(ctx context.Context, id string, o cloud.StopOptions) (cloud.
 	if err := j.requestStop(id, o); err != nil {
 		return cloud.Job{}, err
 	}
-	j.stopAlone(id)
 	return j.status(ctx, id)
-}
-
-// stopAlone asks a job to end that has not ended with its runner.
-func (j *Jobs) stopAlone(id string) {
-	r, err := j.read(id)
-	if err == nil && r.Pid > 0 && j.busy(id) && errors.Is(unix.Kill(r.Runner, 0), unix.ESRCH) {
-		_ = unix.Kill(-r.Pid, unix.SIGTERM)
-	}
 }

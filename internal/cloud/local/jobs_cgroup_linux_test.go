@@ -54,7 +54,7 @@ func TestCgroupUnified(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := "/app.slice/handoff.service"
-	l := &limits{}
+	l := &limits{origin: map[string]string{}}
 	err = errors.Join(l.set(tree, "cpu", base, "handoff-job-j1", 256), l.set(tree, "memory", base, "handoff-job-j1", 512))
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestCgroupUnified(t *testing.T) {
 			t.Errorf("%s = %q, %v", file, got, err)
 		}
 	}
-	if n := l.outOfMemory(); n != 2 {
+	if n := outOfMemory(l.dirs()); n != 2 {
 		t.Errorf("out of memory: %d", n)
 	}
 	if dirs := l.dirs(); len(dirs) != 1 || dirs[0] != filepath.Join(root, job) {
@@ -84,7 +84,7 @@ func TestCgroupLegacy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &limits{}
+	l := &limits{origin: map[string]string{}}
 	if err := errors.Join(l.set(tree, "cpu", "", "handoff-job-j1", 2048), l.set(tree, "memory", "", "handoff-job-j1", 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestCgroupLegacy(t *testing.T) {
 	if err != nil || string(got) != "200000" {
 		t.Errorf("quota = %q, %v", got, err)
 	}
-	if n := l.outOfMemory(); n != 1 {
+	if n := outOfMemory(l.dirs()); n != 1 {
 		t.Errorf("out of memory: %d", n)
 	}
 	if err := l.set(tree, "io", "", "x", 1); err == nil {

@@ -4,28 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/handoff-run/handoff/internal/cloud"
 )
 
 // limits are the cgroups of one job: one of version 2, or one of version 1 for each controller, or none, with a warning.
 type limits struct {
 	warnings []string
-	unified  string   // folder of a cgroup of version 2; "": none
-	legacy   []string // folders of version 1
-	memory   string   // the one of them that limits memory
+	unified  string            // folder of a cgroup of version 2; "": none
+	legacy   []string          // folders of version 1
+	origin   map[string]string // by folder: the one of the cgroup in which the process was before
 }
 
 // newLimits makes cgroups for what is limited: cpu in 1/1024 of a core, memory in MiB; 0 is no limit.
 func newLimits(job, base string, cpu, memory int) *limits {
-	l := &limits{}
+	l := &limits{origin: map[string]string{}}
 	if cpu == 0 && memory == 0 {
 		return l
 	}
@@ -76,8 +75,10 @@ func (l *limits) set(tree cgroupTree, controller, base, name string, value int) 
 	} else {
 		l.legacy = append(l.legacy, dir)
 	}
+	if l.origin[dir] = h.folder(h.own); l.origin[dir] == parent && h.unified { // it may not go back there: see enable
+		l.origin[dir] = filepath.Join(parent, leaf)
+	}
 	if controller == "memory" {
-		l.memory = dir
 		return limitMemory(dir, h.unified, int64(value)<<20)
 	}
 	return limitCPU(dir, h.unified, value)
@@ -122,46 +123,48 @@ func (l *limits) dirs() []string {
 	return append([]string{l.unified}, l.legacy...)
 }
 
-// start starts cmd inside of the cgroups, so that nothing that it starts is outside: one of version 1 by way of the thread
-// that starts it.
-func (l *limits) start(cmd *exec.Cmd) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if l.unified != "" {
-		dir, err := os.Open(l.unified)
-		if err != nil {
-			return err
+// enter moves this process into the cgroups, and so all that it will start.
+func (l *limits) enter() {
+	for _, dir := range l.dirs() {
+		if err := writeControl(dir, "cgroup.procs", self); err != nil {
+			l.warnings = append(l.warnings, fmt.Sprintf("the limits of the job are not enforced: enter cgroup: %v", err))
 		}
-		defer dir.Close() //nolint:errcheck // read only
-		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
 	}
-	tid := strconv.Itoa(unix.Gettid())
-	for _, dir := range l.legacy {
-		if err := writeControl(dir, "tasks", tid); err != nil {
-			return fmt.Errorf("enter cgroup: %w", err)
-		}
-		defer writeControl(filepath.Dir(dir), "tasks", tid) //nolint:errcheck // else it goes when the runner does
-	}
-	return cmd.Start()
 }
 
-// outOfMemory answers how many processes of the job the kernel has killed because the limit was reached.
-func (l *limits) outOfMemory() int {
-	if l.memory == "" {
-		return 0
-	}
-	file := "memory.oom_control"
-	if l.unified == l.memory {
-		file = "memory.events"
-	}
-	text, _ := os.ReadFile(filepath.Join(l.memory, file))
-	for line := range strings.Lines(string(text)) {
-		if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
-			count, _ := strconv.Atoi(strings.TrimSpace(n))
-			return count
+// self is how a process names itself to the kernel.
+const self = "0"
+
+// leave moves it back, so that they can be removed.
+func (l *limits) leave() {
+	for _, dir := range l.dirs() {
+		if to := l.origin[dir]; writeControl(to, "cgroup.procs", self) != nil && os.Mkdir(to, 0o755) == nil {
+			_ = writeControl(to, "cgroup.procs", self) // else they go with the machine
 		}
 	}
-	return 0
+}
+
+// outOfMemory returns how many processes the kernel has killed in the cgroups because the limit was reached.
+func outOfMemory(cgroups []string) int {
+	most := 0
+	for _, dir := range cgroups {
+		for _, file := range []string{"memory.events", "memory.oom_control"} {
+			text, _ := os.ReadFile(filepath.Join(dir, file))
+			for line := range strings.Lines(string(text)) {
+				if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
+					count, _ := strconv.Atoi(strings.TrimSpace(n))
+					most = max(most, count)
+				}
+			}
+		}
+	}
+	return most
+}
+
+// isProcessOf reports whether pid is the process of a job, and not one that has got its number since.
+func isProcessOf(pid int, job string) bool {
+	environ, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return slices.Contains(strings.Split(string(environ), "\x00"), cloud.EnvJob+"="+job)
 }
 
 // removeCgroups ends what is left in the cgroups of a job, and removes them.

@@ -2,10 +2,7 @@
 
 package local
 
-import (
-	"fmt"
-	"os/exec"
-)
+import "fmt"
 
 // limits cannot be set on this system.
 type limits struct{ warnings []string }
@@ -23,8 +20,10 @@ func newLimits(_, _ string, cpu, memory int) *limits {
 	return l
 }
 
-func (l *limits) dirs() []string            { return nil }
-func (l *limits) start(cmd *exec.Cmd) error { return cmd.Start() }
-func (l *limits) outOfMemory() int          { return 0 }
+func (l *limits) dirs() []string { return nil }
+func (l *limits) enter()         {}
+func (l *limits) leave()         {}
 
-func removeCgroups([]string) {}
+func outOfMemory([]string) int     { return 0 }
+func isProcessOf(int, string) bool { return false }
+func removeCgroups([]string)       {}

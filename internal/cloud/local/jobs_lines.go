@@ -19,9 +19,9 @@ const (
 
 // copyLines takes the output of the job into its log, until the end. Lines that come together are appended together, and
 // no line waits for the next one. A log that cannot be written does not stop the job.
-func (r *runner) copyLines(from io.Reader) {
+func (i *Inside) copyLines(from io.Reader) {
 	in := bufio.NewReaderSize(from, maxLine)
-	w := lineWriter{runner: r}
+	w := lineWriter{logs: i.logs, job: i.rec.ID, run: i.rec.Run}
 	for {
 		line, err := in.ReadSlice('\n')
 		if len(line) > 0 {
@@ -39,15 +39,15 @@ func (r *runner) copyLines(from io.Reader) {
 
 // lineWriter collects lines.
 type lineWriter struct {
-	runner *runner
-	batch  []cloud.Line
-	lost   int // lines that could not be appended
+	logs     *Logs
+	job, run string
+	batch    []cloud.Line
+	lost     int // lines that could not be appended
 }
 
 func (w *lineWriter) add(text string) {
-	rec := w.runner.rec
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
-	w.batch = append(w.batch, cloud.Line{Time: time.Now(), Job: rec.ID, Run: rec.Run, Text: text})
+	w.batch = append(w.batch, cloud.Line{Time: time.Now(), Job: w.job, Run: w.run, Text: text})
 }
 
 func (w *lineWriter) flush() {
@@ -59,7 +59,7 @@ func (w *lineWriter) flush() {
 		first.Text = fmt.Sprintf("handoff: %d lines before this one could not be written", w.lost)
 		w.batch = append([]cloud.Line{first}, w.batch...)
 	}
-	if err := w.runner.logs.Append(context.Background(), w.batch...); err == nil {
+	if err := w.logs.Append(context.Background(), w.batch...); err == nil {
 		w.lost = 0
 	} else if w.lost > 0 {
 		w.lost += len(w.batch) - 1

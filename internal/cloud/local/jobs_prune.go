@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +14,7 @@ import (
 // keepJobs is how many jobs of a task that have ended are known, with their logs.
 const keepJobs = 1000
 
-// prune removes what is too old to be looked at. It is called by the runner of a job that has ended.
+// prune removes what is too old to be looked at. It is called by a job at its end.
 func (j *Jobs) prune() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -28,11 +27,6 @@ func (j *Jobs) prune() error {
 	if err != nil {
 		return fmt.Errorf("prune jobs: %w", err)
 	}
-	marked, err := j.marked()
-	if err != nil {
-		return fmt.Errorf("prune jobs: %w", err)
-	}
-	ids = slices.DeleteFunc(ids, func(id string) bool { return slices.Contains(marked, id) })
 	for _, id := range ids[:max(len(ids)-keepJobs, 0)] {
 		err = errors.Join(err, j.remove(id))
 	}

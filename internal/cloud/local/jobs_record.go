@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,15 +20,13 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-// jobRecord is job.json. The starter writes it first, then only the runner, and when that is gone whoever finds it so.
+// jobRecord is job.json. The starter writes it first, then only the job, and when that is gone whoever finds it so.
 type jobRecord struct {
 	Format int `json:"handoff_job"` // 1
 	cloud.Job
 	Start     cloud.Start   `json:"start"`
 	Timeout   time.Duration `json:"timeout,omitempty"`   // nanoseconds
-	After     []string      `json:"after,omitempty"`     // jobs that must have ended before this one begins
-	Runner    int           `json:"runner,omitempty"`    // process id; 0: it has not come up yet
-	Pid       int           `json:"pid,omitempty"`       // of handoff in the job, and of its process group
+	Pid       int           `json:"pid,omitempty"`       // of the job; 0: it has not come up yet
 	Cgroups   []string      `json:"cgroups,omitempty"`   // folders that were made for the job
 	Workspace string        `json:"workspace,omitempty"` // folder; the next job of the task may be using it now
 }
@@ -75,7 +74,7 @@ const (
 	recordFile = "job.json"
 	busyFile   = "busy"
 	stopFile   = "stop"
-	activeDir  = "active" // beside the jobs
+	crashFile  = "crash.log" // what the process of the job said beside its log; empty as a rule
 )
 
 func (j *Jobs) path(id string, more ...string) string {
@@ -85,7 +84,7 @@ func (j *Jobs) path(id string, more ...string) string {
 
 // lock keeps two starts of the task from being decided at a time.
 func (j *Jobs) lock(ctx context.Context) (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Join(j.dir, activeDir), 0o700); err != nil {
+	if err := os.MkdirAll(j.dir, 0o700); err != nil {
 		return nil, err
 	}
 	f, err := lockFile(ctx, filepath.Join(j.dir, "lock"), unix.LOCK_EX)
@@ -96,41 +95,11 @@ func (j *Jobs) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 // ids answers all jobs, ascending.
-func (j *Jobs) ids() ([]string, error) { return jobIDs(j.dir) }
-
-// marked answers the jobs that may be active, ascending.
-func (j *Jobs) marked() ([]string, error) { return jobIDs(filepath.Join(j.dir, activeDir)) }
-
-func jobIDs(dir string) ([]string, error) {
-	list, err := names(dir)
+func (j *Jobs) ids() ([]string, error) {
+	list, err := names(j.dir)
 	list = slices.DeleteFunc(list, func(name string) bool { return !isJobID(name) })
 	slices.Sort(list)
 	return list, err
-}
-
-// active answers the jobs of which a process is there, ascending; the task is locked. What is not any more is settled.
-func (j *Jobs) active() ([]string, error) {
-	marked, err := j.marked()
-	if err != nil {
-		return nil, err
-	}
-	var active []string
-	for _, id := range marked {
-		r, err := j.read(id)
-		if j.busy(id) {
-			if err != nil || !r.State.Ended() { // else its runner is about to end
-				active = append(active, id)
-			}
-			continue
-		}
-		if err == nil {
-			_, err = j.settle(r)
-		}
-		if err != nil && !errors.Is(err, cloud.ErrNotFound) && !errors.Is(err, cloud.ErrCorrupt) {
-			return nil, err
-		}
-	}
-	return active, nil
 }
 
 // busy reports whether a process of the job is there.
@@ -187,84 +156,101 @@ func (r *jobRecord) save(dir string, durable bool) error {
 	return os.Rename(temp, path)
 }
 
-// comeUp is how long a starter may take to start the runner.
-const comeUp = 10 * time.Second
+const (
+	comeUp   = 10 * time.Second // for a starter to start the process
+	overtime = 10 * time.Second // for a job to end itself, after the grace time
+)
 
-// settle answers the job as it is: where its last process is gone and nobody has written down how it ended, it is lost.
+// facts are what can be seen of a job from outside.
+type facts struct {
+	rec   *jobRecord   // as it was written last
+	busy  bool         // a process of it is there
+	stop  *stopRequest // nil: nobody has asked it to end
+	young bool         // made less than comeUp ago
+}
+
+// observe says what the job is:
+//
+//	record      busy  stop    the job is
+//	ended       -     -       as recorded
+//	-           yes   no      as recorded
+//	-           yes   yes     stopping
+//	not up yet  no    -       starting while it is young, then lost: its starter was killed
+//	up          no    no      lost: it was killed, or the machine went down
+//	up          no    yes     stopped
+//
+// settled: it will not change any more, which is to be written down.
+func (f facts) observe() (job cloud.Job, settled bool) {
+	job = f.rec.Job
+	switch {
+	case job.State.Ended():
+	case f.busy && f.stop != nil:
+		job.State, job.Reason = cloud.JobStopping, f.stop.Reason
+	case f.busy:
+	case f.rec.Pid == 0 && f.young:
+	case f.rec.Pid == 0: // another Run with its token starts it
+		job.State, job.Reason = cloud.JobLost, "what asked for it ended before it could start it"
+	case f.stop != nil:
+		job.State, job.Reason, settled = cloud.JobStopped, f.stop.Reason, true
+	default:
+		job.State, job.Reason, settled = cloud.JobLost, "its process was killed, or the machine went down", true
+	}
+	return job, settled
+}
+
+// settle answers the job as it is, and writes down what nobody else can any more.
 func (j *Jobs) settle(r *jobRecord) (cloud.Job, error) {
 	if r.State.Ended() {
 		return r.Job, nil
-	}
-	if r.Runner == 0 && !j.busy(r.ID) {
-		return neverStarted(r), nil
 	}
 	f, err := os.OpenFile(j.path(r.ID, busyFile), os.O_RDWR, 0o600)
 	if err != nil {
 		return r.Job, nil // pruned meanwhile
 	}
 	defer f.Close() //nolint:errcheck // frees the lock
-	if errors.Is(flock(f, unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK) {
-		return j.stopping(r), nil
+	busy := errors.Is(flock(f, unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
+	if !busy { // it may have come to its end since it was read
+		if r, err = j.read(r.ID); err != nil {
+			return cloud.Job{}, err
+		}
 	}
-	again, err := j.read(r.ID)
-	if err != nil || again.State.Ended() {
-		return jobOf(again, r), err
+	now := facts{rec: r, busy: busy, young: time.Since(r.Created) <= comeUp}
+	if stop, asked := readStop(j.path(r.ID)); asked {
+		now.stop = &stop
+		j.enforce(r, stop, busy)
 	}
-	return j.lose(again)
+	job, settled := now.observe()
+	if !settled {
+		return job, nil
+	}
+	return j.bury(r, job)
 }
 
-func jobOf(r, other *jobRecord) cloud.Job {
-	if r == nil {
-		return other.Job
-	}
-	return r.Job
-}
-
-// neverStarted is a job whose starter has been killed, or is about to start it. Another Run with its token starts it.
-func neverStarted(r *jobRecord) cloud.Job {
-	job := r.Job
-	if time.Since(r.Created) > comeUp {
-		job.State = cloud.JobLost
-		job.Reason = "what asked for it ended before it could start it"
-	}
-	return job
-}
-
-// stopping adds what the file "stop" says to an active job.
-func (j *Jobs) stopping(r *jobRecord) cloud.Job {
-	job := r.Job
-	if stop, ok := readStop(j.path(r.ID)); ok {
-		job.State, job.Reason = cloud.JobStopping, stop.Reason
-	}
-	return job
-}
-
-// lose writes down that a job vanished; its busy file is locked.
-func (j *Jobs) lose(r *jobRecord) (cloud.Job, error) {
-	r.State, r.Ended = cloud.JobLost, time.Now().UTC()
-	r.Reason = "its runner was killed, or the machine went down"
-	if reason := r.runReason(); reason != "" {
-		r.Reason += "; its run says: " + reason
-	}
-	if _, ok := readStop(j.path(r.ID)); ok && r.Started.IsZero() {
-		r.State, r.Reason = cloud.JobStopped, "stopped before it began"
+// bury writes down how a job ended that could not do so itself; its busy file is locked.
+func (j *Jobs) bury(r *jobRecord, job cloud.Job) (cloud.Job, error) {
+	job.Reason += r.shortOfMemory()
+	if text, _ := os.ReadFile(j.path(r.ID, crashFile)); len(text) > 0 {
+		line, _, _ := strings.Cut(string(text), "\n")
+		job.Reason += "; it said: " + strings.ToValidUTF8(line, "?")
 	}
 	removeCgroups(r.Cgroups)
-	if err := r.save(j.path(r.ID), true); err != nil {
-		return cloud.Job{}, err
-	}
-	return r.Job, unmark(j.dir, r.ID)
+	job.Ended = time.Now().UTC()
+	r.Job, r.Cgroups = job, nil
+	logs := j.home.Logs(j.scope)
+	j.say(logs, r, "job "+string(job.State)+": "+job.Reason)
+	_ = logs.Close()
+	return job, r.save(j.path(r.ID), true)
 }
 
-// unmark tells that a job has ended.
-func unmark(taskDir, id string) error {
-	if err := os.Remove(filepath.Join(taskDir, activeDir, id)); err != nil && !notThere(err) {
-		return err
+// enforce kills a job that does not end itself after it was asked to: its process is stopped, or hangs.
+func (j *Jobs) enforce(r *jobRecord, stop stopRequest, busy bool) {
+	grace := cmp.Or(stop.Grace, defaultGrace)
+	if busy && r.Pid > 0 && time.Since(stop.Time) > grace+overtime && isProcessOf(r.Pid, r.ID) {
+		_ = unix.Kill(r.Pid, unix.SIGKILL)
 	}
-	return nil
 }
 
-// requestStop asks the runner to end the job; the task is locked. The first reason is the one that counts.
+// requestStop asks the job to end; the task is locked. The first reason is the one that counts.
 func (j *Jobs) requestStop(id string, o cloud.StopOptions) error {
 	stop, asked := readStop(j.path(id))
 	if !asked {

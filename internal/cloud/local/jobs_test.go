@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,23 +18,42 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-const runnerMark = "HANDOFF_TEST_RUNNER"
+const jobMark = "HANDOFF_TEST_JOB"
 
-// TestRunnerProcess is no test: started by another test it is the runner of a job, in which a shell stands in for handoff.
-func TestRunnerProcess(t *testing.T) {
-	if os.Getenv(runnerMark) == "" {
+// TestJobProcess is no test: started by another test it is the process of a job, in which a shell stands in for the run. Its
+// exit code 4 says that it was skipped, and what it writes into the file "reason" is why it ended.
+func TestJobProcess(t *testing.T) {
+	if os.Getenv(jobMark) == "" {
 		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	err := RunJob(ctx, os.Args[slices.Index(os.Args, "--")+1:], RunnerOptions{
-		Program: []string{"/bin/sh", "-c", `eval "$SCRIPT"`, "handoff"}, Environ: os.Environ(),
-	})
-	if err != nil {
+	if err := insideJob(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+func insideJob() error {
+	job, err := Enter(os.Getenv("HANDOFF_HOME"), os.Getenv(EnvJobDir), "")
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("/bin/sh", append([]string{"-c", os.Getenv("SCRIPT"), "handoff"}, os.Args[slices.Index(os.Args, "--")+1:]...)...)
+	cmd.Env = append(job.Environ(os.Environ()), cloud.EnvWorkspace+"="+job.Workspace())
+	cmd.Stdout, cmd.Stderr = job.Output(), job.Output()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	job.Begins()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	job.Watch(func() { _ = cmd.Process.Signal(syscall.SIGTERM) }, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	_ = cmd.Wait()
+	code := cmd.ProcessState.ExitCode()
+	if code < 0 {
+		code = exitKilled
+	}
+	reason, _ := os.ReadFile("reason")
+	return job.End(LastWord{Code: code, Skipped: code == 4, Reason: string(reason)})
 }
 
 type bench struct {
@@ -53,8 +72,8 @@ func newBench(t *testing.T, task cloud.TaskSpec) *bench {
 	scope := cloud.Scope{Stage: "dev", ResourceGroup: "Group", Task: "Load"}
 	apply(t, home.Infra(scope), cloud.Want{Kind: cloud.KindTask, Task: task})
 	b := &bench{t: t, home: home, jobs: home.Jobs(scope, JobOptions{
-		Runner:  []string{os.Args[0], "-test.run=^TestRunnerProcess$", "--"},
-		Environ: append(os.Environ(), runnerMark+"=1", "GORACE=atexit_sleep_ms=0"),
+		Command: []string{os.Args[0], "-test.run=^TestJobProcess$", "--", "run", "--job"},
+		Environ: append(os.Environ(), jobMark+"=1", "GORACE=atexit_sleep_ms=0"),
 	})}
 	t.Cleanup(b.stopAll)
 	return b
@@ -146,17 +165,16 @@ func TestJobEnds(t *testing.T) {
 	}{
 		{name: "success", script: `echo "$HANDOFF_JOB_RUN $GREETING"; echo oops >&2`, state: cloud.JobSucceeded, log: "run-1 hello|oops"},
 		{name: "failure", script: "exit 7", state: cloud.JobFailed, code: 7, reason: "exit code 7", log: "handoff: job failed: exit code 7"},
-		{name: "signal", script: "kill -9 $$", state: cloud.JobFailed, code: 137, reason: "handoff was killed by SIGKILL", log: "handoff: job failed: handoff was killed by SIGKILL"},
 		{
-			name: "reason of the last word", code: 1, state: cloud.JobFailed, reason: "the tap broke", log: "handoff: job failed: the tap broke",
-			script: `echo '{"reason":"the tap broke"}' >word.json; exit 1`,
+			name: "reason", script: `printf 'the tap broke' >reason; exit 1`, code: 1,
+			state: cloud.JobFailed, reason: "the tap broke", log: "handoff: job failed: the tap broke",
 		},
 		{
-			name: "skipped", script: `echo '{"skipped":true,"reason":"run x goes on"}' >word.json; exit 3`, state: cloud.JobSkipped, code: 3,
+			name: "skipped", script: `printf 'run x goes on' >reason; exit 4`, state: cloud.JobSkipped, code: 4,
 			reason: "run x goes on", log: "handoff: job skipped: run x goes on",
 		},
 		{
-			name: "what it says is no last word", script: "echo 'error: no release'; echo 'run run-1: skipped after 0s'; exit 3", state: cloud.JobFailed, code: 3,
+			name: "what it says is no reason", script: "echo 'error: no release'; echo 'run run-1: skipped after 0s'; exit 3", state: cloud.JobFailed, code: 3,
 			reason: "exit code 3", log: "error: no release|run run-1: skipped after 0s|handoff: job failed: exit code 3",
 		},
 		{
@@ -202,12 +220,12 @@ func TestJobTokenRevives(t *testing.T) {
 	b := newBench(t, cloud.TaskSpec{})
 	spec := b.spec("echo here")
 	spec.Token = spec.Run
-	if err := os.MkdirAll(filepath.Join(b.jobs.dir, activeDir), 0o700); err != nil {
+	r := b.jobs.newRecord(spec, cloud.TaskSpec{}, newJobID(nil, tokenMark(spec.Token)))
+	r.Created = time.Now().Add(-time.Hour)
+	if err := os.MkdirAll(b.jobs.path(r.ID), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r := b.jobs.newRecord(spec, cloud.TaskSpec{}, newJobID(nil, tokenMark(spec.Token)), nil)
-	r.Created = time.Now().Add(-time.Hour)
-	if err := os.Mkdir(b.jobs.path(r.ID), 0o700); err != nil {
+	if err := os.WriteFile(b.jobs.path(r.ID, busyFile), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.jobs.record(r); err != nil {
@@ -225,69 +243,44 @@ func TestJobTokenRevives(t *testing.T) {
 	}
 }
 
-func TestJobOverlap(t *testing.T) {
+// The table of observe, line by line.
+func TestJobObserved(t *testing.T) {
 	t.Parallel()
-	t.Run("skip", func(t *testing.T) {
-		t.Parallel()
-		b := newBench(t, cloud.TaskSpec{})
-		b.run(b.spec("exec sleep 60"))
-		if _, err := b.jobs.Run(t.Context(), b.spec("true")); !errors.Is(err, cloud.ErrConflict) {
-			t.Errorf("err = %v", err)
+	ended := &jobRecord{Job: cloud.Job{State: cloud.JobFailed, Reason: "why"}, Pid: 7}
+	up := &jobRecord{Job: cloud.Job{State: cloud.JobRunning}, Pid: 7}
+	before := &jobRecord{Job: cloud.Job{State: cloud.JobStarting}}
+	stop := &stopRequest{Reason: "enough"}
+	for _, tc := range []struct {
+		name    string
+		facts   facts
+		state   cloud.JobState
+		reason  string
+		settled bool
+	}{
+		{"ended", facts{rec: ended}, cloud.JobFailed, "why", false},
+		{"ended, and about to go", facts{rec: ended, busy: true, stop: stop}, cloud.JobFailed, "why", false},
+		{"running", facts{rec: up, busy: true}, cloud.JobRunning, "", false},
+		{"coming up", facts{rec: before, busy: true}, cloud.JobStarting, "", false},
+		{"asked to end", facts{rec: up, busy: true, stop: stop}, cloud.JobStopping, "enough", false},
+		{"asked to end before it was up", facts{rec: before, busy: true, stop: stop}, cloud.JobStopping, "enough", false},
+		{"about to be started", facts{rec: before, young: true}, cloud.JobStarting, "", false},
+		{"its starter was killed", facts{rec: before}, cloud.JobLost, "what asked for it ended before it could start it", false},
+		{"killed", facts{rec: up}, cloud.JobLost, "its process was killed, or the machine went down", true},
+		{"killed after it was asked to end", facts{rec: up, stop: stop}, cloud.JobStopped, "enough", true},
+	} {
+		job, settled := tc.facts.observe()
+		if job.State != tc.state || job.Reason != tc.reason || settled != tc.settled {
+			t.Errorf("%s: %s (%s), settled %v", tc.name, job.State, job.Reason, settled)
 		}
-	})
-	t.Run("allow", func(t *testing.T) {
-		t.Parallel()
-		b := newBench(t, cloud.TaskSpec{Overlap: cloud.OverlapAllow})
-		b.run(b.spec("exec sleep 60"))
-		if job := b.end(b.run(b.spec("true")).ID); job.State != cloud.JobSucceeded {
-			t.Errorf("job = %+v", job)
-		}
-	})
-	t.Run("replace", func(t *testing.T) {
-		t.Parallel()
-		b := newBench(t, cloud.TaskSpec{Overlap: cloud.OverlapReplace})
-		first, second := b.run(b.spec("exec sleep 60")), b.run(b.spec("true"))
-		if job := b.end(second.ID); job.State != cloud.JobSucceeded {
-			t.Errorf("job = %+v", job)
-		}
-		if job := b.end(first.ID); job.State != cloud.JobStopped || job.Reason != "replaced by run run-2" {
-			t.Errorf("job = %+v", job)
-		}
-	})
-	t.Run("queue", func(t *testing.T) {
-		t.Parallel()
-		b := newBench(t, cloud.TaskSpec{Overlap: cloud.OverlapQueue})
-		out := filepath.Join(t.TempDir(), "out")
-		var ids []string
-		for i := range 5 {
-			spec := b.spec(fmt.Sprintf("echo begin %d >>%s; sleep 0.1; echo end %d >>%s", i, out, i, out))
-			ids = append(ids, b.run(spec).ID)
-		}
-		if !slices.IsSorted(ids) {
-			t.Errorf("ids do not rise: %v", ids)
-		}
-		b.end(ids[4])
-		text, err := os.ReadFile(out)
-		want := "begin 0\nend 0\nbegin 1\nend 1\nbegin 2\nend 2\nbegin 3\nend 3\nbegin 4\nend 4\n"
-		if err != nil || string(text) != want {
-			t.Errorf("out = %q, %v", text, err)
-		}
-	})
+	}
 }
 
 func TestJobStop(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, cloud.TaskSpec{Overlap: cloud.OverlapQueue})
+	b := newBench(t, cloud.TaskSpec{})
 	running := func(j cloud.Job) bool { return j.State == cloud.JobRunning }
 	polite := b.run(b.spec(`trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done`))
-	queued := b.run(b.spec("echo never"))
 	b.await(polite.ID, running)
-	if _, err := b.jobs.Stop(t.Context(), queued.ID, cloud.StopOptions{}); err != nil {
-		t.Error(err)
-	}
-	if job := b.end(queued.ID); job.State != cloud.JobStopped || job.Reason != "stopped on request" || job.ExitCode != nil {
-		t.Errorf("job = %+v", job)
-	}
 	for begin := time.Now(); len(b.lines(polite.ID)) == 0 && time.Since(begin) < 10*time.Second; {
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -314,73 +307,93 @@ func TestJobStop(t *testing.T) {
 	}
 }
 
-// A job whose runner was killed is lost, its processes end, and the next one can run.
-func TestJobRunnerKilled(t *testing.T) {
+// A job whose process was killed is lost, and its log says so. One that was asked to end before has been stopped.
+func TestJobKilled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, cloud.TaskSpec{})
-	job := b.run(b.spec(`sleep 60 & read x <&"$HANDOFF_RUNNER_FD"; sleep 0.2; kill $!`))
-	b.await(job.ID, func(j cloud.Job) bool { return j.State == cloud.JobRunning })
-	r, err := b.jobs.read(job.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(r.Runner, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	if job, err := b.jobs.Status(t.Context(), job.ID); err != nil || job.State != cloud.JobRunning {
-		t.Errorf("job = %+v, %v", job, err) // its processes are still there
-	}
-	if job = b.end(job.ID); job.State != cloud.JobLost || job.Ended.IsZero() {
-		t.Errorf("job = %+v", job)
-	}
-	stuck := b.run(b.spec("exec sleep 60"))
-	b.await(stuck.ID, func(j cloud.Job) bool { return j.State == cloud.JobRunning })
-	if r, err = b.jobs.read(stuck.ID); err == nil {
-		err = syscall.Kill(r.Runner, syscall.SIGKILL)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for syscall.Kill(r.Runner, 0) == nil {
-		time.Sleep(time.Millisecond)
-	}
-	if _, err := b.jobs.Stop(t.Context(), stuck.ID, cloud.StopOptions{}); err != nil {
-		t.Error(err)
-	}
-	if job := b.end(stuck.ID); job.State != cloud.JobLost {
-		t.Errorf("job = %+v", job)
-	}
-	if job := b.end(b.run(b.spec("true")).ID); job.State != cloud.JobSucceeded {
-		t.Errorf("job = %+v", job)
+	running := func(j cloud.Job) bool { return j.State == cloud.JobRunning }
+	for _, tc := range []struct {
+		stop  bool
+		state cloud.JobState
+		log   string
+	}{
+		{false, cloud.JobLost, "handoff: job lost: its process was killed, or the machine went down"},
+		{true, cloud.JobStopped, "handoff: job stopped: enough"},
+	} {
+		job := b.run(b.spec(`trap '' TERM; echo $$ >pid; exec sleep 60`))
+		b.await(job.ID, running)
+		for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(5 * time.Millisecond) {
+			if text, _ := os.ReadFile(b.jobs.path(job.ID, "pid")); len(text) > 0 {
+				break
+			}
+		}
+		if tc.stop {
+			if _, err := b.jobs.Stop(t.Context(), job.ID, cloud.StopOptions{Reason: "enough"}); err != nil {
+				t.Error(err)
+			}
+		}
+		r, err := b.jobs.read(job.ID)
+		if err == nil {
+			err = syscall.Kill(r.Pid, syscall.SIGKILL)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := b.end(job.ID)
+		if end.State != tc.state || end.Ended.IsZero() || end.ExitCode != nil {
+			t.Errorf("job = %+v", end)
+		}
+		if got := b.lines(job.ID); !slices.Equal(got, []string{tc.log}) {
+			t.Errorf("log = %q", got)
+		}
+		if text, err := os.ReadFile(b.jobs.path(job.ID, "pid")); err == nil { // here is no guardian
+			pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if again, err := b.jobs.Status(t.Context(), job.ID); err != nil || again.Ended != end.Ended {
+			t.Errorf("job = %+v, %v", again, err)
+		}
 	}
 }
 
-// Of 50 starts at a time exactly one runs, and each of the others is told so.
+// What the process of a job says when it crashes is told with its end.
+func TestJobCrashes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, cloud.TaskSpec{})
+	spec := b.spec(`echo 'panic: a bug' >>crash.log; kill -9 $PPID`)
+	if end := b.end(b.run(spec).ID); end.State != cloud.JobLost || !strings.HasSuffix(end.Reason, "; it said: panic: a bug") {
+		t.Errorf("job = %+v", end)
+	}
+}
+
+// Of 50 starts at a time each has its job, and of those with one token there is one.
 func TestJobConcurrentStarts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, cloud.TaskSpec{})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	started, refused := 0, 0
-	for range 50 {
-		spec := b.spec("exec sleep 60")
+	ids := map[string]int{}
+	for n := range 50 {
+		spec := b.spec("true")
+		if n < 25 {
+			spec.Token = "one"
+		}
 		wg.Go(func() {
-			_, err := b.jobs.Run(t.Context(), spec)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err == nil:
-				started++
-			case errors.Is(err, cloud.ErrConflict):
-				refused++
-			default:
+			job, err := b.jobs.Run(t.Context(), spec)
+			if err != nil {
 				t.Error(err)
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			ids[job.ID]++
 		})
 	}
 	wg.Wait()
-	if started != 1 || refused != 49 {
-		t.Errorf("%d started, %d refused", started, refused)
+	if len(ids) != 26 {
+		t.Errorf("%d jobs", len(ids))
+	}
+	for id := range ids {
+		b.end(id)
 	}
 }
 
@@ -539,7 +552,7 @@ func BenchmarkJobStart(b *testing.B) {
 		b.Fatal(err)
 	}
 	jobs := home.Jobs(scope, JobOptions{
-		Runner: []string{os.Args[0], "-test.run=^TestRunnerProcess$", "--"}, Environ: append(os.Environ(), runnerMark+"=1"),
+		Command: []string{os.Args[0], "-test.run=^TestJobProcess$", "--"}, Environ: append(os.Environ(), jobMark+"=1"),
 	})
 	for n := 0; b.Loop(); n++ {
 		spec := cloud.Start{Run: "run-" + strconv.Itoa(n), Overlap: cloud.OverlapQueue, Env: map[string]string{"SCRIPT": "exit 0"}}

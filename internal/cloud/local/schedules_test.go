@@ -186,7 +186,7 @@ func TestJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := cloud.FireState{Through: minute(2), Last: minute(1), Pending: []cloud.PendingFire{{At: minute(2), Late: true}}}
+	want := cloud.FireState{Through: minute(2), Last: minute(1), Job: "j", Pending: []cloud.PendingFire{{At: minute(2), Late: true}}}
 	for n := range 2 { // the second one reads what the first one has written anew
 		table := timetable(t, h)
 		if diff := cmp.Diff(want, changes(t, table)[0].Fires); diff != "" {
