@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,19 +29,18 @@ func cutShort(t *testing.T, feed, project, ws string) {
 	tap := func(sig syscall.Signal) func(*testing.T, *exec.Cmd) {
 		return func(t *testing.T, _ *exec.Cmd) { signalProcess(t, processesIn(t, ws, "bin/tap-rest-api")[0], sig) }
 	}
-	wait := func(*testing.T, *exec.Cmd) {}
 	for _, tt := range []struct {
-		name, task, command, whole string // keys that are added to the task load, its last command, the project
-		cut                        func(*testing.T, *exec.Cmd)
+		name, task, command, whole string                      // keys that are added to the task load, its last command, the project
+		cut                        func(*testing.T, *exec.Cmd) // nil: a time limit
 		code                       int
 		halved                     bool
 	}{
 		{name: "the tap is killed", cut: tap(syscall.SIGKILL), code: 1},
 		{name: "the tap is terminated", cut: tap(syscall.SIGTERM), code: 1},
 		{name: "the tap is interrupted", cut: tap(syscall.SIGINT), code: 1},
-		{name: "the task times out", task: "  timeout: 6\n", cut: wait, code: 1},
-		{name: "the target times out", command: "    timeout: 6\n", cut: wait, code: 1},
-		{name: "the run times out", whole: "timeout: 6\n", cut: wait, code: 124},
+		{name: "the task times out", task: "  timeout: %d\n", code: 1},
+		{name: "the target times out", command: "    timeout: %d\n", code: 1},
+		{name: "the run times out", whole: "timeout: %d\n", code: 124},
 		{name: "SIGINT", cut: send(syscall.SIGINT), code: 130},
 		{name: "SIGTERM", cut: send(syscall.SIGTERM), code: 143},
 		{name: "SIGHUP", cut: send(syscall.SIGHUP), code: 129},
@@ -49,10 +49,18 @@ func cutShort(t *testing.T, feed, project, ws string) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			removeAll(t, filepath.Join(ws, "artifacts", "new"))
-			changed := withKeys(t, project, tt.task, tt.command, tt.whole)
-			run, ended := start(t, feed, changed, ws)
-			tt.cut(t, run)
-			if result := <-ended; result.Code != tt.code {
+			var result binary.Result
+			if tt.cut == nil {
+				result = timedOut(t, feed, ws, func(limit int) string {
+					in := func(keys string) string { return strings.Replace(keys, "%d", strconv.Itoa(limit), 1) }
+					return withKeys(t, project, in(tt.task), in(tt.command), in(tt.whole))
+				})
+			} else {
+				run, ended := start(t, feed, withKeys(t, project, tt.task, tt.command, tt.whole), ws)
+				tt.cut(t, run)
+				result = <-ended
+			}
+			if result.Code != tt.code {
 				t.Errorf("want exit code %d: %s", tt.code, result)
 			}
 			eventually(t, "no process of the run is left", func() bool { return len(processesIn(t, ws, "")) == 0 })
@@ -63,7 +71,20 @@ func cutShort(t *testing.T, feed, project, ws string) {
 	}
 }
 
-// withKeys answers a copy of the project with further keys.
+// timedOut runs the project with a time limit, in seconds, that ends it while the tap reads, however busy the machine is.
+func timedOut(t *testing.T, feed, ws string, limited func(seconds int) string) binary.Result {
+	t.Helper()
+	for limit := 8; limit < 100; limit *= 2 {
+		_, ended := launch(t, feed, limited(limit), ws)
+		if result := <-ended; hasRead(ws) {
+			return result
+		}
+	}
+	t.Fatal("the tap never read")
+	return binary.Result{}
+}
+
+// withKeys returns a copy of the project with further keys.
 func withKeys(t *testing.T, project, task, command, whole string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "quakes")
@@ -103,12 +124,22 @@ func rowsBelow(t *testing.T, dir string) (rows int) {
 	return rows
 }
 
-// jobStopped stops a job of the local provider in the middle of its load.
-func jobStopped(t *testing.T, feed, project string) {
+// jobStopped stops a job of the local provider in the middle of its load. The job takes its programs from the workspace:
+// that a job installs them is tested elsewhere.
+func jobStopped(t *testing.T, feed, project, ws string) {
 	home := t.TempDir()
 	project = withKeys(t, project, "", "", "")
-	replaceIn(t, filepath.Join(project, "project.yml"), "\ntasks:\n",
-		"\ndeploy: {cloud_provider: local, cloud_platform: process, resource_group: e2e, task: quakes}\n\ntasks:\n")
+	file := filepath.Join(project, "project.yml")
+	text := strings.NewReplacer(
+		"\ntasks:\n", "\ndeploy: {cloud_provider: local, cloud_platform: process, resource_group: e2e, task: quakes}\n\ntasks:\n",
+		"- command: tap-rest-api\n", "- command: "+filepath.Join(ws, "tap", "bin", "tap-rest-api")+"\n",
+		"- command: target-csv\n", "- command: "+filepath.Join(ws, "target", "bin", "target-csv")+"\n",
+		"installs:\n- venv: tap\n  command: pip install tap-rest-api==0.2.22\n- venv: target\n  command: pip install meltanolabs-target-csv==0.5.0\n", "",
+		"    venv: tap\n", "", "    venv: target\n", "",
+	).Replace(readFile(t, file))
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	verb := func(args ...string) binary.Result {
 		t.Helper()
 		cmd := binary.Command(t.Context(), home, programs.handoff, append(args, "-p", project)...)

@@ -37,7 +37,7 @@ func TestEarthquakes(t *testing.T) {
 	t.Run("killed in the middle", func(t *testing.T) { killedInTheMiddle(t, feed, project, ws) })
 	t.Run("interrupted in the middle", func(t *testing.T) { interruptedInTheMiddle(t, feed, project, ws) })
 	t.Run("cut short", func(t *testing.T) { cutShort(t, feed, project, ws) })
-	t.Run("a job is stopped", func(t *testing.T) { jobStopped(t, feed, project) })
+	t.Run("a job is stopped", func(t *testing.T) { jobStopped(t, feed, project, ws) })
 	t.Run("the secret is nowhere", func(t *testing.T) { secretIsNowhere(t, feed, project, ws) })
 }
 
@@ -192,9 +192,17 @@ func outcome(t *testing.T, ws string) string {
 	return record.Outcome
 }
 
-// start begins a run that takes about ten seconds, and waits until tap and target are there.
+// start begins a run that takes about ten seconds, and waits until the tap has read some pages.
 func start(t *testing.T, feed, project, ws string) (run *exec.Cmd, ended chan binary.Result) {
 	t.Helper()
+	run, ended = launch(t, feed, project, ws)
+	eventually(t, "the tap has read some pages", func() bool { return hasRead(ws) })
+	return run, ended
+}
+
+func launch(t *testing.T, feed, project, ws string) (run *exec.Cmd, ended chan binary.Result) {
+	t.Helper()
+	_ = os.Remove(stderrOfLoad(ws))
 	base := serve(t, feed, "-delay", "300ms")
 	run = binary.Command(t.Context(), t.TempDir(), programs.handoff, runArgs(project, ws, base, "page_size=25")...)
 	ended = make(chan binary.Result, 1)
@@ -205,13 +213,15 @@ func start(t *testing.T, feed, project, ws string) (run *exec.Cmd, ended chan bi
 		}
 		ended <- result
 	}()
-	log := filepath.Join(ws, "artifacts", "load_stderr.log")
-	_ = os.Remove(log)
-	eventually(t, "the tap has read some pages", func() bool {
-		text, err := os.ReadFile(log)
-		return err == nil && strings.Contains(string(text), "Current page 5")
-	})
 	return run, ended
+}
+
+func stderrOfLoad(ws string) string { return filepath.Join(ws, "artifacts", "load_stderr.log") }
+
+// hasRead reports whether the tap has read some pages.
+func hasRead(ws string) bool {
+	text, err := os.ReadFile(stderrOfLoad(ws))
+	return err == nil && strings.Contains(string(text), "Current page 5")
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {
