@@ -173,11 +173,27 @@ func (b *builder) tryOut(at string, c *project.Command, t *jinja.Template, q *sh
 			return
 		}
 		if _, bad = quoted(r, q); bad == nil {
+			b.tryHostile(at, c, t, q, depth)
 			return
 		}
 		b.derived = append(b.derived, secret.Derived(r.Text, r.Secrets)...) // the error may show them
 	}
 	b.templateError(c, at, bad)
+}
+
+// tryHostile warns of a command that will refuse lines that are not plain words: better now than at the first of them.
+func (b *builder) tryHostile(at string, c *project.Command, t *jinja.Template, q *shell.Quoter, depth int) {
+	r, err := t.RenderMarked(withLines(b.vars, slices.Repeat([]string{"a; b"}, depth)))
+	if err != nil {
+		return
+	}
+	_, err = quoted(r, q)
+	if e, ok := errors.AsType[*shell.Error](err); ok && e.Cause != "" {
+		b.derived = append(b.derived, secret.Derived(r.Text, r.Secrets)...) // the cause may show them
+		b.warnings = append(b.warnings, project.Diagnostic{
+			Pos: linePos(c, e.Line), Path: at, Message: "a line that is not a plain word stops the run here: " + e.Cause, Hint: e.Hint,
+		})
+	}
 }
 
 // withLines adds what a foreach body sees of its lines: the innermost, its name for files, and all of them.

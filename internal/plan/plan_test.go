@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -250,17 +251,22 @@ func TestEnvironmentFromTheCommandLineWins(t *testing.T) {
 
 func TestBodiesAreTriedOut(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ name, command, want string }{
-		{"data for an inner shell", `sh -c "echo {{ _line }}"`, "project.yml:8:"},
-		{"a script that does not parse", `echo {{ _line }} )`, "project.yml:8:"},
-		{"a number is wanted", `echo $(( {{ _line }} * 2 ))`, ""},
-		{"parts of the line", `echo {{ _line.split(',')[3] }}`, ""},
+	for _, tt := range []struct{ name, command, want, warning string }{
+		{"data for an inner shell", `sh -c "echo {{ _line }}"`, "project.yml:8:", ""},
+		{"a script that does not parse", `echo {{ _line }} )`, "project.yml:8:", ""},
+		{"a number is wanted", `echo $(( {{ _line }} * 2 ))`, "", ""},
+		{"parts of the line", `echo {{ _line.split(',')[3] }}`, "", ""},
+		{"what refuses some lines", `x={{ _line }}; echo $((x + 1))`, "", "a line that is not a plain word stops the run here: line 1 of the script: arithmetic ($((x + 1)))"},
+		{"an argument", `sh -c 'echo "$1"' sh {{ _line }}`, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := build(t, "version: 0.4\ntasks:\n- name: a\n  pipeline:\n  - command: cat x\n  - foreach:\n    - commands:\n      - command: '"+strings.ReplaceAll(tt.command, "'", "''")+"'\n", nil)
+			_, warnings, err := build(t, "version: 0.4\ntasks:\n- name: a\n  pipeline:\n  - command: cat x\n  - foreach:\n    - commands:\n      - command: '"+strings.ReplaceAll(tt.command, "'", "''")+"'\n", nil)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
+			}
+			if got := fmt.Sprint(warnings); !strings.Contains(got, tt.warning) || tt.warning == "" && strings.Contains(got, "plain word") {
+				t.Errorf("warnings %s, want %q", got, tt.warning)
 			}
 		})
 	}

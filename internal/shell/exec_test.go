@@ -64,7 +64,6 @@ func posixCases() []execCase {
 		{`printf '%s\0' {{ d }}>&1`, same},
 		{`printf '%s\0' ~{{ d }}`, func(d string) string { return "~" + d + "\x00" }},
 		{`printf '%s\0' \\{{ d }}`, func(d string) string { return `\` + d + "\x00" }},
-		{`{{ d }} 2>/dev/null; printf '%s\0' ok`, func(string) string { return "ok\x00" }},
 		{`echo {{ d }} >/dev/null & wait; printf '%s\0' ok`, func(string) string { return "ok\x00" }},
 	}
 }

@@ -107,9 +107,9 @@ func (c *classifier) literal() place {
 	case a.document != nil:
 		return c.document(a.document)
 	case a.double:
-		return c.quoted(a, double)
+		return c.find(a, double)
 	}
-	return c.bare(a)
+	return c.find(a, none)
 }
 
 // singleQuoted is the place of data between single quotes, the current node.
@@ -125,27 +125,68 @@ func (c *classifier) singleQuoted() place {
 		return refuse("data cannot be quoted in this place of a script")
 	case a.param != nil && !isDefault(a.param):
 		return c.parameter(a)
+	case a.param != nil:
+		return placeFor(fallback, single)
 	}
-	return c.quoted(a, single)
+	return c.find(a, single)
 }
 
-// quoted is a place within quotes, where tests need care all the same.
-func (c *classifier) quoted(a surroundings, kind placeKind) place {
-	if p, ok := c.operand(a); ok {
-		return p
+// find is a place in a word of a command, looked up in the table of contexts.
+func (c *classifier) find(a surroundings, q quotes) place {
+	switch t := a.test.(type) {
+	case *syntax.UnaryTest:
+		if t.Op == syntax.TsVarSet || t.Op == syntax.TsRefVar {
+			return refuse("data cannot be the name of a variable")
+		}
+	case *syntax.BinaryTest:
+		if isNumeric(t.Op) {
+			return c.numeric(a.word)
+		}
 	}
-	switch a.owner.(type) {
-	case *syntax.Redirect:
-		return c.redirect(a, kind)
+	return placeFor(c.where(a, q), q)
+}
+
+// where names what the outermost word is to its command; "" is in no table.
+func (c *classifier) where(a surroundings, q quotes) where {
+	switch owner := a.owner.(type) {
+	case *syntax.CallExpr:
+		if len(owner.Args) > 0 && owner.Args[0] == a.word {
+			return name // a plain word could be a keyword or an assignment here
+		}
+		return c.touches(argument, a.word, q)
+	case *syntax.Assign:
+		return c.touches(assigned, a.word, q)
 	case *syntax.ArrayElem:
-		return place{kind: kind, array: true, evaluated: c.evaluated(c.arrayOwner())}
+		return element
+	case *syntax.Redirect:
+		switch owner.Op {
+		case syntax.Hdoc, syntax.DashHdoc, syntax.DplIn, syntax.DplOut:
+			return "" // the word that ends a here-document, the number of a file descriptor
+		}
+		return redirected
+	case *syntax.WordIter:
+		return item
+	case *syntax.CaseClause, *syntax.CaseItem:
+		return matched
+	case *syntax.BinaryTest, *syntax.UnaryTest, *syntax.TestClause, *syntax.ParenTest:
+		return operand
 	}
-	return place{kind: kind, evaluated: c.evaluated(a.owner)}
+	return ""
+}
+
+// touches is w, or touching where the text around the data gives meaning to plain characters: ~{{ x }}, {a,{{ x }}},
+// [{{ x }}], {{ x }}>file.
+func (c *classifier) touches(w where, of *syntax.Word, q quotes) where {
+	start, end := int(of.Pos().Offset()), int(of.End().Offset())
+	if q == none && (strings.ContainsAny(c.text[start:end], "{~[(") || end < len(c.text) && strings.IndexByte("<>(&", c.text[end]) >= 0) {
+		return touching
+	}
+	return w
 }
 
 func (c *classifier) arithmetic(a surroundings) place {
 	if c.isWhole(a.inner) && !a.double {
-		return place{kind: arithmetic}
+		return placeFor(calculated, none)
 	}
 	return refuse("data in arithmetic must stand alone, without quotes and as one number")
 }
@@ -169,18 +210,17 @@ func isDefault(p *syntax.ParamExp) bool {
 }
 
 func (c *classifier) parameter(a surroundings) place {
-	switch {
-	case !isDefault(a.param):
+	if !isDefault(a.param) {
 		return place{kind: refused, message: "data cannot be quoted inside ${ }", hint: `put it in a variable first: v={{ ... }}; echo "${x#"$v"}"`}
-	case a.outer && a.document == nil:
-		if c.doubleDepth() == 1 {
-			return place{kind: doubleParam}
-		}
-	case !a.outer && a.document == nil:
-		if c.doubleDepth() == 0 {
-			return place{kind: word}
-		}
-		return place{kind: double}
+	}
+	switch depth := c.doubleDepth(); {
+	case a.document != nil:
+	case a.outer && depth == 1:
+		return placeFor(fallback, outer)
+	case !a.outer && depth == 0:
+		return placeFor(fallback, none)
+	case !a.outer:
+		return placeFor(fallback, inner)
 	}
 	return place{kind: refused, message: "data cannot be quoted in this place inside ${ }", hint: `put it in a variable first: v={{ ... }}; echo "${x:-$v}"`}
 }
@@ -199,10 +239,12 @@ func (c *classifier) doubleDepth() (n int) {
 }
 
 func (c *classifier) document(r *syntax.Redirect) place {
-	p := place{kind: document, tabs: r.Op == syntax.DashHdoc}
+	q := none
 	if isQuoted(r.Word) {
-		p.kind = verbatim
+		q = single
 	}
+	p := placeFor(document, q)
+	p.tabs = r.Op == syntax.DashHdoc
 	return p
 }
 
@@ -216,77 +258,11 @@ func isQuoted(w *syntax.Word) bool {
 	return false
 }
 
-// bare is the place of data outside of quotes.
-func (c *classifier) bare(a surroundings) place {
-	if p, ok := c.operand(a); ok {
-		return p
-	}
-	switch owner := a.owner.(type) {
-	case *syntax.Redirect:
-		return c.redirect(a, word)
-	case *syntax.CallExpr:
-		if len(owner.Args) > 0 && owner.Args[0] == a.word {
-			return place{kind: word} // a plain word could be a keyword or an assignment here
-		}
-		return place{kind: c.argumentKind(a.word)}
-	case *syntax.Assign:
-		return place{kind: c.argumentKind(a.word), evaluated: c.evaluated(owner)}
-	case *syntax.ArrayElem:
-		return place{kind: word, array: true, evaluated: c.evaluated(c.arrayOwner())}
-	case *syntax.WordIter:
-		return place{kind: word, evaluated: c.evaluated(owner)}
-	case *syntax.CaseClause, *syntax.CaseItem,
-		*syntax.BinaryTest, *syntax.UnaryTest, *syntax.TestClause, *syntax.ParenTest:
-		return place{kind: word}
-	}
-	return refuse("data cannot be quoted in this place of a script")
-}
-
-// argumentKind is word where the text around the data gives meaning to plain characters: ~{{ x }}, {a,{{ x }}},
-// [{{ x }}], {{ x }}>file.
-func (c *classifier) argumentKind(w *syntax.Word) placeKind {
-	start, end := int(w.Pos().Offset()), int(w.End().Offset())
-	if strings.ContainsAny(c.text[start:end], "{~[(") {
-		return word
-	}
-	if end < len(c.text) && strings.IndexByte("<>(&", c.text[end]) >= 0 {
-		return word
-	}
-	return argument
-}
-
-// redirect is the place of data in the target of a redirection.
-func (c *classifier) redirect(a surroundings, kind placeKind) place {
-	r, _ := a.owner.(*syntax.Redirect)
-	switch r.Op {
-	case syntax.Hdoc, syntax.DashHdoc:
-		return refuse("data cannot be the word that ends a here-document")
-	case syntax.DplIn, syntax.DplOut:
-		return refuse("data cannot be the number of a file descriptor")
-	}
-	return place{kind: kind}
-}
-
-// operand is the place of data in [[ ]], where some operands are code to the shell.
-func (c *classifier) operand(a surroundings) (place, bool) {
-	switch t := a.test.(type) {
-	case *syntax.UnaryTest:
-		if t.Op == syntax.TsVarSet || t.Op == syntax.TsRefVar {
-			return refuse("data cannot be the name of a variable"), true
-		}
-	case *syntax.BinaryTest:
-		if isNumeric(t.Op) {
-			return c.numeric(a.word), true
-		}
-	}
-	return place{}, false
-}
-
 // numeric is the place of an operand that the shell reads as a number.
 func (c *classifier) numeric(w *syntax.Word) place {
 	text := c.text[w.Pos().Offset():w.End().Offset()]
 	if len(strings.Trim(text, `"'`)) == c.wordLen {
-		return place{kind: number}
+		return placeFor(compared, none)
 	}
 	return refuse("data in a numeric test must stand alone, as one number")
 }
@@ -298,8 +274,31 @@ func (c *classifier) heredoc(r *syntax.Redirect) {
 	}
 	d := heredoc{
 		start: int(r.Hdoc.Pos().Offset()), end: int(r.Hdoc.End().Offset()),
-		delimiter: static(r.Word), tabs: r.Op == syntax.DashHdoc,
+		delimiter: delimiter(r.Word), tabs: r.Op == syntax.DashHdoc,
 	}
 	d.ends = d.unfit(c.text[d.start:d.end])
 	c.heredocs = append(c.heredocs, d)
+}
+
+// delimiter is the word that ends a here-document, without its quotes.
+func delimiter(w *syntax.Word) string {
+	var b strings.Builder
+	syntax.Walk(w, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Lit:
+			b.WriteString(strings.ReplaceAll(n.Value, `\`, ""))
+		case *syntax.SglQuoted:
+			b.WriteString(n.Value)
+		}
+		return true
+	})
+	return b.String()
+}
+
+func isNumeric(op syntax.BinTestOperator) bool {
+	switch op {
+	case syntax.TsEql, syntax.TsNeq, syntax.TsLeq, syntax.TsGeq, syntax.TsLss, syntax.TsGtr:
+		return true
+	}
+	return false
 }

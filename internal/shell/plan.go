@@ -17,7 +17,7 @@ func shellName(shell string) string {
 	return path.Base(strings.TrimSpace(shell))
 }
 
-// shellVariants answers the grammars of a shell that we can quote for. A script is read with each of them, since
+// shellVariants returns the grammars of a shell. A script is read with each of them, since
 // nobody knows which shell /bin/sh is: where they disagree about a piece of data, it is refused.
 func shellVariants(name string) []syntax.LangVariant {
 	switch name {
@@ -31,6 +31,11 @@ func shellVariants(name string) []syntax.LangVariant {
 		return []syntax.LangVariant{syntax.LangBash, syntax.LangMirBSDKorn}
 	}
 	return nil
+}
+
+// canQuote reports whether handoff knows what is safe in a shell. ksh and zsh evaluate in more places.
+func canQuote(name string) bool {
+	return contains([]string{"sh", "dash", "ash", "busybox", "bash"}, name)
 }
 
 // newShellPlan finds out where the words at starts stand in the script.
@@ -67,17 +72,22 @@ func parseMessage(err error) string {
 
 // merge keeps the stricter of two readings.
 func (p *shellPlan) merge(other *shellPlan) {
+	if p.unsafe == nil || other.unsafe != nil && other.unsafe.always {
+		p.unsafe = other.unsafe
+	}
 	for i, o := range other.places {
 		mine := &p.places[i]
 		o.tabs, o.nested, o.array = o.tabs || mine.tabs, o.nested || mine.nested, o.array || mine.array
-		o.evaluated = o.evaluated || mine.evaluated
-		mine.tabs, mine.nested, mine.array, mine.evaluated = o.tabs, o.nested, o.array, o.evaluated
+		if o.notFirst == "" {
+			o.notFirst, o.program = mine.notFirst, mine.program
+		}
+		mine.tabs, mine.nested, mine.array, mine.notFirst, mine.program = o.tabs, o.nested, o.array, o.notFirst, o.program
 		switch {
 		case mine.kind == o.kind || mine.kind == refused:
 		case o.kind == refused:
 			*mine = o
-		case mine.kind+o.kind == argument+word:
-			mine.kind = word
+		case mine.kind+o.kind == asWord+asQuoted:
+			mine.kind = asQuoted
 		default:
 			*mine = place{kind: refused, message: "the data stands in a place that shells understand differently", hint: rawHint}
 		}
@@ -91,9 +101,10 @@ func parseShell(variant syntax.LangVariant, skeleton string, starts []int) (*she
 	if err != nil {
 		return nil, err
 	}
-	c := &classifier{text: skeleton, starts: starts, places: make([]place, len(starts))}
+	c := &classifier{text: skeleton, starts: starts, places: make([]place, len(starts)), guards: make([]guard, len(starts))}
 	c.wordLen = placeholderLen(skeleton, starts[0])
-	c.counted = countedNames(file)
+	k := &checker{rules: rules(), text: skeleton, c: c}
+	k.file(file)
 	syntax.Walk(file, c.visit)
 	for i, p := range c.places {
 		if p.kind == unknown {
@@ -102,8 +113,9 @@ func parseShell(variant syntax.LangVariant, skeleton string, starts []int) (*she
 	}
 	for i, start := range starts {
 		c.checkBefore(i, start)
+		c.places[i].notFirst, c.places[i].program = c.guards[i].chars, c.guards[i].program
 	}
-	return &shellPlan{places: c.places, heredocs: c.heredocs, wordLen: c.wordLen}, nil
+	return &shellPlan{places: c.places, heredocs: c.heredocs, wordLen: c.wordLen, unsafe: k.found}, nil
 }
 
 // placeholderLen measures the placeholder, which may have been made longer to be unique.
@@ -124,8 +136,8 @@ type classifier struct {
 	wordLen  int
 	places   []place
 	heredocs []heredoc
-	counted  map[string]bool // variables that the script evaluates, as numbers or names
-	stack    []syntax.Node   // from the file to the current node
+	guards   []guard
+	stack    []syntax.Node // from the file to the current node
 }
 
 func (c *classifier) visit(n syntax.Node) bool {
@@ -144,23 +156,15 @@ func (c *classifier) visit(n syntax.Node) bool {
 			if c.inBackquotes() {
 				return refuse("data cannot be quoted inside backquotes: write $( ) instead")
 			}
-			return place{kind: comment}
+			return placeFor(remark, none)
 		})
-	case *syntax.CallExpr:
-		c.call(n)
-	case *syntax.DeclClause:
-		c.declaration(n)
-	case *syntax.Stmt:
-		c.shellInput(n)
-	case *syntax.BinaryCmd:
-		c.pipedScript(n)
 	case *syntax.Redirect:
 		c.heredoc(n)
 	}
 	return true
 }
 
-// pieces answers which words stand within the node.
+// pieces returns which words stand within the node.
 func (c *classifier) pieces(n syntax.Node) (lo, hi int) {
 	lo, _ = slices.BinarySearch(c.starts, int(n.Pos().Offset()))
 	hi, _ = slices.BinarySearch(c.starts, int(n.End().Offset()))
@@ -178,7 +182,7 @@ func (c *classifier) mark(n syntax.Node, find func() place) {
 	for i := lo; i < hi; i++ {
 		if c.places[i].kind == unknown {
 			c.places[i] = find()
-			c.places[i].nested = c.places[i].kind != document && c.inDocument()
+			c.places[i].nested = c.places[i].kind != asDocument && c.inDocument()
 		}
 	}
 }
@@ -190,7 +194,7 @@ func (c *classifier) refuseAll(n syntax.Node, message, hint string) {
 // checkBefore refuses data after a backslash or dollar that would change how it is read.
 func (c *classifier) checkBefore(i, start int) {
 	switch c.places[i].kind {
-	case argument, word, double, doubleParam, document:
+	case asWord, asQuoted, asDouble, asDoubleFallback, asDocument:
 	default:
 		return
 	}
@@ -213,15 +217,18 @@ func (c *classifier) inBackquotes() bool {
 
 // inDocument reports whether a here-document is around the current node, directly or around its command.
 func (c *classifier) inDocument() bool {
-	for i, n := range c.stack[1:] {
-		if r, ok := c.stack[i].(*syntax.Redirect); ok && r.Hdoc != nil && n == syntax.Node(r.Hdoc) {
+	for i, n := range c.stack {
+		if i == 0 {
+			continue
+		}
+		if r, ok := c.stack[i-1].(*syntax.Redirect); ok && r.Hdoc != nil && n == syntax.Node(r.Hdoc) {
 			return !isQuoted(r.Word)
 		}
 	}
 	return false
 }
 
-// parent answers the node n levels above the current one.
+// parent returns the node n levels above the current one.
 func (c *classifier) parent(n int) syntax.Node {
 	if i := len(c.stack) - 1 - n; i >= 0 {
 		return c.stack[i]

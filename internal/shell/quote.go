@@ -11,54 +11,54 @@ type place struct {
 	tabs          bool   // in a here-document that strips tabs
 	nested        bool   // in a command within a here-document
 	array         bool   // an element of an array
-	evaluated     bool   // in a variable that the script evaluates
+	notFirst      string // characters that the data must not begin with: the program would take it for an option
+	program       string // of notFirst
 	message, hint string // of refused
 }
 
+// placeKind says how data is written.
 type placeKind uint8
 
 const (
-	unknown     placeKind = iota
-	argument              // a bare word or part of one: plain text stays as it is
-	word                  // the same where plain text could mean something else: quoted in any case
-	double                // inside "..."
-	doubleParam           // inside "${x:-...}"
-	single                // inside '...'
-	document              // a here-document that expands
-	verbatim              // a here-document that does not
-	comment               // after #
-	arithmetic            // inside $(( ))
-	number                // an operand of a numeric test
-	refused               // no quoting is safe here
+	unknown          placeKind = iota
+	asWord                     // a plain word as it is, else in single quotes
+	asQuoted                   // in single quotes: here a plain word could mean something else
+	asDouble                   // inside "..."
+	asDoubleFallback           // inside "${x:-...}"
+	asSingle                   // inside '...'
+	asDocument                 // a here-document that expands
+	asVerbatim                 // a here-document that does not
+	asComment                  // after #: what is not plain becomes _
+	asSum                      // an integer, in brackets if it is negative
+	asNumber                   // an integer
+	refused                    // no quoting is safe here
 )
 
-const argumentHint = `pass it as an argument: sh -c 'echo "$1"' _ {{ ... }}`
-
-// quote writes data for its place.
+// quote returns data as it is written in its place.
 func (p place) quote(data string) (string, *Error) {
 	if err := p.check(data); err != nil {
 		return "", err
 	}
 	switch p.kind {
-	case argument:
+	case asWord:
 		return Quote(data), nil
-	case word:
+	case asQuoted:
 		return singleQuote(data), nil
-	case double:
+	case asDouble:
 		return escapeWith(data, "\\\"$`"), nil
-	case doubleParam:
+	case asDoubleFallback:
 		// Inside "${x:-...}" a single quote is text to dash and opens a quoted text for bash: no way of writing it
 		// means the same to both but this.
 		return strings.ReplaceAll(escapeWith(data, "\\\"$`}"), "'", `$(printf '\047')`), nil
-	case single:
+	case asSingle:
 		return strings.ReplaceAll(data, "'", `'\''`), nil
-	case document:
+	case asDocument:
 		return escapeWith(data, "\\$`"), nil
-	case verbatim:
+	case asVerbatim:
 		return data, nil
-	case comment:
+	case asComment:
 		return plainComment(data), nil
-	case arithmetic, number:
+	case asSum, asNumber:
 		return integer(p.kind, data)
 	}
 	return "", &Error{Message: p.message, Hint: p.hint}
@@ -76,10 +76,10 @@ func (p place) check(data string) *Error {
 			Message: "data with a backslash at the end of a line stands in a command inside of a here-document",
 			Hint:    "put it in a variable before the here-document",
 		}
-	case p.evaluated && !isInert(data):
+	case p.notFirst != "" && data != "" && strings.IndexByte(p.notFirst, data[0]) >= 0:
 		return &Error{
-			Message: fmt.Sprintf("the data %q stands in a variable that the script evaluates, where it could be code", data),
-			Hint:    rawHint,
+			Message: fmt.Sprintf("the data %s would be an option of %s", shown(data), p.program),
+			Hint:    "write -- before it, or ./ where it is the name of a file",
 		}
 	case p.array && strings.ContainsAny(data, "\x01\x7f"):
 		return &Error{Message: "the data has a control character, which bash would double in an array"}
@@ -87,19 +87,30 @@ func (p place) check(data string) *Error {
 	return nil
 }
 
-// isInert reports whether a value does nothing when a shell evaluates it: no command in an index, no assignment.
-func isInert(t string) bool {
-	return t == "" || isPlain(t) && !strings.ContainsAny(t, "=") && !strings.Contains(t, "++") && !strings.Contains(t, "--")
+// IsPlain reports whether text is a word that no shell does anything with, however often and wherever it is
+// evaluated: letters, digits and _ . / : @ % + , - only, and no ++ or --, which change a variable in arithmetic. No
+// text is plain, too.
+func IsPlain(text string) bool {
+	return (text == "" || isWord(text)) && !strings.Contains(text, "=") && !strings.Contains(text, "++") && !strings.Contains(text, "--")
 }
 
-// isPlain reports whether a bare word means itself to every shell.
-func isPlain(t string) bool {
+// isWord reports whether a bare word means itself to every shell as an argument.
+func isWord(t string) bool {
 	for i := range len(t) {
 		if c := t[i]; !isAlnum(c) && strings.IndexByte("_./:=@%+,-", c) < 0 {
 			return false
 		}
 	}
 	return t != "" && t[0] != '=' // zsh replaces =name by the path of a command
+}
+
+// shown is data as it stands in a message.
+func shown(data string) string {
+	const most = 60
+	if len(data) > most {
+		return fmt.Sprintf("%q...", data[:most])
+	}
+	return fmt.Sprintf("%q", data)
 }
 
 func singleQuote(t string) string {
@@ -140,10 +151,10 @@ func integer(kind placeKind, data string) (string, *Error) {
 		sign, digits = strings.TrimPrefix(data[:1], "+"), data[1:]
 	}
 	if digits == "" || len(digits) > 18 || strings.Trim(digits, "0123456789") != "" {
-		return "", &Error{Message: fmt.Sprintf("the data %q stands in arithmetic, where only an integer is allowed", data)}
+		return "", &Error{Message: fmt.Sprintf("the data %s stands in arithmetic, where only an integer is allowed", shown(data))}
 	}
 	digits = strings.TrimLeft(digits[:len(digits)-1], "0") + digits[len(digits)-1:]
-	if sign == "-" && kind == arithmetic {
+	if sign == "-" && kind == asSum {
 		return "(-" + digits + ")", nil
 	}
 	return sign + digits, nil

@@ -20,6 +20,7 @@ type Error struct {
 	Line    int // of the template
 	Message string
 	Hint    string // a way out, where one is known
+	Cause   string // what in the script keeps out data that is not a plain word; "": it is something else
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Message) }
@@ -41,13 +42,13 @@ func (q *Quoter) Script(script string, data []Piece) (string, error) {
 	if len(data) == 0 {
 		return script, nil
 	}
-	if len(shellVariants(q.shell)) == 0 {
-		return "", &Error{data[0].Line, fmt.Sprintf("handoff cannot quote data for the shell %q", q.shell), rawHint}
+	if !canQuote(q.shell) {
+		return q.asIs(script, data)
 	}
 	skeleton, starts := makeSkeleton(script, data)
 	plan := q.plans.get(q.shell, skeleton, starts)
 	if plan.message != "" {
-		return "", &Error{data[0].Line, plan.message, plan.hint}
+		return "", &Error{Line: data[0].Line, Message: plan.message, Hint: plan.hint}
 	}
 	return plan.fill(script, data, starts)
 }
@@ -55,10 +56,25 @@ func (q *Quoter) Script(script string, data []Piece) (string, error) {
 // Quote writes text as one word for any of the shells that RenderShell knows: as it is when it is plain, else in
 // single quotes.
 func Quote(text string) string {
-	if isPlain(text) {
+	if isWord(text) {
 		return text
 	}
 	return singleQuote(text)
+}
+
+// asIs returns the script as it is if its data is plain words only: handoff knows no quoting for other languages.
+func (q *Quoter) asIs(script string, data []Piece) (string, error) {
+	for _, p := range data {
+		if text := script[p.Start:p.End]; !IsPlain(text) {
+			return "", &Error{
+				Line:    p.Line,
+				Message: fmt.Sprintf("the data %s is not a plain word, and handoff cannot quote it for %s", shown(text), q.shell),
+				Hint:    "leave shell: out and let the command start it, with the data as an argument: " + q.shell + " file {{ ... }}",
+				Cause:   "handoff cannot quote for " + q.shell,
+			}
+		}
+	}
+	return script, nil
 }
 
 // fill returns the script with its pieces quoted.
@@ -69,7 +85,7 @@ func (p *shellPlan) fill(text string, pieces []Piece, starts []int) (string, err
 	spans := make([][2]int, len(pieces))
 	for i, piece := range pieces {
 		b.WriteString(text[last:piece.Start])
-		quoted, err := p.places[i].quote(text[piece.Start:piece.End])
+		quoted, err := p.quote(i, text[piece.Start:piece.End])
 		if err != nil {
 			err.Line = piece.Line
 			return "", err
@@ -86,6 +102,15 @@ func (p *shellPlan) fill(text string, pieces []Piece, starts []int) (string, err
 		return "", err
 	}
 	return script, nil
+}
+
+// quote writes data for the place of a piece, if the script lets it in.
+func (p *shellPlan) quote(i int, data string) (string, *Error) {
+	quoted, err := p.places[i].quote(data)
+	if err == nil && p.unsafe != nil && (p.unsafe.always || !IsPlain(data)) {
+		err = p.unsafe.refusal(data)
+	}
+	return quoted, err
 }
 
 // makeSkeleton puts a word where each piece stands, which is in no other place of the text, and returns the
@@ -162,7 +187,8 @@ type shellPlan struct {
 	message, hint string // the script cannot be used with data
 	places        []place
 	heredocs      []heredoc
-	wordLen       int // of the placeholder
+	wordLen       int     // of the placeholder
+	unsafe        *unsafe // the first construct that keeps data out, but for plain words; nil: none
 }
 
 // heredoc is the body of a here-document with data in it, as positions in the skeleton.

@@ -77,12 +77,13 @@ func shellArgument(c *syntax.CallExpr) (script string, line int, ok bool) {
 func literals(args []*syntax.Word) []string {
 	words := make([]string, len(args))
 	for i, w := range args {
-		words[i] = literal(w.Parts)
+		words[i] = textOf(w.Parts)
 	}
 	return words
 }
 
-func literal(parts []syntax.WordPart) string {
+// textOf is the text of the parts of a word, "" if there is more than text.
+func textOf(parts []syntax.WordPart) string {
 	var text strings.Builder
 	for _, p := range parts {
 		switch p := p.(type) {
@@ -91,7 +92,7 @@ func literal(parts []syntax.WordPart) string {
 		case *syntax.SglQuoted:
 			text.WriteString(p.Value)
 		case *syntax.DblQuoted:
-			text.WriteString(literal(p.Parts))
+			text.WriteString(textOf(p.Parts))
 		default:
 			return ""
 		}

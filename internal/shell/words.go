@@ -32,7 +32,7 @@ func Look(shell, script string) Uses {
 			functions[n.Name.Value] = true
 		case *syntax.Redirect:
 			if n.Op == syntax.RdrIn && n.Word != nil {
-				u.Arguments = append(u.Arguments, literal(n.Word.Parts))
+				u.Arguments = append(u.Arguments, textOf(n.Word.Parts))
 			}
 		case *syntax.CallExpr:
 			words := literals(n.Args)
