@@ -16,6 +16,7 @@ import (
 type ScheduleOptions struct {
 	Target
 	DryRun  bool
+	Prune   bool                         // at a create of all: delete those that project.yml does not have
 	Confirm func([]cloud.Schedule) error // asked before any is deleted; an error stops it; nil: nobody is asked
 }
 
@@ -34,7 +35,7 @@ type ScheduleState struct {
 	Catchup     cloud.Catchup `json:"catchup,omitempty"`
 	Overlap     cloud.Overlap `json:"overlap,omitempty"`
 	Envs        []ScheduleEnv `json:"envs,omitempty"`
-	Status      string        `json:"status"` // scheduled, disabled, draft, edited; created, updated, unchanged, deleted
+	Status      string        `json:"status"` // scheduled, disabled, draft, edited, undeclared; created, updated, unchanged, deleted
 	Next        time.Time     `json:"next,omitzero"`
 	Last        time.Time     `json:"last,omitzero"`
 	Note        string        `json:"note,omitempty"` // why the last fire has no job
@@ -64,7 +65,7 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	wanted, err := a.wantedSchedules(o.Target, p)
+	wanted, err := a.wantedSchedules(o, p)
 	if err != nil {
 		return SchedulesResult{}, err
 	}
@@ -72,7 +73,12 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	res = SchedulesResult{Status: status(o.DryRun)}
+	res = SchedulesResult{Status: status(o.DryRun), Schedules: []ScheduleState{}}
+	if !named(o.Vars) {
+		if err := a.leftSchedules(ctx, c, o, undeclared(old, p), &res); err != nil {
+			return SchedulesResult{}, err
+		}
+	}
 	for _, s := range wanted {
 		if err := a.checkWrittenVars(p, s.Env, fmt.Sprintf("schedule %q", s.TargetID)); err != nil {
 			return SchedulesResult{}, err
@@ -88,7 +94,77 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 		}
 		res.Schedules = append(res.Schedules, scheduleState(s, status))
 	}
+	a.warnUnserved(ctx, c)
 	return res, nil
+}
+
+// named reports whether -v says which schedules are meant.
+func named(vars []project.KeyValue) bool {
+	return slices.ContainsFunc(vars, func(v project.KeyValue) bool { return v.Key == "target_id" })
+}
+
+// undeclaredStatus is that of a schedule that project.yml does not have.
+const undeclaredStatus = "undeclared"
+
+// undeclared returns the schedules that are in place and not in project.yml.
+func undeclared(list []cloud.Schedule, p *project.Project) []cloud.Schedule {
+	if p == nil {
+		return nil // nobody knows here what it says
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(s cloud.Schedule) bool { return declares(p, s.TargetID) })
+}
+
+func declares(p *project.Project, target string) bool {
+	return slices.ContainsFunc(p.Schedules, func(d project.Schedule) bool { return d.TargetID == target })
+}
+
+// leftSchedules deletes the schedules that project.yml does not have any more, where that is asked for, and else says that
+// they go on.
+func (a *App) leftSchedules(ctx context.Context, c *cloud.Cloud, o ScheduleOptions, left []cloud.Schedule, res *SchedulesResult) error {
+	if len(left) == 0 {
+		return nil
+	}
+	status := undeclaredStatus
+	if o.Prune {
+		status = "deleted"
+		if err := deleteSchedules(ctx, c, o, left); err != nil {
+			return err
+		}
+	}
+	for _, s := range left {
+		res.Schedules = append(res.Schedules, scheduleState(s, status))
+		if !o.Prune {
+			a.Log.Warn(fmt.Sprintf("schedule %q is not in project.yml, and goes on firing: `handoff cloud schedule delete -v target_id=%s` ends it; "+
+				"`handoff cloud schedule create --prune` ends all such", s.TargetID, s.TargetID))
+		}
+	}
+	return nil
+}
+
+func deleteSchedules(ctx context.Context, c *cloud.Cloud, o ScheduleOptions, doomed []cloud.Schedule) error {
+	if o.DryRun {
+		return nil
+	}
+	if o.Confirm != nil {
+		if err := o.Confirm(doomed); err != nil {
+			return err
+		}
+	}
+	var targets []string
+	for _, s := range doomed {
+		targets = append(targets, s.TargetID)
+	}
+	return c.Schedules.Delete(ctx, targets...)
+}
+
+// warnUnserved says that nothing fires the schedules, where a process of ours has to and none is there.
+func (a *App) warnUnserved(ctx context.Context, c *cloud.Cloud) {
+	if c.Scheduler == nil {
+		return
+	}
+	if s, err := c.Scheduler.Status(ctx); err == nil && !s.Running {
+		a.Log.Warn(fmt.Sprintf("no server fires the schedules of %s: start `handoff server`, best by the init system", s.Serves))
+	}
 }
 
 // nextFire answers when a schedule fires next, zero where it never does.
@@ -149,8 +225,8 @@ func readScheduleVars(vars []project.KeyValue) (scheduleVars, error) {
 }
 
 // wantedSchedules answers what to put: the envs of the command line win over those of the schedule.
-func (a *App) wantedSchedules(t Target, p *project.Project) ([]cloud.Schedule, error) {
-	q, err := readScheduleVars(t.Vars)
+func (a *App) wantedSchedules(o ScheduleOptions, p *project.Project) ([]cloud.Schedule, error) {
+	q, err := readScheduleVars(o.Vars)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +237,7 @@ func (a *App) wantedSchedules(t Target, p *project.Project) ([]cloud.Schedule, e
 	if err != nil && q.over.Cron != "" {
 		list, err = []project.Schedule{{TargetID: q.targets[0]}}, nil
 	}
-	if err == nil && len(list) == 0 {
+	if err == nil && len(list) == 0 && !o.Prune {
 		err = &UsageError{
 			Message: "there are no schedules in project.yml",
 			Hint:    "write schedules: in it, or name one: -v target_id=1 cron='0 9 * * ? *'",
@@ -172,7 +248,7 @@ func (a *App) wantedSchedules(t Target, p *project.Project) ([]cloud.Schedule, e
 	}
 	var wanted []cloud.Schedule
 	for _, s := range list {
-		w := q.schedule(s, t.Envs)
+		w := q.schedule(s, o.Envs)
 		if err := checkSchedule(w); err != nil {
 			return nil, err
 		}
@@ -229,22 +305,30 @@ func (a *App) ScheduleList(ctx context.Context, t Target) (res SchedulesResult, 
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	if p == nil {
+	known := p != nil
+	if !known {
 		p = &project.Project{}
 	}
 	res = SchedulesResult{Status: "success", Schedules: []ScheduleState{}}
 	for _, s := range list {
-		if declared && !slices.ContainsFunc(p.Schedules, func(d project.Schedule) bool { return d.TargetID == s.TargetID }) {
+		there := declares(p, s.TargetID)
+		if declared && !there {
 			continue
 		}
 		status := "scheduled"
-		if !s.Enabled {
+		switch {
+		case !s.Enabled:
 			status = "disabled"
+		case known && !there:
+			status = undeclaredStatus
 		}
 		res.Schedules = append(res.Schedules, scheduleState(s, status))
 	}
 	if drafts {
 		addDrafts(&res, list, p)
+	}
+	if len(list) > 0 {
+		a.warnUnserved(ctx, c)
 	}
 	return res, nil
 }
@@ -310,15 +394,10 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 		doomed = append(doomed, list[i])
 		res.Schedules = append(res.Schedules, scheduleState(list[i], "deleted"))
 	}
-	if o.DryRun {
-		return res, nil
+	if err := deleteSchedules(ctx, c, o, doomed); err != nil {
+		return SchedulesResult{}, err
 	}
-	if o.Confirm != nil {
-		if err := o.Confirm(doomed); err != nil {
-			return SchedulesResult{}, err
-		}
-	}
-	return res, c.Schedules.Delete(ctx, targets...)
+	return res, nil
 }
 
 func readTargets(vars []project.KeyValue) ([]string, error) {

@@ -39,6 +39,9 @@ func (c *cli) openCloud(ctx context.Context, o app.CloudOptions) (*cloud.Cloud, 
 // of the user.
 func (c *cli) home() (string, error) {
 	if dir := c.getenv("HANDOFF_HOME"); dir != "" {
+		if !filepath.IsAbs(dir) { // it would be another home in every folder, and for jobs
+			return "", &app.UsageError{Message: fmt.Sprintf("HANDOFF_HOME=%s is no absolute path", dir), Hint: `write HANDOFF_HOME="$PWD/` + dir + `"`}
+		}
 		return dir, nil
 	}
 	if dir := c.getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) { // by its standard, any other value is to be ignored

@@ -33,5 +33,6 @@ func (c *cli) openLocal(_ context.Context, o app.CloudOptions) (*cloud.Cloud, er
 	p.Infra = home.Infra(o.Scope)
 	p.Jobs = home.Jobs(o.Scope, c.jobOptions())
 	p.Schedules = home.Schedules(o.Scope)
+	p.Scheduler = home.Scheduler()
 	return cloud.Complete(*p), nil
 }

@@ -85,6 +85,7 @@ them: "handoff server".
   -e vars='k=v k2=v2'       template variables of the runs; $(date ...) in it is evaluated
                             when the schedule fires, for the time of the fire`,
 		Example: `  handoff cloud schedule create -p my_project -s prod
+  handoff cloud schedule create -p my_project --prune
   handoff cloud schedule create -p my_project -v target_id=2 cron='30 6 ? * MON-FRI *' timezone=Europe/Paris
   handoff cloud schedule create -p my_project -v target_id=1 cron='0 1 * * *' -e vars='start=$(date -I -d yesterday)'`,
 		Args: noArgs,
@@ -94,6 +95,7 @@ them: "handoff server".
 				return err
 			}
 			o.Target = t
+			o.Confirm = func(list []cloud.Schedule) error { return c.confirmSchedules(cmd.Context(), list) }
 			res, err := c.app().ScheduleCreate(cmd.Context(), o)
 			if err != nil {
 				return err
@@ -102,6 +104,7 @@ them: "handoff server".
 		},
 	}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would change, and change nothing")
+	cmd.Flags().BoolVar(&o.Prune, "prune", false, "delete the schedules that are in place and not in project.yml")
 	return cmd
 }
 
@@ -110,7 +113,8 @@ func (c *cli) scheduleListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "Show the schedules of the task",
 		Long: `Show the schedules of the task that are in place: their next fire, the last one, and
-why that has no job where it has none.
+why that has no job where it has none. One that is not in project.yml (undeclared) goes
+on firing until it is deleted.
 
   -v include_unpublished=true  also those of project.yml that are not in place (draft)
                                or differ (edited)
@@ -171,6 +175,9 @@ func schedulesText(res app.SchedulesResult) string {
 	var b strings.Builder
 	for _, s := range res.Schedules {
 		status := s.Status
+		if status == "undeclared" {
+			status = "not in project.yml"
+		}
 		if res.Status == "planned" {
 			status = "would be " + status
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,9 +43,57 @@ server and start it again; with systemd set KillMode=process, so that jobs go on
 			return c.serve(cmd.Context(), home, standby)
 		},
 	}
+	cmd.AddCommand(c.serverStatusCommand())
 	cmd.Flags().BoolVar(&standby, "standby", false, "wait for the end of the server that is there, then take over")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "print the schedules that would be fired, and fire none")
 	return cmd
+}
+
+func (c *cli) serverStatusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show whether a server runs, and whether it keeps up",
+		Long: `Show the server of this home: its process, since when it runs, how many schedules it has,
+their last and next fire, and the oldest fire that is due and not started. The exit code
+is 0 while one runs and keeps up, else 1.`,
+		Example: `  handoff server status
+  HANDOFF_HOME=/srv/handoff handoff server status -o json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			home, err := c.serverHome()
+			if err != nil {
+				return err
+			}
+			st, err := home.Scheduler().Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if !st.Running || !st.Overdue.IsZero() {
+				c.code = app.ExitFailed
+			}
+			return c.print(st, serverText(st, time.Now()))
+		},
+	}
+}
+
+func serverText(st cloud.SchedulerStatus, now time.Time) string {
+	text := "no server runs for " + st.Serves
+	if st.Running {
+		text = fmt.Sprintf("process %d serves %s since %s", st.Pid, st.Serves, st.Since.Format(time.RFC3339))
+	}
+	text += "\nschedules: " + strconv.Itoa(st.Schedules)
+	for _, t := range []struct {
+		what string
+		at   time.Time
+	}{{"last fire", st.Last}, {"next fire", st.Next}} {
+		if !t.at.IsZero() {
+			text += fmt.Sprintf("\n%s: %s", t.what, t.at.Format(time.RFC3339))
+		}
+	}
+	if !st.Overdue.IsZero() {
+		text += fmt.Sprintf("\nbehind: the fire of %s is %s late", st.Overdue.Format(time.RFC3339), now.Sub(st.Overdue).Round(time.Second))
+	}
+	return text
 }
 
 func (c *cli) serverHome() (*local.Home, error) {

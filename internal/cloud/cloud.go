@@ -27,6 +27,9 @@ type Cloud struct {
 	Jobs      Jobs
 	Schedules Schedules
 	Logs      Logs
+
+	// Scheduler is what fires the schedules of a provider that does not do so by itself; nil: it does.
+	Scheduler Scheduler
 }
 
 // Scope says what a Cloud is opened for. Two scopes that differ in Stage or ResourceGroup share nothing: no bucket, no

@@ -64,3 +64,21 @@ func (s Schedule) Check() error {
 	}
 	return nil
 }
+
+// Scheduler is a process of ours that fires schedules.
+type Scheduler interface {
+	// Status tells what is known of it. That none is there is no error.
+	Status(ctx context.Context) (SchedulerStatus, error)
+}
+
+// SchedulerStatus tells of the scheduler of a provider.
+type SchedulerStatus struct {
+	Running   bool      `json:"running"`
+	Serves    string    `json:"serves"`           // what it is for: the folder of the provider local
+	Pid       int       `json:"pid,omitempty"`    // 0: unknown
+	Since     time.Time `json:"since,omitzero"`   // it runs
+	Schedules int       `json:"schedules"`        // that it has to fire
+	Last      time.Time `json:"last,omitzero"`    // the last fire
+	Next      time.Time `json:"next,omitzero"`    // the next fire
+	Overdue   time.Time `json:"overdue,omitzero"` // the oldest fire that has been due for more than a moment and is not started yet
+}

@@ -32,6 +32,9 @@ func (i *Infra) planBucket(ctx context.Context, want cloud.Want) (plan, error) {
 		return plan{}, cloud.WithHint(fmt.Errorf("%w: bucket %q is not empty", cloud.ErrConflict, i.groupName()),
 			"everything in it would be lost: releases, artifacts, state and run records of all tasks of the group; add --force if that is meant")
 	}
+	if err := i.allIdle(ctx); err != nil {
+		return plan{}, err
+	}
 	c.Action = cloud.ActionDelete
 	return plan{&c, func(ctx context.Context) error { return i.home.discard(dir) }}, nil
 }
@@ -81,6 +84,11 @@ func (i *Infra) unused(ctx context.Context) error {
 		return cloud.WithHint(fmt.Errorf("%w: task %q is registered in it", cloud.ErrConflict, tasks[0].Name),
 			"delete it first: `handoff cloud task delete`")
 	}
+	return i.allIdle(ctx)
+}
+
+// allIdle answers a cloud.ErrConflict while a job of a task of the group is active.
+func (i *Infra) allIdle(ctx context.Context) error {
 	list, err := i.jobTasks()
 	if err != nil {
 		return err

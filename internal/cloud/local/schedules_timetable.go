@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,20 +38,26 @@ func (h *Home) LockServer(ctx context.Context, wait bool) (release func(), err e
 	if err != nil {
 		return nil, fmt.Errorf("lock the home: %w", kind(err))
 	}
-	err = flock(f, unix.LOCK_EX|unix.LOCK_NB)
+	for range 5 { // a look at the status has it for a moment
+		if err = flock(f, unix.LOCK_EX|unix.LOCK_NB); err == nil || wait {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	if wait && errors.Is(err, unix.EWOULDBLOCK) {
 		err = lock(ctx, f, unix.LOCK_EX)
 	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		who, _ := io.ReadAll(io.LimitReader(f, 100))
+		text, _ := io.ReadAll(io.LimitReader(f, 100))
+		who, _, _ := bytes.Cut(text, []byte("\n"))
 		err = cloud.WithHint(fmt.Errorf("%w: the home %s has a server already (%s)", cloud.ErrConflict, h.dir, bytes.TrimSpace(who)),
 			"one is enough for all schedules; with --standby this one takes over when that one ends")
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	text := fmt.Sprintf("process %d\n", os.Getpid())
-	_, _ = f.WriteAt([]byte(text), 0) // for people: without it the lock is the same
+	text := fmt.Sprintf(serverText, os.Getpid(), time.Now().UTC().Format(time.RFC3339))
+	_, _ = f.WriteAt([]byte(text), 0) // for people, and Status: without it the lock is the same
 	_ = f.Truncate(int64(len(text)))
 	return func() { _ = f.Close() }, nil
 }
@@ -135,6 +142,10 @@ func (h *Home) AllSchedules() ([]cloud.ScheduleEntry, error) {
 			e.Err, e.Schedule.Note = kind(err), err.Error()
 		} else {
 			e.Schedule, e.Since = file.with(fires[key.String()]), file.Since
+			if state := fires[key.String()]; state != nil {
+				e.Fires = *state
+			}
+			e.Fires.Forget(e.Since)
 		}
 		list = append(list, e)
 	}
