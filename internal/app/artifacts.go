@@ -2,10 +2,10 @@ package app
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/handoff-run/handoff/internal/artifact"
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/commit"
 )
 
 // ArtifactsResult says what was copied, and where it is in the bucket.
@@ -33,15 +33,19 @@ func (a *App) ArtifactsGet(ctx context.Context, t Target) (res ArtifactsResult, 
 		return ArtifactsResult{}, err
 	}
 	defer lock.Release()
-	got, found, err := a.artifacts(c).Fetch(ctx, artifact.FetchOptions{Dir: s.ws.Artifacts()})
+	commits := a.commits(c)
+	now, err := commits.Read(ctx)
 	if err != nil {
 		return ArtifactsResult{}, err
 	}
-	if !found {
-		return ArtifactsResult{}, cloud.WithHint(fmt.Errorf("artifacts of task %q: %w", c.Scope.Task, cloud.ErrNotFound),
-			"a successful `handoff run -a` or `handoff artifacts push` makes some")
+	if now.Artifacts == "" {
+		return ArtifactsResult{}, commit.NoArtifacts(c.Scope.Task)
 	}
-	return artifactsResult(got), nil
+	got, err := commits.Artifacts.Fetch(ctx, now.Artifacts, artifact.FetchOptions{Dir: s.ws.Artifacts()})
+	if err != nil {
+		return ArtifactsResult{}, err
+	}
+	return artifactsResult(got.Archive), nil
 }
 
 // ArtifactsPush makes the artifacts of the workspace those that the next run finds.
@@ -62,8 +66,11 @@ func (a *App) ArtifactsPush(ctx context.Context, t Target, dryRun bool) (res Art
 	defer lock.Release()
 	err = a.byHand(ctx, c, func(ctx context.Context, fence int64, id string) error {
 		o.Run, o.Fence = id, fence
-		pushed, err := a.artifacts(c).Push(ctx, o)
-		res = artifactsResult(pushed.Archive)
+		done, err := a.commits(c).Commit(ctx, commit.Change{By: commit.ByPush, Writer: id, Fence: fence, Push: &o})
+		if err == nil {
+			tellCommitted(a.Log, done)
+			res = artifactsResult(done.Pushed.Archive)
+		}
 		return err
 	})
 	return res, err
@@ -78,7 +85,7 @@ func (a *App) ArtifactsArchive(ctx context.Context, t Target, dryRun bool) (res 
 	if dryRun {
 		return a.lastArtifacts(ctx, c)
 	}
-	got, err := a.artifacts(c).Archive(ctx, keep(p))
+	got, err := a.commits(c).Archive(ctx, keep(p))
 	if err != nil {
 		return ArtifactsResult{}, err
 	}
@@ -95,8 +102,12 @@ func (a *App) ArtifactsDelete(ctx context.Context, t Target, dryRun bool) (res A
 	if err != nil || dryRun {
 		return res, err
 	}
-	err = a.byHand(ctx, c, func(ctx context.Context, fence int64, _ string) error {
-		return a.artifacts(c).Delete(ctx, fence)
+	err = a.byHand(ctx, c, func(ctx context.Context, fence int64, id string) error {
+		done, err := a.commits(c).Commit(ctx, commit.Change{By: commit.ByDelete, Writer: id, Fence: fence, Delete: true})
+		if err == nil {
+			tellCommitted(a.Log, done)
+		}
+		return err
 	})
 	res.Status, res.Changed = "success", res.Files > 0
 	return res, err
@@ -104,29 +115,47 @@ func (a *App) ArtifactsDelete(ctx context.Context, t Target, dryRun bool) (res A
 
 // lastArtifacts says what the next run finds; nothing is no error.
 func (a *App) lastArtifacts(ctx context.Context, c *cloud.Cloud) (ArtifactsResult, error) {
-	last, found, err := a.artifacts(c).Last(ctx)
-	if err != nil || !found {
+	commits := a.commits(c)
+	now, err := commits.Read(ctx)
+	if err != nil || now.Artifacts == "" {
 		return ArtifactsResult{Status: "planned"}, err
 	}
-	res := artifactsResult(last)
+	last, err := commits.Artifacts.Snapshot(ctx, now.Artifacts)
+	if err != nil {
+		return ArtifactsResult{}, err
+	}
+	res := artifactsResult(last.Archive)
 	res.Status, res.Changed = "planned", false
 	return res, nil
 }
 
 // ArtifactsListResult tells what is stored.
 type ArtifactsListResult struct {
-	Status string `json:"status"`
-	*artifact.Index
+	Status   string             `json:"status"`
+	Last     *artifact.Snapshot `json:"last,omitempty"` // what the next run finds
+	Archives []artifact.Archive `json:"archives"`       // the newest first
+	Failed   []artifact.Archive `json:"failed"`         // the newest first
 }
 
-// ArtifactsList answers the archives of good runs and what failed ones have left.
+// ArtifactsList returns the archives of good runs and what failed ones have left.
 func (a *App) ArtifactsList(ctx context.Context, t Target) (res ArtifactsListResult, err error) {
 	c, _, err := a.openTask(ctx, t)
 	if err != nil {
 		return ArtifactsListResult{}, err
 	}
-	x, err := a.artifacts(c).Index(ctx)
-	return ArtifactsListResult{"success", x}, err
+	commits := a.commits(c)
+	now, err := commits.Read(ctx)
+	if err != nil {
+		return ArtifactsListResult{}, err
+	}
+	res.Status = "success"
+	if now.Artifacts != "" {
+		if res.Last, err = commits.Artifacts.Snapshot(ctx, now.Artifacts); err != nil {
+			return ArtifactsListResult{}, err
+		}
+	}
+	res.Archives, res.Failed, err = commits.Artifacts.List(ctx, now.Artifacts)
+	return res, err
 }
 
 // openArtifacts opens the cloud and the workspace for a verb that copies between them.

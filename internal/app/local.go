@@ -2,12 +2,13 @@ package app
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/handoff-run/handoff/internal/artifact"
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/commit"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/plan"
@@ -35,7 +36,7 @@ func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan
 			return nil, fmt.Errorf("task %q: %w", t.name, err)
 		}
 	}
-	l.store = l.storeState
+	l.checkpointed = l.storeState
 	if !o.Push {
 		return l, nil
 	}
@@ -46,53 +47,68 @@ func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan
 	return l, err
 }
 
-func (l *localRun) storeState(_ context.Context, task string, got json.RawMessage, _ bool) error {
+func (l *localRun) storeState(_ context.Context, v state.Version) error {
 	for _, t := range l.tasks {
-		if t.name == task {
-			return state.WriteFile(t.file, got)
+		if t.name == v.Task {
+			return state.WriteFile(t.file, v.State)
 		}
 	}
 	return nil
 }
 
 // record implements edge.
-func (l *localRun) record(*ledger.Run) {}
+func (l *localRun) record(run *ledger.Run) { run.Local = true }
 
 // begin implements edge.
-func (l *localRun) begin(ctx context.Context, log *slog.Logger, _ *ledger.Recorder) error {
-	l.log = log
+func (l *localRun) begin(ctx context.Context, log *slog.Logger, rec *ledger.Recorder) error {
+	l.log, l.rec = log, rec
 	l.follow(context.WithoutCancel(ctx))
 	return nil
 }
 
 // commit implements edge.
-func (l *localRun) commit(ctx context.Context, _ pipeline.Result, code int) error {
+func (l *localRun) commit(ctx context.Context, _ pipeline.Result, code int) (final bool, err error) {
 	l.close()
 	ctx = context.WithoutCancel(ctx)
 	if code == 0 {
-		if err := l.states.commit(ctx); err != nil {
-			return err
+		if err := l.storeStates(ctx); err != nil {
+			return false, err
 		}
 	}
-	if l.cloud == nil {
-		return nil
-	}
 	policy := onFailure(l.s.project)
-	if code != 0 && policy == "discard" {
-		return nil
+	if l.cloud == nil || code != 0 && policy == "discard" {
+		return false, nil
 	}
-	return l.app.byHand(ctx, l.cloud, func(ctx context.Context, fence int64, _ string) error {
+	return false, l.app.byHand(ctx, l.cloud, func(ctx context.Context, fence int64, _ string) error {
 		return l.push(ctx, fence, code != 0 && policy != "commit")
 	})
 }
 
+func (l *localRun) storeStates(ctx context.Context) error {
+	ended, err := l.ended()
+	for _, v := range ended {
+		if serr := l.storeState(ctx, v); serr != nil {
+			err = errors.Join(err, fmt.Errorf("store state of %q: %w", v.Task, serr))
+		}
+	}
+	return err
+}
+
 func (l *localRun) push(ctx context.Context, fence int64, failed bool) error {
-	pushed, err := l.app.artifacts(l.cloud).Push(ctx, artifact.PushOptions{
-		Dir: l.s.ws.Artifacts(), Run: l.s.input.RunID, Fence: fence, Keep: keep(l.s.project), Failed: failed, Skip: ofRun,
-	})
+	commits := l.app.commits(l.cloud)
+	o := artifact.PushOptions{Dir: l.s.ws.Artifacts(), Run: l.s.input.RunID, Fence: fence, Keep: keep(l.s.project), Skip: ofRun}
+	if failed {
+		pushed, err := commits.PushApart(ctx, o)
+		if err == nil {
+			l.pushed = pushed
+			tellPushed(l.log, pushed)
+		}
+		return err
+	}
+	done, err := commits.Commit(ctx, commit.Change{By: commit.ByPush, Writer: o.Run, Fence: fence, Push: &o})
 	if err == nil {
-		l.pushed = pushed
-		tellPushed(l.log, pushed)
+		l.pushed = done.Pushed
+		tellCommitted(l.log, done)
 	}
 	return err
 }

@@ -96,6 +96,9 @@ func (r *remoteRun) buryPrevious(ctx context.Context, before lease.Record) {
 	if before.Run == "" || before.Released {
 		return
 	}
+	if from, err := r.commits.Read(ctx); err == nil && from.Run == before.Run {
+		return // it has stored all that it left: see claim
+	}
 	run, died, err := r.ledger.MarkDied(ctx, before.Run, r.app.Now())
 	switch {
 	case err != nil:

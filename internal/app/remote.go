@@ -2,18 +2,20 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/artifact"
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/commit"
 	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
@@ -28,6 +30,7 @@ type RemoteOptions struct {
 	RunOptions
 	Release string        // as release.Store.Resolve takes it; "": the current one
 	Overlap cloud.Overlap // "": that of the project
+	Force   bool          // remove what a `run local` has left in the workspace
 
 	jobID string      // of the job that this is; "": it is none
 	job   cloud.Start // of that job
@@ -46,9 +49,9 @@ type remoteRun struct {
 	jobID   string // "": this is no job
 	job     cloud.Start
 	ledger  *ledger.Bucket
-	objects *artifact.Store
-	history *state.Store
-	lease   *lease.Lease // nil: overlap is allowed
+	commits *commit.Store
+	from    commit.Commit // what the run goes on from
+	lease   *lease.Lease  // nil: overlap is allowed
 	mirror  *ledger.Mirror
 	pushed  artifact.Pushed
 	shared  *os.File // locked while the run uses virtual environments that jobs share; nil: it uses none
@@ -134,8 +137,7 @@ func (a *App) newRemoteRun(f *fetched, o RemoteOptions) *remoteRun {
 	r := &remoteRun{
 		app: a, o: o, f: f, jobID: o.jobID, job: o.job,
 		ledger:  &ledger.Bucket{Files: f.cloud.Files, Task: task, Parallel: f.cloud.Parallel},
-		objects: a.artifacts(f.cloud),
-		history: &state.Store{Files: f.cloud.Files, Task: task, Now: a.Now},
+		commits: a.commits(f.cloud),
 	}
 	if o.job.Run != "" {
 		f.input.RunID = o.job.Run
@@ -157,13 +159,16 @@ func (r *remoteRun) plan() (*plan.Plan, error) {
 	}
 	p.Project = r.f.cloud.Scope.Task
 	r.states = newStates(p, r.f.ws.Artifacts())
-	r.store = r.storeState
+	r.checkpointed = r.storeCheckpoint
 	return p, nil
 }
 
 // prepare brings into the workspace what the run works on.
 func (r *remoteRun) prepare(ctx context.Context, lock *workspace.Lock) error {
 	r.f.dropReleases()
+	if err := r.claim(ctx); err != nil {
+		return err
+	}
 	if err := r.fetchArtifacts(ctx); err != nil {
 		return err
 	}
@@ -176,6 +181,29 @@ func (r *remoteRun) prepare(ctx context.Context, lock *workspace.Lock) error {
 	return r.installAll(ctx, lock)
 }
 
+// claim finds out from what to go on. A run that will store something keeps out those who had the lease before it, and
+// finishes the record of the last run that has stored something, if that died before it could.
+func (r *remoteRun) claim(ctx context.Context) (err error) {
+	if len(r.tasks) > 0 || r.o.Push {
+		r.from, err = r.commits.Claim(ctx, r.fence(), r.f.input.RunID)
+	} else {
+		r.from, err = r.commits.Read(ctx)
+	}
+	if err == nil && r.o.Push { // better now than when there is something to store
+		_, err = r.commits.Artifacts.Index(ctx)
+	}
+	if err != nil || r.from.Run == "" {
+		return err
+	}
+	switch done, err := r.ledger.MarkCommitted(ctx, r.from.Run, r.from.Ended); {
+	case err != nil:
+		r.app.Log.Warn(fmt.Sprintf("the record of the last good run cannot be finished: %v", err))
+	case done:
+		r.app.Log.Warn(fmt.Sprintf("run %s has stored what it left, but not the end of its record: that is done now", r.from.Run))
+	}
+	return nil
+}
+
 // ofRun says which artifacts tell of one run and are nothing that a next one goes on from.
 func ofRun(path string) bool {
 	return path == ledger.FileName || path == runLog || strings.HasPrefix(path, "."+ledger.FileName) || strings.HasPrefix(path, ".spool-")
@@ -183,33 +211,64 @@ func ofRun(path string) bool {
 
 func (r *remoteRun) fetchArtifacts(ctx context.Context) error {
 	o := artifact.FetchOptions{Dir: r.f.ws.Artifacts(), Exact: true, Skip: ofRun}
-	got, found, err := r.objects.Fetch(ctx, o)
+	if err := r.maySweep(ctx, o); err != nil {
+		return err
+	}
+	got, err := r.commits.Artifacts.Fetch(ctx, r.from.Artifacts, o)
 	if err != nil {
 		return err
 	}
-	if found {
+	if got.Name != "" {
 		r.app.Log.Info(fmt.Sprintf("artifacts of %s: %s, %s", got.Time.Format(time.RFC3339), Count(got.Files, "file"), Bytes(got.Bytes)))
+		r.tellSwept(got.Removed)
 		return nil
 	}
 	before, err := ledger.Read(r.f.record())
-	if err == nil && before.Outcome != string(pipeline.Success) {
-		r.app.Log.Info(fmt.Sprintf("the artifacts that run %s (%s) has left in the workspace are removed", before.ID, before.Outcome))
-		return artifact.Clear(o)
+	if err != nil || before.Outcome == string(pipeline.Success) {
+		return nil
 	}
-	return nil
+	removed, err := artifact.Clear(o)
+	r.app.Log.Info(fmt.Sprintf("the artifacts that run %s (%s) has left in the workspace are removed", before.ID, before.Outcome))
+	r.tellSwept(removed)
+	return err
+}
+
+func (r *remoteRun) tellSwept(files int) {
+	if files > 0 {
+		r.app.Log.Info(fmt.Sprintf("%s of the workspace that the bucket does not have: removed", Count(files, "artifact")))
+	}
+}
+
+// maySweep refuses to remove what only a `run local` has made: nobody else has it.
+func (r *remoteRun) maySweep(ctx context.Context, o artifact.FetchOptions) error {
+	before, err := ledger.Read(r.f.record())
+	if err != nil || !before.Local || r.o.Force { // no record: a new workspace
+		return nil
+	}
+	n := 0
+	if r.from.Artifacts != "" || before.Outcome != string(pipeline.Success) {
+		if n, err = r.commits.Artifacts.Loses(ctx, r.from.Artifacts, o); err != nil {
+			return err
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return &UsageError{
+		Message: fmt.Sprintf("the workspace %s has %s of `handoff run local` that the bucket does not have", r.f.ws.Dir(), Count(n, "artifact")),
+		Hint:    "this run would remove or replace them: name another workspace with -w, store them with `handoff artifacts push`, or add --force",
+	}
 }
 
 func (r *remoteRun) fetchStates(ctx context.Context) error {
-	for _, t := range r.tasks {
-		v, err := r.history.Current(ctx, t.name)
-		if err != nil && !errors.Is(err, cloud.ErrNotFound) {
+	return cloud.Each(ctx, r.f.cloud.Parallel, slices.Collect(maps.Values(r.tasks)), func(ctx context.Context, t *taskState) error {
+		v, err := r.commits.State(ctx, r.from, t.name)
+		_, named := r.from.States[t.name]
+		if err != nil && (named || !errors.Is(err, cloud.ErrNotFound)) { // a state that is lost is not one that has not begun
 			return err
 		}
-		if err := state.WriteFile(t.file, v.State); err != nil {
-			return err
-		}
-	}
-	return nil
+		return state.WriteFile(t.file, v.State)
+	})
 }
 
 // record implements edge.
@@ -225,7 +284,7 @@ func (r *remoteRun) record(run *ledger.Run) {
 
 // begin implements edge.
 func (r *remoteRun) begin(ctx context.Context, log *slog.Logger, rec *ledger.Recorder) error {
-	r.log = log
+	r.log, r.rec = log, rec
 	var err error
 	r.mirror, err = r.ledger.Follow(ctx, rec, func(err error) {
 		log.Warn(fmt.Sprintf("the record in the bucket cannot be kept up to date: %v", err))
@@ -238,16 +297,48 @@ func (r *remoteRun) begin(ctx context.Context, log *slog.Logger, rec *ledger.Rec
 }
 
 // commit implements edge.
-func (r *remoteRun) commit(ctx context.Context, _ pipeline.Result, code int) error {
+func (r *remoteRun) commit(ctx context.Context, _ pipeline.Result, code int) (final bool, err error) {
 	ctx = context.WithoutCancel(ctx)
 	r.close()
-	var err error
 	if code == 0 {
-		if err = r.stillHeld(ctx); err == nil {
-			err = r.states.commit(ctx)
+		if final, err = r.commitSuccess(ctx); err == nil {
+			return final, nil
 		}
 	}
-	return errors.Join(err, r.push(ctx, code != 0 || err != nil))
+	return false, errors.Join(err, r.pushFailed(ctx))
+}
+
+// commitSuccess makes the states and the artifacts of the run what the next one goes on from.
+func (r *remoteRun) commitSuccess(ctx context.Context) (final bool, err error) {
+	if err := r.stillHeld(ctx); err != nil {
+		return false, err
+	}
+	states, err := r.ended()
+	if err != nil || len(states) == 0 && !r.o.Push {
+		return false, err
+	}
+	ch := r.change(commit.ByRun)
+	ch.States, ch.Also = states, r.mirror.Put
+	if r.o.Push {
+		ch.Push = r.pushOptions()
+	}
+	done, err := r.commits.Commit(ctx, ch)
+	if err != nil {
+		return false, err
+	}
+	r.pushed = done.Pushed
+	tellCommitted(r.log, done)
+	return true, nil
+}
+
+func (r *remoteRun) change(by commit.By) commit.Change {
+	return commit.Change{By: by, Writer: r.f.input.RunID, Fence: r.fence()}
+}
+
+func (r *remoteRun) pushOptions() *artifact.PushOptions {
+	return &artifact.PushOptions{
+		Dir: r.f.ws.Artifacts(), Run: r.f.input.RunID, Fence: r.fence(), Keep: keep(r.f.project), Skip: ofRun,
+	}
 }
 
 // stillHeld answers an error if another run has taken over the task: what this one has made is not what the next one
@@ -259,10 +350,11 @@ func (r *remoteRun) stillHeld(ctx context.Context) error {
 	return r.lease.Check(ctx)
 }
 
-func (r *remoteRun) storeState(ctx context.Context, task string, s json.RawMessage, checkpoint bool) error {
-	_, err := r.history.Commit(ctx, state.Version{
-		Task: task, Run: r.f.input.RunID, By: state.ByRun, Checkpoint: checkpoint, Fence: r.fence(), State: s,
-	})
+// storeCheckpoint advances one state alone, and keeps everything else as it is.
+func (r *remoteRun) storeCheckpoint(ctx context.Context, v state.Version) error {
+	ch := r.change(commit.ByCheckpoint)
+	ch.States = []state.Version{v}
+	_, err := r.commits.Commit(ctx, ch)
 	return err
 }
 
@@ -273,31 +365,42 @@ func (r *remoteRun) fence() int64 {
 	return r.lease.Fence()
 }
 
-// push stores the artifacts where that was asked for.
-func (r *remoteRun) push(ctx context.Context, failed bool) error {
-	if !r.o.Push {
-		return nil
-	}
+// pushFailed stores the artifacts of a run that has failed, as the project wants it.
+func (r *remoteRun) pushFailed(ctx context.Context) (err error) {
 	policy := onFailure(r.f.project)
 	if r.job.PushOnFail && policy == "discard" && r.f.project.Artifacts.OnFailure == "" {
 		policy = "keep"
 	}
-	if failed && policy == "discard" {
+	switch {
+	case !r.o.Push || policy == "discard":
 		return nil
-	}
-	pushed, err := r.objects.Push(ctx, artifact.PushOptions{
-		Dir: r.f.ws.Artifacts(), Run: r.f.input.RunID, Fence: r.fence(), Keep: keep(r.f.project),
-		Failed: failed && policy != "commit", Skip: ofRun,
-	})
-	if err != nil {
+	case policy == "commit":
+		ch := r.change(commit.ByFailed)
+		ch.Push = r.pushOptions()
+		done, err := r.commits.Commit(ctx, ch)
+		if err == nil {
+			r.pushed = done.Pushed
+			tellCommitted(r.log, done)
+		}
 		return err
 	}
-	tellPushed(r.log, pushed)
-	r.pushed = pushed
-	return nil
+	r.pushed, err = r.commits.PushApart(ctx, *r.pushOptions())
+	if err == nil {
+		tellPushed(r.log, r.pushed)
+	}
+	return err
 }
 
-// tellPushed says what was stored.
+// tellCommitted says what was stored.
+func tellCommitted(log *slog.Logger, done commit.Done) {
+	if done.Pushed.Name != "" {
+		tellPushed(log, done.Pushed)
+	}
+	if done.Untidy != nil {
+		log.Warn(fmt.Sprintf("all is stored, but what is older than it is not removed yet: %v", done.Untidy))
+	}
+}
+
 func tellPushed(log *slog.Logger, p artifact.Pushed) {
 	for _, name := range p.Skipped {
 		log.Warn(fmt.Sprintf("artifact %q is no file: it is not stored", name))
@@ -329,7 +432,7 @@ func (r *remoteRun) end(ctx context.Context, run ledger.Run) error {
 	if r.pushed.Name != "" {
 		for _, name := range []string{ledger.FileName, runLog} {
 			wg.Go(func() {
-				if err := r.objects.AddFile(ctx, r.pushed.Archive, r.f.ws.Artifacts(), name); err != nil {
+				if err := r.commits.Artifacts.AddFile(ctx, r.pushed.Archive, r.f.ws.Artifacts(), name); err != nil {
 					r.log.Warn(err.Error())
 				}
 			})
@@ -383,7 +486,7 @@ func keep(p *project.Project) int {
 	return project.DefaultKeep
 }
 
-// artifacts answers the artifacts of the task of c's scope.
-func (a *App) artifacts(c *cloud.Cloud) *artifact.Store {
-	return &artifact.Store{Files: c.Files, Task: c.Scope.Task, Parallel: c.Parallel, Now: a.Now}
+// commits returns from what the next run of the task of c's scope goes on.
+func (a *App) commits(c *cloud.Cloud) *commit.Store {
+	return commit.Open(c.Files, c.Scope.Task, c.Parallel, a.Now)
 }

@@ -32,9 +32,23 @@ type bucket struct {
 
 func pushed(t *testing.T, tasks string) *bucket {
 	t.Helper()
+	return pushedTo(t, tasks, func(*cloud.Cloud) {})
+}
+
+// pushedTo is pushed to a cloud of which something else stands for a part.
+func pushedTo(t *testing.T, tasks string, change func(*cloud.Cloud)) *bucket {
+	t.Helper()
 	a, _ := newApp(t)
 	a.Now = time.Now
 	withLocal(t, a)
+	open := a.OpenCloud
+	a.OpenCloud = func(ctx context.Context, o CloudOptions) (*cloud.Cloud, error) {
+		c, err := open(ctx, o)
+		if err == nil {
+			change(c)
+		}
+		return c, err
+	}
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"project.yml": "version: 1\ndeploy: {resource_group: g, task: t}\n" + tasks})
 	b := &bucket{App: a, t: t, target: Target{ProjectDir: dir}}
@@ -72,7 +86,12 @@ func (b *bucket) job(ctx context.Context, s cloud.Start) (RunResult, error) {
 func (b *bucket) next(name string) string {
 	b.t.Helper()
 	dir := b.t.TempDir()
-	if _, _, err := b.artifacts(b.cloud).Fetch(b.t.Context(), artifact.FetchOptions{Dir: dir}); err != nil {
+	commits := b.commits(b.cloud)
+	now, err := commits.Read(b.t.Context())
+	if err == nil {
+		_, err = commits.Artifacts.Fetch(b.t.Context(), now.Artifacts, artifact.FetchOptions{Dir: dir})
+	}
+	if err != nil {
 		b.t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, name))
@@ -215,11 +234,11 @@ func (b *brokenFiles) Put(ctx context.Context, key string, body io.Reader, o clo
 func TestWhatCannotBeStoredFailsTheRun(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ part, outcome string }{
-		{"/artifacts/archives/", "failed"}, {"/artifacts/index.json", "failed"}, {"/state/", "failed"},
+		{"/artifacts/archives/", "failed"}, {"/artifacts/index.json", "failed"}, {"/artifacts/manifests/archives", "failed"}, {"/state/", "failed"},
 	} {
 		t.Run(strings.ReplaceAll(tt.part, "/", " "), func(t *testing.T) {
 			t.Parallel()
-			b := pushed(t, "tasks:\n- name: load\n  state: true\n  pipeline: [{command: \"echo '{}'\"}]\n")
+			b := pushed(t, "tasks:\n- name: load\n  state: true\n  pipeline: [{command: \"echo '{\\\"n\\\":1}'\"}]\n")
 			files := &brokenFiles{Files: b.cloud.Files}
 			files.part.Store(tt.part)
 			open := b.OpenCloud

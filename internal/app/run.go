@@ -97,8 +97,10 @@ type edge interface {
 	record(*ledger.Run)                                          // completes the record
 	begin(context.Context, *slog.Logger, *ledger.Recorder) error // nothing has run yet
 	event(context.Context, pipeline.Event)
-	commit(ctx context.Context, res pipeline.Result, code int) error // all tasks have ended; an error makes the run fail
-	end(context.Context, ledger.Run) error                           // the record is finished; as commit
+	// commit stores what the run has left, when all tasks have ended; an error makes the run fail. After final it is a success for
+	// good: the next run goes on from it.
+	commit(ctx context.Context, res pipeline.Result, code int) (final bool, err error)
+	end(context.Context, ledger.Run) error // the record is finished; as commit
 }
 
 // lock takes the workspace, and finishes the record of a run that died in it.
@@ -221,7 +223,8 @@ func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res 
 	if lost, ok := errors.AsType[*lease.LostError](context.Cause(ctx)); ok && !lost.Asks {
 		res.Outcome, res.Reason, code = pipeline.Failed, lost.Error(), ExitCloud
 	}
-	if err := at.commit(ctx, res, code); err != nil {
+	final, err := at.commit(ctx, res, code)
+	if err != nil {
 		res.Reason = strings.TrimPrefix(res.Reason+"; "+err.Error(), "; ")
 		if code == 0 {
 			res.Outcome, code = pipeline.Failed, ExitCloud
@@ -229,12 +232,16 @@ func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res 
 	}
 	run, err := rec.Finish(string(res.Outcome), res.Reason, code)
 	out := s.result(run, res, code)
-	if err != nil {
-		out.lacksRecord(err, 1)
+	lacks := func(err error, code int) {
+		switch {
+		case err != nil && final:
+			a.Log.Warn(fmt.Sprintf("what the run has left is stored, but its record is not finished: %v", err))
+		case err != nil:
+			out.lacksRecord(err, code)
+		}
 	}
-	if err := at.end(ctx, run); err != nil {
-		out.lacksRecord(err, ExitCloud)
-	}
+	lacks(err, 1)
+	lacks(at.end(ctx, run), ExitCloud)
 	return out
 }
 

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/commit"
 	"github.com/handoff-run/handoff/internal/ledger"
+	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/workspace"
 )
 
@@ -57,12 +59,15 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 		return RunsList{}, err
 	}
 	now := a.Now()
-	gone := a.goneRun(ctx, c)
+	known, err := a.whatIsKnown(ctx, c)
+	if err != nil {
+		return RunsList{}, err
+	}
 	res = RunsList{Status: "success", Runs: []RunSummary{}}
 	b := a.ledger(c, q.Limit)
 	for run, err := range b.Runs(ctx, now) {
 		if err == nil {
-			run, err = a.understand(ctx, c, b, run, gone)
+			run, err = a.understand(ctx, c, b, run, known)
 		}
 		if err != nil {
 			return RunsList{}, err
@@ -121,16 +126,37 @@ func (a *App) RunShow(ctx context.Context, t Target, id string) (run ledger.Run,
 // lookAt answers the record of a run as it is to be understood now.
 func (a *App) lookAt(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id string) (ledger.Run, error) {
 	run, err := b.Get(ctx, id, a.Now())
-	if err != nil || run.Outcome != ledger.Running {
+	if err != nil || run.Outcome == string(pipeline.Success) {
 		return run, err
 	}
-	return a.understand(ctx, c, b, run, a.goneRun(ctx, c))
+	known, err := a.whatIsKnown(ctx, c)
+	if err != nil {
+		return ledger.Run{}, err
+	}
+	return a.understand(ctx, c, b, run, known)
 }
 
-// understand answers run as one that died where it says that it is running, but is the one that is known to be gone, or its
-// job has ended without a word of it.
-func (a *App) understand(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run ledger.Run, gone string) (ledger.Run, error) {
-	if run.Outcome != ledger.Running || run.ID != gone && !jobEnded(ctx, c, run.Job) {
+// known is what tells more of a run than its record.
+type known struct {
+	gone string        // id of the run that has the lease, and whose process is gone
+	from commit.Commit // what the last good run has stored
+}
+
+func (a *App) whatIsKnown(ctx context.Context, c *cloud.Cloud) (known, error) {
+	from, err := a.commits(c).Read(ctx)
+	if err != nil && !errors.Is(err, cloud.ErrCorrupt) { // then it tells nothing; who goes on from it says so
+		return known{}, err
+	}
+	return known{gone: a.goneRun(ctx, c), from: from}, nil
+}
+
+// understand returns run as the success that it is where what it left was stored, and as one that died where it says that it is
+// running, but is known to be gone, or its job has ended without a word of it.
+func (a *App) understand(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run ledger.Run, known known) (ledger.Run, error) {
+	if run.ID == known.from.Run {
+		return ledger.Committed(run, known.from.Ended), nil
+	}
+	if run.Outcome != ledger.Running || run.ID != known.gone && !jobEnded(ctx, c, run.Job) {
 		return run, nil
 	}
 	run, err := b.Get(ctx, run.ID, a.Now()) // it may have ended meanwhile

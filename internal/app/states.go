@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/state"
@@ -22,8 +24,9 @@ const lookForStates = 2 * time.Second
 
 // states follows the pipelines of a run that have a state: it finds what their targets print and stores it.
 type states struct {
-	store func(ctx context.Context, task string, s json.RawMessage, checkpoint bool) error
-	log   *slog.Logger
+	checkpointed func(context.Context, state.Version) error // stores a checkpoint
+	log          *slog.Logger
+	rec          *ledger.Recorder
 
 	mu    sync.Mutex
 	tasks map[string]*taskState // by the path of the task
@@ -34,15 +37,16 @@ type states struct {
 // taskState is one pipeline with a state.
 type taskState struct {
 	name       string
-	file       string // for the tap
+	path       []string // of the task
+	file       string   // for the tap
 	checkpoint bool
 	capture    *state.Capture
-	stored     json.RawMessage // the last one
+	stored     json.RawMessage // the last checkpoint
 	writing    bool            // the file is that of this try, not one of a run before
 	succeeded  bool
 }
 
-// newStates answers the pipelines of p that have a state.
+// newStates returns the pipelines of p that have a state.
 func newStates(p *plan.Plan, artifacts string) *states {
 	s := &states{tasks: map[string]*taskState{}}
 	s.add(p.Tasks, "", artifacts)
@@ -55,7 +59,7 @@ func (s *states) add(tasks []plan.Task, above, artifacts string) {
 		path := above + t.Name
 		if t.State != nil {
 			s.tasks[path] = &taskState{
-				name: t.Name, file: t.State.File, checkpoint: t.State.Checkpoint,
+				name: t.Name, path: strings.Split(path, "/"), file: t.State.File, checkpoint: t.State.Checkpoint,
 				capture: state.NewCapture(filepath.Join(artifacts, t.Name+"_stdout.log")),
 			}
 		}
@@ -135,42 +139,62 @@ func (s *states) checkpoint(ctx context.Context, t *taskState) {
 	if !t.checkpoint || !t.writing {
 		return
 	}
-	if err := s.save(ctx, t, false, true); err != nil && s.log != nil {
+	err := s.save(ctx, t)
+	if err != nil && s.log != nil {
 		s.log.Warn(fmt.Sprintf("%s: the state at this point is not stored: %v", t.name, err))
 	}
 }
 
-// save stores the last state that the target has printed, if there is a new one.
-func (s *states) save(ctx context.Context, t *taskState, final, checkpoint bool) error {
-	got, err := t.capture.Read(final)
-	if err != nil || got == nil || checkpoint && bytes.Equal(got, t.stored) {
+func (s *states) save(ctx context.Context, t *taskState) error {
+	got, err := t.capture.Read(false)
+	if err != nil || got.State == nil || bytes.Equal(got.State, t.stored) {
 		return err
 	}
-	if err := s.store(ctx, t.name, got, checkpoint); err != nil {
+	v := t.version(got)
+	v.Checkpoint = true
+	if err := s.checkpointed(ctx, v); err != nil {
 		return err
 	}
-	t.stored = bytes.Clone(got)
-	if checkpoint { // a further try goes on from here
-		return state.WriteFile(t.file, got)
-	}
-	return nil
+	t.stored = bytes.Clone(got.State)
+	return state.WriteFile(t.file, got.State) // a further try goes on from here
 }
 
-// commit stores the states of the pipelines that succeeded, after a run that did.
-func (s *states) commit(ctx context.Context) error {
+func (t *taskState) version(got state.Captured) state.Version {
+	return state.Version{Task: t.name, By: state.ByRun, Line: got.Line, State: got.State}
+}
+
+// ended returns the states of the pipelines that succeeded, after a run that did. It says of those that have none that the
+// last state stays.
+func (s *states) ended() ([]state.Version, error) {
 	s.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var errs []error
-	for _, t := range s.tasks {
+	var out []state.Version
+	for _, path := range slices.Sorted(maps.Keys(s.tasks)) {
+		t := s.tasks[path]
 		if !t.succeeded {
 			continue
 		}
-		if err := s.save(ctx, t, true, false); err != nil {
-			errs = append(errs, fmt.Errorf("store state of %q: %w", t.name, err))
-		} else if t.stored == nil && s.log != nil {
-			s.log.Warn(fmt.Sprintf("%s: the last stage has printed no state: that of the run before stays", t.name))
+		got, err := t.capture.Read(true)
+		if err != nil {
+			return nil, fmt.Errorf("state of %q: %w", t.name, err)
 		}
+		if got.State != nil {
+			s.rec.State(t.path, got.Line)
+			out = append(out, t.version(got))
+			continue
+		}
+		text := "the last stage has printed no state"
+		if got.Empty > 0 {
+			text = fmt.Sprintf("the last stage has printed an empty state (line %d of %s_stdout.log)", got.Empty, t.name)
+		}
+		s.warn(fmt.Sprintf("%s: %s: that of the run before stays", t.name, text))
 	}
-	return errors.Join(errs...)
+	return out, nil
+}
+
+// warn tells a warning, and keeps it in the record.
+func (s *states) warn(text string) {
+	s.log.Warn(text)
+	s.rec.Warn(text)
 }

@@ -1,8 +1,10 @@
 package artifact
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -72,42 +74,50 @@ func read(t *testing.T, dir string) tree {
 	return out
 }
 
-func push(t *testing.T, s *Store, tr tree, o PushOptions) Pushed {
+// push stores a folder as a run does after which the next one goes on from it, unless it has failed. current is the archive from
+// which it went on.
+func push(t *testing.T, s *Store, current string, tr tree, o PushOptions) Pushed {
 	t.Helper()
 	o.Dir = tr.write(t, t.TempDir())
-	p, err := s.Push(t.Context(), o)
+	p, err := s.Upload(t.Context(), current, o)
+	if err == nil {
+		now := p.Name
+		if o.Failed {
+			now = current
+		}
+		err = errors.Join(s.Settle(t.Context(), p.Archive, now, o.Fence, o.Keep), s.Show(t.Context(), now))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func fetch(t *testing.T, s *Store, o FetchOptions) (tree, bool) {
+func fetch(t *testing.T, s *Store, name string, o FetchOptions) tree {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
-	_, found, err := s.Fetch(t.Context(), o)
-	if err != nil {
+	if _, err := s.Fetch(t.Context(), name, o); err != nil {
 		t.Fatal(err)
 	}
-	return read(t, o.Dir), found
+	return read(t, o.Dir)
 }
 
 func TestPushAndFetch(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
 	s := newStore(files)
-	if _, found := fetch(t, s, FetchOptions{}); found {
-		t.Error("found artifacts where none are")
+	mine := tree{"mine": "m"}
+	if got := fetch(t, s, "", FetchOptions{Dir: mine.write(t, t.TempDir()), Exact: true}); !cmp.Equal(got, mine) {
+		t.Errorf("without an archive: %v", got)
 	}
 	want := tree{"a.log": "1\n", "sub/deep/b": "", "run.sh*": "x", "odd näme +%#": "o"}
-	push(t, s, want, PushOptions{Run: "r1", Fence: 1, Skip: func(p string) bool { return p == "run.json" }})
-	got, found := fetch(t, s, FetchOptions{})
-	if diff := cmp.Diff(want, got); diff != "" || !found {
-		t.Errorf("%v %s", found, diff)
+	p := push(t, s, "", want, PushOptions{Run: "r1", Fence: 1, Skip: func(p string) bool { return p == "run.json" }})
+	if diff := cmp.Diff(want, fetch(t, s, p.Name, FetchOptions{})); diff != "" {
+		t.Error(diff)
 	}
-	wantKeys := []string{"t/artifacts/index.json"}
+	wantKeys := []string{"t/artifacts/index.json", "t/artifacts/manifests/archives/2026-01-02T03:04:06.000000.json"}
 	for name := range want {
 		name = strings.TrimSuffix(name, "*")
 		wantKeys = append(wantKeys, "t/artifacts/last/"+name, "t/artifacts/archives/2026-01-02T03:04:06.000000/"+name)
@@ -121,103 +131,113 @@ func TestPushAndFetch(t *testing.T) {
 func TestFetchMakesTheFolderEqual(t *testing.T) {
 	t.Parallel()
 	s := newStore(&memory.Files{})
-	push(t, s, tree{"a": "new", "b/c": "1", "same": "s"}, PushOptions{Run: "r1", Fence: 1})
+	p := push(t, s, "", tree{"a": "new", "b/c": "1", "same": "s"}, PushOptions{Run: "r1", Fence: 1})
 	skip := func(p string) bool { return p == "run.json" }
-	local := tree{"a": "old", "b": "a file in the place of a folder", "stale/x": "x", "run.json": "{}", "same": "s"}
-	dir := local.write(t, t.TempDir())
-	got, _ := fetch(t, s, FetchOptions{Dir: dir, Exact: true, Skip: skip})
-	if diff := cmp.Diff(tree{"a": "new", "b/c": "1", "same": "s", "run.json": "{}"}, got); diff != "" {
+	local := tree{"a": "old", "b": "a file in the place of a folder", "stale/x": "x", "stale/y/z": "z", "run.json": "{}", "same": "s"}
+	o := FetchOptions{Dir: local.write(t, t.TempDir()), Exact: true, Skip: skip}
+	if n, err := s.Loses(t.Context(), p.Name, o); err != nil || n != 4 {
+		t.Errorf("it would lose %d files, %v", n, err)
+	}
+	got, err := s.Fetch(t.Context(), p.Name, o)
+	if err != nil || got.Removed != 3 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if diff := cmp.Diff(tree{"a": "new", "b/c": "1", "same": "s", "run.json": "{}"}, read(t, o.Dir)); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "stale")); err == nil {
+	if _, err := os.Stat(filepath.Join(o.Dir, "stale")); err == nil {
 		t.Error("a folder that the bucket does not have is still there")
 	}
+	if n, err := s.Loses(t.Context(), p.Name, o); err != nil || n != 0 {
+		t.Errorf("it would lose %d files, %v", n, err)
+	}
 	over := tree{"mine": "m"}.write(t, t.TempDir())
-	if got, _ := fetch(t, s, FetchOptions{Dir: over}); got["mine"] != "m" || got["a"] != "new" {
+	if got := fetch(t, s, p.Name, FetchOptions{Dir: over}); got["mine"] != "m" || got["a"] != "new" {
 		t.Errorf("without Exact: %v", got)
 	}
-	if err := Clear(FetchOptions{Dir: dir, Skip: skip}); err != nil {
-		t.Fatal(err)
+	if n, err := Clear(o); err != nil || n != 3 {
+		t.Errorf("%d files cleared, %v", n, err)
 	}
-	if diff := cmp.Diff(tree{"run.json": "{}"}, read(t, dir)); diff != "" {
+	if diff := cmp.Diff(tree{"run.json": "{}"}, read(t, o.Dir)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// below are the names of the objects below a folder of the artifacts.
+func below(files *memory.Files, folder string) []string {
+	var names []string
+	for _, key := range files.Keys() {
+		if name, ok := strings.CutPrefix(key, "t/artifacts/"+folder+"/"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func TestLastFollowsWhatWasPushed(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
 	s := newStore(files)
-	push(t, s, tree{"a": "1", "gone": "g", "same": "s"}, PushOptions{Run: "r1", Fence: 1})
-	push(t, s, tree{"a": "2", "same": "s"}, PushOptions{Run: "r2", Fence: 2})
-	var last []string
-	for _, key := range files.Keys() {
-		if name, ok := strings.CutPrefix(key, "t/artifacts/last/"); ok {
-			last = append(last, name)
-		}
-	}
-	if diff := cmp.Diff([]string{"a", "same"}, last); diff != "" {
+	p := push(t, s, "", tree{"a": "1", "gone": "g", "same": "s"}, PushOptions{Run: "r1", Fence: 1})
+	push(t, s, p.Name, tree{"a": "2", "same": "s"}, PushOptions{Run: "r2", Fence: 2})
+	if diff := cmp.Diff([]string{"a", "same"}, below(files, "last")); diff != "" {
 		t.Error(diff)
 	}
+	if err := s.Show(t.Context(), ""); err != nil || below(files, "last") != nil {
+		t.Errorf("%v, %v", err, below(files, "last"))
+	}
+}
+
+func names(list []Archive) []string {
+	out := []string{}
+	for _, a := range list {
+		out = append(out, a.Name)
+	}
+	return out
 }
 
 func TestFailedRunIsKeptApart(t *testing.T) {
 	t.Parallel()
 	s := newStore(&memory.Files{})
-	push(t, s, tree{"a": "good"}, PushOptions{Run: "r1", Fence: 1})
-	push(t, s, tree{"a": "bad"}, PushOptions{Run: "r2", Fence: 2, Failed: true})
-	if got, _ := fetch(t, s, FetchOptions{}); got["a"] != "good" {
-		t.Errorf("the next run gets %v", got)
-	}
-	x, err := s.Index(t.Context())
-	if err != nil || len(x.Failed) != 1 || x.Failed[0].Name != "failed/r2" || len(x.Archives) != 1 {
-		t.Errorf("index %+v, %v", x, err)
+	p := push(t, s, "", tree{"a": "good"}, PushOptions{Run: "r1", Fence: 1})
+	push(t, s, p.Name, tree{"a": "bad"}, PushOptions{Run: "r2", Fence: 2, Failed: true})
+	good, failed, err := s.List(t.Context(), p.Name)
+	if err != nil || !cmp.Equal(names(good), []string{p.Name}) || !cmp.Equal(names(failed), []string{"failed/r2"}) {
+		t.Errorf("%v, %v, %v", good, failed, err)
 	}
 }
 
-func TestFenceKeepsAStaleRunOut(t *testing.T) {
+// Who dies while he stores leaves files that nobody names. They go with a later Settle; but what was named in the meantime,
+// and what somebody may still be writing, stays.
+func TestWhatTheDeadLeave(t *testing.T) {
 	t.Parallel()
-	s := newStore(&memory.Files{})
-	push(t, s, tree{"a": "second"}, PushOptions{Run: "r2", Fence: 2})
-	dir := tree{"a": "first"}.write(t, t.TempDir())
-	if _, err := s.Push(t.Context(), PushOptions{Dir: dir, Run: "r1", Fence: 1}); !errors.Is(err, cloud.ErrConflict) {
-		t.Errorf("error %v", err)
-	}
-	if got, _ := fetch(t, s, FetchOptions{}); got["a"] != "second" {
-		t.Errorf("the next run gets %v", got)
-	}
-	push(t, s, tree{"a": "third"}, PushOptions{Run: "r3"})
-	if got, _ := fetch(t, s, FetchOptions{}); got["a"] != "third" {
-		t.Errorf("a run without a lease: %v", got)
-	}
-}
-
-func TestPushCutAnywhereLeavesTheOldOrTheNew(t *testing.T) {
-	t.Parallel()
-	for cut := range 12 {
-		files := &memory.Files{}
-		s := newStore(files)
-		s.Parallel = 1
-		push(t, s, tree{"a": "old", "b": "old"}, PushOptions{Run: "r1", Fence: 1})
-		calls := 0
-		power := errors.New("power")
-		files.Before = func(call, _ string) error {
-			if call != "get" && call != "list" {
-				if calls++; calls > cut {
-					return power
-				}
-			}
-			return nil
+	files := &memory.Files{}
+	s := newStore(files)
+	first := push(t, s, "", tree{"a": "1"}, PushOptions{Run: "r1", Fence: 1})
+	upload := func(fence int64) string {
+		t.Helper()
+		dir := tree{"a": "dead", "b": "dead"}.write(t, t.TempDir())
+		p, err := s.Upload(t.Context(), first.Name, PushOptions{Dir: dir, Run: "dead", Fence: fence})
+		if err != nil {
+			t.Fatal(err)
 		}
-		dir := tree{"a": "new", "c": "new"}.write(t, t.TempDir())
-		_, err := s.Push(t.Context(), PushOptions{Dir: dir, Run: "r2", Fence: 2, Keep: 1})
-		files.Before = nil
-		got, _ := fetch(t, s, FetchOptions{})
-		isOld := cmp.Equal(got, tree{"a": "old", "b": "old"})
-		isNew := cmp.Equal(got, tree{"a": "new", "c": "new"})
-		if !isOld && !isNew || err == nil && !isNew || cut < 3 && !isOld {
-			t.Errorf("cut after %d: %v, %v", cut, got, err)
+		return p.Name
+	}
+	dead, named, free := upload(2), upload(3), upload(0)
+	last := push(t, s, named, tree{"a": "4"}, PushOptions{Run: "r4", Fence: 4})
+	good, _, err := s.List(t.Context(), last.Name)
+	if err != nil || !cmp.Equal(names(good), []string{last.Name, named, first.Name}) {
+		t.Errorf("%v, %v", names(good), err)
+	}
+	for name, want := range map[string]int{first.Name: 1, dead: 0, named: 2, free: 2, last.Name: 1} {
+		if n := len(below(files, name)); n != want {
+			t.Errorf("%s has %d files, want %d", name, n, want)
 		}
+	}
+	s.Now = func() time.Time { return time.Now().Add(forgotten) }
+	push(t, s, last.Name, tree{"a": "5"}, PushOptions{Run: "r5", Fence: 5})
+	if n := len(below(files, free)); n != 0 {
+		t.Errorf("what has no lease is there for ever: %d files", n)
 	}
 }
 
@@ -225,9 +245,10 @@ func TestRetention(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
 	s := newStore(files)
+	current := ""
 	for i := range 5 {
-		push(t, s, tree{"a": fmt.Sprint(i)}, PushOptions{Run: fmt.Sprint("r", i), Fence: int64(i + 1), Keep: 2})
-		push(t, s, tree{"a": "bad"}, PushOptions{Run: fmt.Sprint("f", i), Fence: int64(i + 1), Keep: 2, Failed: true})
+		current = push(t, s, current, tree{"a": fmt.Sprint(i)}, PushOptions{Run: fmt.Sprint("r", i), Fence: int64(i + 1), Keep: 2}).Name
+		push(t, s, current, tree{"a": "bad"}, PushOptions{Run: fmt.Sprint("f", i), Fence: int64(i + 1), Keep: 2, Failed: true})
 	}
 	folders := map[string]bool{}
 	for _, key := range files.Keys() {
@@ -235,76 +256,121 @@ func TestRetention(t *testing.T) {
 			folders[strings.Join(parts[2:4], "/")] = true
 		}
 	}
-	want := []string{"archives/2026-01-02T03:04:12.000000", "archives/2026-01-02T03:04:14.000000", "failed/f3", "failed/f4"}
+	want := []string{"archives/2026-01-02T03:04:18.000000", "archives/2026-01-02T03:04:22.000000", "failed/f3", "failed/f4", "manifests/archives", "manifests/failed"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(folders))); diff != "" {
 		t.Error(diff)
 	}
+	if n := len(below(files, "manifests")); n != 4 {
+		t.Errorf("%d manifests", n)
+	}
 	for range 3 { // the archive that the next run gets stays, however many copies are made of it
-		if _, err := s.Archive(t.Context(), 2); err != nil {
+		a, err := s.Copy(t.Context(), current, 0)
+		if err == nil {
+			err = s.Settle(t.Context(), a, current, 0, 2)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, _ := fetch(t, s, FetchOptions{}); got["a"] != "4" {
+	if got := fetch(t, s, current, FetchOptions{}); got["a"] != "4" {
 		t.Errorf("the next run gets %v", got)
 	}
 }
 
-func TestDeleteKeepsArchives(t *testing.T) {
+// What handoff 0.4.x has left has no index, and what earlier versions of this one have, one that says which archive counts.
+func TestBucketsOfOlderHandoffs(t *testing.T) {
 	t.Parallel()
-	s := newStore(&memory.Files{})
-	push(t, s, tree{"a": "1"}, PushOptions{Run: "r1", Fence: 1})
-	if err := s.Delete(t.Context(), 2); err != nil {
-		t.Fatal(err)
-	}
-	if _, found := fetch(t, s, FetchOptions{}); found {
-		t.Error("still there")
-	}
-	if x, err := s.Index(t.Context()); err != nil || len(x.Archives) != 1 {
-		t.Errorf("index %+v, %v", x, err)
-	}
-	if _, err := s.Archive(t.Context(), 0); !errors.Is(err, cloud.ErrNotFound) || cloud.Hint(err) == "" {
-		t.Errorf("archive of nothing: %v", err)
-	}
-}
-
-// What handoff 0.4.x has left has no index.
-func TestBucketOfAnOlderHandoff(t *testing.T) {
-	t.Parallel()
-	files := &memory.Files{}
-	s := newStore(files)
-	for key, text := range map[string]string{"t/artifacts/last/state": "{}", "t/artifacts/last2/no": "x"} {
-		if _, err := files.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want := tree{"state": "{}"}
-	if got, _ := fetch(t, s, FetchOptions{}); !cmp.Equal(got, want) {
-		t.Errorf("got %v", got)
-	}
-	push(t, s, tree{"a": "bad"}, PushOptions{Run: "r2", Fence: 2, Failed: true})
-	if got, _ := fetch(t, s, FetchOptions{}); !cmp.Equal(got, want) {
-		t.Errorf("after a failed run: %v", got)
-	}
-	push(t, s, tree{"a": "new"}, PushOptions{Run: "r3", Fence: 3})
-	if got, _ := fetch(t, s, FetchOptions{}); !cmp.Equal(got, tree{"a": "new"}) {
-		t.Errorf("after a run: %v", got)
+	for name, objects := range map[string]map[string]string{
+		"0.4.x": {"last/state": "{}", "last2/no": "x"},
+		"index": {"archives/x/state": "{}", "archives/y/state": "newer", "last/state": "other",
+			"index.json": `{"schema_version": 1, "fence": 3, "last": {"name": "archives/x", "entries": [{"path": "state", "size": 2, "executable": true}]}, "archives": [{"name": "archives/x"}], "failed": []}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := &memory.Files{}
+			s := newStore(files)
+			for key, text := range objects {
+				if _, err := files.Put(t.Context(), "t/artifacts/"+key, strings.NewReader(text), cloud.PutOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			current, err := s.Found(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := tree{"state": "{}"}
+			if name == "index" {
+				want = tree{"state*": "{}"}
+			}
+			if got := fetch(t, s, current, FetchOptions{}); !cmp.Equal(got, want) {
+				t.Errorf("got %v", got)
+			}
+			push(t, s, current, tree{"a": "bad"}, PushOptions{Run: "r2", Fence: 2, Failed: true})
+			if got := fetch(t, s, current, FetchOptions{}); !cmp.Equal(got, want) {
+				t.Errorf("after a failed run: %v", got)
+			}
+			p := push(t, s, current, tree{"a": "new"}, PushOptions{Run: "r3", Fence: 3})
+			if got, err := s.Found(t.Context()); err != nil || got != p.Name {
+				t.Errorf("newest %q, %v", got, err)
+			}
+		})
 	}
 }
 
 func TestDamagedArtifactIsNotTaken(t *testing.T) {
 	t.Parallel()
+	for _, text := range []string{"evil", "go", "good and more"} {
+		files := &memory.Files{}
+		s := newStore(files)
+		p := push(t, s, "", tree{"a": "good"}, PushOptions{Run: "r1", Fence: 1})
+		if _, err := files.Put(t.Context(), "t/artifacts/"+p.Name+"/a", strings.NewReader(text), cloud.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if _, err := s.Fetch(t.Context(), p.Name, FetchOptions{Dir: dir}); !errors.Is(err, cloud.ErrCorrupt) {
+			t.Errorf("error %v", err)
+		}
+		if got := read(t, dir); len(got) != 0 {
+			t.Errorf("left behind %v", got)
+		}
+	}
+}
+
+// endless is a bucket whose small objects have no end.
+type endless struct{ cloud.Files }
+
+func (e endless) Get(ctx context.Context, key string) (io.ReadCloser, cloud.Object, error) {
+	_, o, err := e.Files.Get(ctx, key)
+	return io.NopCloser(blanks{}), o, err
+}
+
+type blanks struct{}
+
+func (blanks) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// An object is never read without a limit.
+func TestObjectsWithoutEnd(t *testing.T) {
+	t.Parallel()
 	files := &memory.Files{}
-	s := newStore(files)
-	p := push(t, s, tree{"a": "good"}, PushOptions{Run: "r1", Fence: 1})
-	if _, err := files.Put(t.Context(), "t/artifacts/"+p.Name+"/a", strings.NewReader("evil"), cloud.PutOptions{}); err != nil {
+	p := push(t, newStore(files), "", tree{"a": "good"}, PushOptions{Run: "r1", Fence: 1})
+	s := newStore(endless{files})
+	_, index := s.Index(t.Context())
+	_, manifest := s.Snapshot(t.Context(), p.Name)
+	if !errors.Is(index, cloud.ErrCorrupt) || !errors.Is(manifest, cloud.ErrCorrupt) {
+		t.Errorf("errors %v, %v", index, manifest)
+	}
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if _, _, err := s.Fetch(t.Context(), FetchOptions{Dir: dir}); !errors.Is(err, cloud.ErrCorrupt) {
-		t.Errorf("error %v", err)
-	}
-	if got := read(t, dir); len(got) != 0 {
-		t.Errorf("left behind %v", got)
+	defer root.Close()
+	if err := s.fetchFile(t.Context(), root, p.Name, Entry{Path: "a", Size: 4, SHA256: strings.Repeat("0", 64)}); !errors.Is(err, cloud.ErrCorrupt) {
+		t.Errorf("file: %v", err)
 	}
 }
 
@@ -322,7 +388,7 @@ func TestPathsThatLeadOut(t *testing.T) {
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.Fetch(t.Context(), FetchOptions{Dir: dir}); err == nil {
+	if _, err := s.Fetch(t.Context(), "archives/x", FetchOptions{Dir: dir}); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(filepath.Join(filepath.Dir(dir), "evil")); err == nil {
@@ -336,7 +402,7 @@ func TestWhatIsNoFileIsNamed(t *testing.T) {
 	if err := errors.Join(os.Symlink("/etc/passwd", filepath.Join(dir, "link")), syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newStore(&memory.Files{}).Push(t.Context(), PushOptions{Dir: dir, Run: "r1", Fence: 1})
+	p, err := newStore(&memory.Files{}).Upload(t.Context(), "", PushOptions{Dir: dir, Run: "r1", Fence: 1})
 	if err != nil || p.Files != 1 || !cmp.Equal(p.Skipped, []string{"link", "pipe"}) {
 		t.Errorf("%+v, %v", p, err)
 	}

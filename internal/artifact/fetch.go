@@ -23,48 +23,95 @@ type FetchOptions struct {
 	Skip  func(path string) bool // files that are neither fetched nor removed
 }
 
-// Fetch brings what the last successful run has left into the folder; what is there already is not fetched. found is
-// false where the bucket has nothing: the folder then stays as it is.
-func (s *Store) Fetch(ctx context.Context, o FetchOptions) (got Archive, found bool, err error) {
-	snap, err := s.last(ctx)
-	if err != nil || snap == nil {
-		return Archive{}, false, err
+// Fetch brings an archive into the folder; what is there already is not fetched. With the name "" there is none, and the
+// folder stays as it is.
+func (s *Store) Fetch(ctx context.Context, name string, o FetchOptions) (got Fetched, err error) {
+	snap, err := s.Snapshot(ctx, name)
+	if err != nil || name == "" {
+		return Fetched{}, err
 	}
 	root, err := os.OpenRoot(o.Dir)
 	if err != nil {
-		return Archive{}, false, fmt.Errorf("fetch artifacts: %w", err)
+		return Fetched{}, fmt.Errorf("fetch artifacts: %w", err)
 	}
 	defer root.Close() //nolint:errcheck // nothing was written through it
 	entries := slices.DeleteFunc(slices.Clone(snap.Entries), func(e Entry) bool { return o.Skip != nil && o.Skip(e.Path) })
+	got.Archive = snap.Archive
 	if o.Exact {
-		err = clean(o, root, entries)
+		got.Removed, err = clean(o, root, entries)
 	}
 	if err == nil {
-		err = each(ctx, s.Parallel, entries, func(ctx context.Context, e Entry) error {
+		err = cloud.Each(ctx, s.Parallel, entries, func(ctx context.Context, e Entry) error {
 			return s.fetchFile(ctx, root, snap.Name, e)
 		})
 	}
 	if err != nil {
-		return Archive{}, true, fmt.Errorf("fetch artifacts: %w", err)
+		return got, fmt.Errorf("fetch artifacts: %w", err)
 	}
-	return snap.Archive, true, nil
+	return got, nil
 }
 
-// Clear removes all files of an artifacts folder but those that are to be skipped.
-func Clear(o FetchOptions) error {
+// Fetched is what a Fetch has brought.
+type Fetched struct {
+	Archive
+	Removed int // files that were in the folder and are not in the archive
+}
+
+// Loses returns how many files a Fetch of the archive, with Exact, would remove or replace by others.
+func (s *Store) Loses(ctx context.Context, name string, o FetchOptions) (int, error) {
+	snap, err := s.Snapshot(ctx, name)
+	if err != nil {
+		return 0, err
+	}
 	root, err := os.OpenRoot(o.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("clear artifacts: %w", err)
+		return 0, fmt.Errorf("look at artifacts: %w", err)
+	}
+	defer root.Close() //nolint:errcheck // nothing was written through it
+	n := 0
+	for _, e := range snap.Entries {
+		if _, err := root.Lstat(filepath.FromSlash(e.Path)); err == nil && !same(root, filepath.FromSlash(e.Path), e) {
+			n++
+		}
+	}
+	err = surplus(o, root, snap.Entries, func(_ string, isDir bool) error {
+		if !isDir {
+			n++
+		}
+		return nil
+	})
+	return n, err
+}
+
+// Clear removes all files of an artifacts folder but those that are to be skipped, and returns how many.
+func Clear(o FetchOptions) (removed int, err error) {
+	root, err := os.OpenRoot(o.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("clear artifacts: %w", err)
 	}
 	defer root.Close() //nolint:errcheck // nothing was written through it
 	return clean(o, root, nil)
 }
 
-// clean removes what is not one of the entries, and folders in the place of one.
-func clean(o FetchOptions, root *os.Root, entries []Entry) error {
+// clean removes what is not one of the entries, and folders in the place of one; it returns how many files that were.
+func clean(o FetchOptions, root *os.Root, entries []Entry) (removed int, err error) {
+	err = surplus(o, root, entries, func(name string, isDir bool) error {
+		if !isDir {
+			removed++
+		}
+		return root.RemoveAll(name)
+	})
+	return removed, err
+}
+
+// surplus tells found of each file that is not one of the entries, and then of folders that have no place in them.
+func surplus(o FetchOptions, root *os.Root, entries []Entry, found func(name string, isDir bool) error) error {
 	want, folders := map[string]bool{}, map[string]bool{".": true}
 	for _, e := range entries {
 		want[e.Path] = true
@@ -72,21 +119,24 @@ func clean(o FetchOptions, root *os.Root, entries []Entry) error {
 			folders[dir] = true
 		}
 	}
-	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
+	var gone []string
+	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
-		case d.IsDir() && folders[name], !d.IsDir() && want[name], o.Skip != nil && o.Skip(name):
+		case err != nil:
+			return err
+		case !d.IsDir() && want[name], o.Skip != nil && o.Skip(name):
 			return nil
-		case d.IsDir():
-			if err := root.RemoveAll(name); err != nil {
-				return err
-			}
-			return fs.SkipDir
+		case !d.IsDir():
+			return found(name, false)
+		case !folders[name]:
+			gone = append(gone, name)
 		}
-		return root.Remove(name)
+		return nil
 	})
+	for _, dir := range slices.Backward(gone) {
+		err = errors.Join(err, found(dir, true))
+	}
+	return err
 }
 
 // partSuffix marks a file that is being fetched.
@@ -126,6 +176,9 @@ func write(root *os.Root, name string, mode fs.FileMode, body io.Reader, e Entry
 		return err
 	}
 	h := sha256.New()
+	if e.SHA256 != "" { // a body that is longer is wrong, however long it is
+		body = io.LimitReader(body, e.Size+1)
+	}
 	_, err = io.Copy(io.MultiWriter(f, h), body)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 )
@@ -22,20 +21,20 @@ type PushOptions struct {
 	Dir    string // the artifacts folder
 	Run    string // id of the run
 	Fence  int64  // of the lease of the run; 0 where it runs without one, at its own risk
-	Keep   int    // archives that are kept, and as many of failed runs; 0: all
+	Keep   int    // archives that Settle is to keep, and as many of failed runs; 0: all
 	Failed bool   // keep it apart: the next run does not get it
 	Skip   func(path string) bool
 }
 
-// Pushed is what a Push has stored.
+// Pushed is what an Upload has stored.
 type Pushed struct {
 	Archive
 	Skipped []string // links, pipes and the like, which are not stored
 }
 
-// Push stores the folder. When it has returned nil, the next run gets what it has stored, unless Failed. Killed or
-// failed midway it leaves what the next run gets as it was. cloud.ErrConflict: a later run has stored its artifacts.
-func (s *Store) Push(ctx context.Context, o PushOptions) (Pushed, error) {
+// Upload stores the folder as an archive that nothing names yet: see package commit, and Settle. current is the archive from
+// which the next run would go on. Killed midway it leaves what a later Settle removes.
+func (s *Store) Upload(ctx context.Context, current string, o PushOptions) (Pushed, error) {
 	entries, skipped, err := scan(o)
 	if err != nil {
 		return Pushed{}, fmt.Errorf("store artifacts: %w", err)
@@ -45,15 +44,15 @@ func (s *Store) Push(ctx context.Context, o PushOptions) (Pushed, error) {
 	if o.Failed {
 		snap.Name = failedName + "/" + o.Run
 	}
-	if err := s.upload(ctx, o.Dir, snap.Name, entries); err != nil {
-		return Pushed{}, fmt.Errorf("store artifacts: %w", err)
+	err = s.begin(ctx, snap.Archive, current, o.Fence)
+	if err == nil {
+		err = s.upload(ctx, o.Dir, snap.Name, entries)
 	}
-	for _, e := range entries {
-		snap.add(e)
-	}
-	err = s.addArchive(ctx, o.Keep, func(x *Index) error { return x.commit(snap, o) })
-	if err == nil && !o.Failed {
-		err = s.mirror(ctx, snap)
+	if err == nil {
+		for _, e := range entries {
+			snap.add(e)
+		}
+		err = s.putSnapshot(ctx, snap)
 	}
 	if err != nil {
 		return Pushed{}, fmt.Errorf("store artifacts: %w", err)
@@ -61,7 +60,7 @@ func (s *Store) Push(ctx context.Context, o PushOptions) (Pushed, error) {
 	return Pushed{Archive: snap.Archive, Skipped: skipped}, nil
 }
 
-// Count answers what a Push would store.
+// Count returns what an Upload would store.
 func Count(o PushOptions) (files int, size int64, err error) {
 	entries, _, err := scan(o)
 	if err != nil {
@@ -73,20 +72,7 @@ func Count(o PushOptions) (files int, size int64, err error) {
 	return len(entries), size, nil
 }
 
-func (x *Index) commit(snap *Snapshot, o PushOptions) error {
-	if o.Failed {
-		x.Failed = slices.Insert(x.Failed, 0, snap.Archive)
-		return nil
-	}
-	if err := x.take(o.Fence); err != nil {
-		return err
-	}
-	x.Last = snap
-	x.Archives = slices.Insert(x.Archives, 0, snap.Archive)
-	return nil
-}
-
-// scan answers the files of the folder, sorted by path, and what is no file.
+// scan returns the files of the folder, sorted by path, and what is no file.
 func scan(o PushOptions) (entries []Entry, skipped []string, err error) {
 	err = filepath.WalkDir(o.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -123,7 +109,7 @@ func (s *Store) upload(ctx context.Context, dir, name string, entries []Entry) e
 	for i := range entries {
 		refs[i] = &entries[i]
 	}
-	return each(ctx, s.Parallel, refs, func(ctx context.Context, e *Entry) error {
+	return cloud.Each(ctx, s.Parallel, refs, func(ctx context.Context, e *Entry) error {
 		return s.putFile(ctx, filepath.Join(dir, filepath.FromSlash(e.Path)), name, e)
 	})
 }
@@ -151,7 +137,7 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// AddFile stores one more file beside what a Push has stored; the next run does not get it.
+// AddFile stores one more file beside what an Upload has stored; the next run does not get it.
 func (s *Store) AddFile(ctx context.Context, a Archive, dir, name string) error {
 	if err := s.putFile(ctx, filepath.Join(dir, name), a.Name, &Entry{Path: name}); err != nil {
 		return fmt.Errorf("store artifact %q: %w", name, err)
@@ -159,7 +145,7 @@ func (s *Store) AddFile(ctx context.Context, a Archive, dir, name string) error 
 	return nil
 }
 
-// mirror makes artifacts/last equal to the archive. It is for people: who is killed in it has committed.
+// mirror makes artifacts/last equal to the archive. It is for people and other programs, no run reads it.
 func (s *Store) mirror(ctx context.Context, snap *Snapshot) error {
 	there := map[string]cloud.Object{}
 	for o, err := range s.Files.List(ctx, s.prefix()+"/"+lastName) {
@@ -175,7 +161,7 @@ func (s *Store) mirror(ctx context.Context, snap *Snapshot) error {
 		}
 		delete(there, e.Path)
 	}
-	err := each(ctx, s.Parallel, todo, func(ctx context.Context, e Entry) error {
+	err := cloud.Each(ctx, s.Parallel, todo, func(ctx context.Context, e Entry) error {
 		return s.copy(ctx, snap.Name+"/"+e.Path, lastName+"/"+e.Path)
 	})
 	if err != nil || len(there) == 0 {
@@ -186,36 +172,4 @@ func (s *Store) mirror(ctx context.Context, snap *Snapshot) error {
 		gone = append(gone, o.Key)
 	}
 	return s.Files.Delete(ctx, gone...)
-}
-
-// each does work for all items, n at a time, up to the first error.
-func each[T any](ctx context.Context, n int, items []T, work func(context.Context, T) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan T)
-	var wg sync.WaitGroup
-	for range min(max(n, 1), len(items)) {
-		wg.Go(func() {
-			for item := range next {
-				if err := work(ctx, item); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	for _, item := range items {
-		select {
-		case next <- item:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	close(next)
-	wg.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
 }

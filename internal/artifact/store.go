@@ -1,6 +1,6 @@
-// Package artifact keeps the artifacts folder of a workspace between runs: what a successful run has left is what the
-// next one finds, older ones are archives, and what a failed run has left stands apart. It copies files to and from a
-// bucket; it knows nothing of runs but their ids, and looks into no file.
+// Package artifact keeps the artifacts folder of a workspace between runs, as archives in a bucket: what successful runs have
+// left, and apart from it what failed ones have. Which archive the next run finds is for package commit to say. It copies files
+// to and from a bucket; it knows nothing of runs but their ids, and looks into no file.
 package artifact
 
 import (
@@ -9,25 +9,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-// SchemaVersion is the version of the Index; it rises when a field changes its meaning.
-const SchemaVersion = 1
+// SchemaVersion is the version of Index and Snapshot; it rises when a field changes its meaning.
+const SchemaVersion = 2
+
+// maxIndex is the size of the largest list of files that is read, in bytes: some 400,000 files.
+const maxIndex = 64 << 20
 
 // Store is the artifacts of one deployed task in its bucket:
 //
-//	<task>/artifacts/index.json           which archive is the last one, and what there is
-//	<task>/artifacts/archives/<time>/...  a copy of the folder for each push
-//	<task>/artifacts/last/...             the newest of them again, for people and other programs to read
-//	<task>/artifacts/failed/<run>/...     what failed runs have left
-//
-// Readers go by the index: it changes as a whole, when all that it names is stored.
+//	<task>/artifacts/archives/<time>/...   a copy of the folder for each successful run
+//	<task>/artifacts/failed/<run>/...      what failed runs have left
+//	<task>/artifacts/manifests/....json    the files of an archive (a Snapshot), written when all of them are stored
+//	<task>/artifacts/index.json            which archives there are
+//	<task>/artifacts/last/...              the last archive again, for people and other programs to read
 type Store struct {
 	Files    cloud.Files
 	Task     string // deploy.task: the folder in the bucket
@@ -35,13 +35,13 @@ type Store struct {
 	Now      func() time.Time
 }
 
-// Index is what a bucket has. It is one object, replaced under a condition.
+// Index is which archives a bucket has. It is one object, replaced under a condition.
 type Index struct {
 	SchemaVersion int       `json:"schema_version"`
-	Fence         int64     `json:"fence"` // of the lease of the run that committed Last
-	Last          *Snapshot `json:"last,omitempty"`
-	Archives      []Archive `json:"archives"` // the newest first
-	Failed        []Archive `json:"failed"`   // the newest first
+	Last          *Snapshot `json:"last,omitempty"` // in a bucket of a handoff before schema 2: what the next run finds
+	Archives      []Archive `json:"archives"`       // the newest first
+	Failed        []Archive `json:"failed"`         // the newest first
+	Loose         []Loose   `json:"loose,omitempty"`
 
 	etag string // "": there is no index
 }
@@ -53,6 +53,12 @@ type Archive struct {
 	Time  time.Time `json:"time"` // UTC
 	Files int       `json:"files"`
 	Bytes int64     `json:"bytes"`
+}
+
+// Loose is an archive that is being written or removed, or was when its run died.
+type Loose struct {
+	Archive
+	Fence int64 `json:"fence"` // of the lease of who does so; 0: he has none
 }
 
 // Snapshot is an Archive with its files.
@@ -73,25 +79,22 @@ func (s *Store) prefix() string { return s.Task + "/artifacts" }
 
 func (s *Store) indexKey() string { return s.prefix() + "/index.json" }
 
-// Index answers what there is; an empty one where nothing was ever pushed.
+func (s *Store) manifestKey(name string) string { return s.prefix() + "/manifests/" + name + ".json" }
+
+// Index returns what there is; an empty one where nothing was ever stored.
 func (s *Store) Index(ctx context.Context) (*Index, error) {
 	x := &Index{SchemaVersion: SchemaVersion, Archives: []Archive{}, Failed: []Archive{}}
-	body, o, err := s.Files.Get(ctx, s.indexKey())
+	text, o, err := cloud.Read(ctx, s.Files, s.indexKey(), maxIndex)
 	if errors.Is(err, cloud.ErrNotFound) {
 		return x, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read index of artifacts: %w", err)
 	}
-	defer body.Close() //nolint:errcheck // read only
-	text, err := io.ReadAll(body)
-	if err != nil {
-		return nil, fmt.Errorf("read index of artifacts: %w", err)
-	}
 	x.etag = o.ETag
 	if err := json.Unmarshal(text, x); err != nil {
 		return nil, cloud.WithHint(fmt.Errorf("read index of artifacts: %w: %w", cloud.ErrCorrupt, err),
-			"the archives are not touched by this: delete the object "+s.indexKey()+", and the files below artifacts/last count again")
+			"the archives are not touched by this: delete the object "+s.indexKey()+", and the next run begins a new list")
 	}
 	return x, nil
 }
@@ -100,18 +103,14 @@ func (s *Store) Index(ctx context.Context) (*Index, error) {
 const tries = 20
 
 // change lets do change the index and writes it; it begins anew where another change came in between.
-func (s *Store) change(ctx context.Context, do func(*Index) error) error {
+func (s *Store) change(ctx context.Context, do func(*Index)) error {
 	for try := 1; ; try++ {
 		x, err := s.Index(ctx)
-		if err == nil && x.etag == "" { // the bucket may be one of 0.4.x
-			x.Last, err = s.last(ctx)
-		}
-		if err == nil {
-			err = do(x)
-		}
 		if err != nil {
 			return err
 		}
+		x.SchemaVersion = SchemaVersion
+		do(x)
 		text, err := json.MarshalIndent(x, "", " ")
 		if err != nil {
 			return fmt.Errorf("encode index of artifacts: %w", err)
@@ -126,37 +125,74 @@ func (s *Store) change(ctx context.Context, do func(*Index) error) error {
 	}
 }
 
-// last answers the files that the next run gets and the folder below artifacts/ in which they are; nil where there are
-// none. A bucket without an index may be one of handoff 0.4.x, which has only the files.
-func (s *Store) last(ctx context.Context) (*Snapshot, error) {
-	x, err := s.Index(ctx)
+// Snapshot returns the files of an archive; none for the name "". Archives of earlier versions of handoff have no manifest:
+// then the index may know them, and else it is what the folder has.
+func (s *Store) Snapshot(ctx context.Context, name string) (*Snapshot, error) {
+	if name == "" {
+		return &Snapshot{}, nil
+	}
+	text, _, err := cloud.Read(ctx, s.Files, s.manifestKey(name), maxIndex)
+	if errors.Is(err, cloud.ErrNotFound) {
+		return s.older(ctx, name)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read list of artifacts: %w", err)
 	}
-	if x.etag != "" {
-		return x.Last, nil
-	}
-	snap := &Snapshot{Archive: Archive{Name: lastName}}
-	for o, err := range s.Files.List(ctx, s.prefix()+"/"+lastName) {
-		if err != nil {
-			return nil, fmt.Errorf("list artifacts: %w", err)
-		}
-		path := strings.TrimPrefix(o.Key, s.prefix()+"/"+lastName+"/")
-		snap.add(Entry{Path: path, Size: o.Size, SHA256: o.SHA256})
-	}
-	if len(snap.Entries) == 0 {
-		return nil, nil
+	snap := &Snapshot{}
+	if err := json.Unmarshal(text, snap); err != nil {
+		return nil, fmt.Errorf("read list of artifacts %q: %w: %w", s.manifestKey(name), cloud.ErrCorrupt, err)
 	}
 	return snap, nil
 }
 
-// Last answers what the next run finds; found is false where that is nothing.
-func (s *Store) Last(ctx context.Context) (a Archive, found bool, err error) {
-	snap, err := s.last(ctx)
-	if err != nil || snap == nil {
-		return Archive{}, false, err
+func (s *Store) older(ctx context.Context, name string) (*Snapshot, error) {
+	x, err := s.Index(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return snap.Archive, true, nil
+	if x.Last != nil && x.Last.Name == name {
+		return x.Last, nil
+	}
+	snap := &Snapshot{Archive: Archive{Name: name}}
+	for o, err := range s.Files.List(ctx, s.prefix()+"/"+name) {
+		if err != nil {
+			return nil, fmt.Errorf("list artifacts: %w", err)
+		}
+		path := strings.TrimPrefix(o.Key, s.prefix()+"/"+name+"/")
+		snap.add(Entry{Path: path, Size: o.Size, SHA256: o.SHA256})
+	}
+	return snap, nil
+}
+
+func (s *Store) putSnapshot(ctx context.Context, snap *Snapshot) error {
+	text, err := json.MarshalIndent(snap, "", " ")
+	if err == nil {
+		_, err = s.Files.Put(ctx, s.manifestKey(snap.Name), bytes.NewReader(append(text, '\n')), cloud.PutOptions{})
+	}
+	return err
+}
+
+// Found returns, for a bucket in which nothing says which archive counts, the one from which to go on: what an earlier
+// handoff has named, what 0.4.x has left below artifacts/last, or the newest; "" is none.
+func (s *Store) Found(ctx context.Context) (string, error) {
+	x, err := s.Index(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case x.etag != "" && x.SchemaVersion > 1 && len(x.Archives) > 0:
+		return x.Archives[0].Name, nil
+	case x.etag != "" && x.SchemaVersion < 2 && x.Last != nil:
+		return x.Last.Name, nil
+	case x.etag != "":
+		return "", nil
+	}
+	for _, err := range s.Files.List(ctx, s.prefix()+"/"+lastName) {
+		if err != nil {
+			return "", fmt.Errorf("list artifacts: %w", err)
+		}
+		return lastName, nil
+	}
+	return "", nil
 }
 
 func (s *Snapshot) add(e Entry) {
@@ -172,59 +208,25 @@ const (
 	failedName   = "failed"
 )
 
-// Delete removes what the next run would get. Archives stay. fence is that of the caller's lease.
-func (s *Store) Delete(ctx context.Context, fence int64) error {
-	err := s.change(ctx, func(x *Index) error {
-		if err := x.take(fence); err != nil {
-			return err
-		}
-		x.Last = nil
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return s.drop(ctx, lastName)
-}
-
-// take notes the fence of who changes what the next run gets, and keeps out who has lost the lease.
-func (x *Index) take(fence int64) error {
-	if fence == 0 { // a run that takes no lease, at its own risk
-		return nil
-	}
-	if fence < x.Fence {
-		return fmt.Errorf("%w: a later run has stored its artifacts meanwhile", cloud.ErrConflict)
-	}
-	x.Fence = fence
-	return nil
-}
-
-// Archive copies what the next run would get into a new archive.
-func (s *Store) Archive(ctx context.Context, keep int) (Archive, error) {
-	snap, err := s.last(ctx)
-	if err != nil || snap == nil {
-		return Archive{}, errors.Join(err, s.noneIf(snap == nil && err == nil))
-	}
-	at := s.Now().UTC()
-	a := snap.Archive
-	a.Name, a.Time = archivesName+"/"+at.Format(timeForm), at
-	err = each(ctx, s.Parallel, snap.Entries, func(ctx context.Context, e Entry) error {
-		return s.copy(ctx, snap.Name+"/"+e.Path, a.Name+"/"+e.Path)
-	})
+// Copy copies an archive into a new one, which Settle has to take into the index.
+func (s *Store) Copy(ctx context.Context, name string, fence int64) (Archive, error) {
+	snap, err := s.Snapshot(ctx, name)
 	if err != nil {
 		return Archive{}, err
 	}
-	return a, s.addArchive(ctx, keep, func(x *Index) error {
-		x.Archives = slices.Insert(x.Archives, 0, a)
-		return nil
-	})
-}
-
-func (s *Store) noneIf(none bool) error {
-	if !none {
-		return nil
+	at := s.Now().UTC()
+	to := *snap
+	to.Name, to.Time = archivesName+"/"+at.Format(timeForm), at
+	if err := s.begin(ctx, to.Archive, name, fence); err != nil {
+		return Archive{}, err
 	}
-	return cloud.WithHint(fmt.Errorf("artifacts of task %q: %w", s.Task, cloud.ErrNotFound), "a successful `handoff run -a` or `handoff artifacts push` makes some")
+	err = cloud.Each(ctx, s.Parallel, snap.Entries, func(ctx context.Context, e Entry) error {
+		return s.copy(ctx, snap.Name+"/"+e.Path, to.Name+"/"+e.Path)
+	})
+	if err == nil {
+		err = s.putSnapshot(ctx, &to)
+	}
+	return to.Archive, err
 }
 
 // timeForm is the name of an archive, as handoff 0.4.x has it.
@@ -243,57 +245,17 @@ func (s *Store) copy(ctx context.Context, from, to string) error {
 	return nil
 }
 
-// addArchive changes the index and then removes the archives beyond keep, but never the one that is the last.
-func (s *Store) addArchive(ctx context.Context, keep int, add func(*Index) error) error {
-	var old []Archive
-	err := s.change(ctx, func(x *Index) error {
-		if err := add(x); err != nil {
-			return err
-		}
-		old = x.trim(keep)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, a := range old {
-		if err := s.drop(ctx, a.Name); err != nil {
-			return fmt.Errorf("remove old artifacts: %w", err)
-		}
-	}
-	return nil
-}
-
-// trim takes the archives beyond keep out of the index and answers them.
-func (x *Index) trim(keep int) []Archive {
-	if keep <= 0 {
-		return nil
-	}
-	var old []Archive
-	for _, list := range []*[]Archive{&x.Archives, &x.Failed} {
-		n := 0
-		*list = slices.DeleteFunc(*list, func(a Archive) bool {
-			if n++; n <= keep || x.Last != nil && a.Name == x.Last.Name {
-				return false
-			}
-			old = append(old, a)
-			return true
-		})
-	}
-	return old
-}
-
-// drop removes a folder below artifacts/.
+// drop removes a folder below artifacts/, and its manifest.
 func (s *Store) drop(ctx context.Context, name string) error {
-	var keys []string
+	keys := []string{s.manifestKey(name)}
 	for o, err := range s.Files.List(ctx, s.prefix()+"/"+name) {
 		if err != nil {
 			return fmt.Errorf("list artifacts: %w", err)
 		}
 		keys = append(keys, o.Key)
 	}
-	if len(keys) == 0 {
-		return nil
+	if err := s.Files.Delete(ctx, keys...); err != nil {
+		return fmt.Errorf("remove old artifacts: %w", err)
 	}
-	return s.Files.Delete(ctx, keys...)
+	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"path"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
 // Silence is how long a running record may go without a sign of life before its run counts as dead. Signs come every
@@ -72,9 +72,9 @@ func idOf(key string) string {
 
 // Put stores the record of a run, replacing an earlier one.
 func (b *Bucket) Put(ctx context.Context, run Run) error {
-	text, err := json.MarshalIndent(run, "", "  ")
+	text, err := encode(run)
 	if err != nil {
-		return fmt.Errorf("encode run record: %w", err)
+		return err
 	}
 	return b.put(ctx, run.ID, text)
 }
@@ -84,7 +84,7 @@ func (b *Bucket) put(ctx context.Context, id string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := b.Files.Put(ctx, key, bytes.NewReader(append(text, '\n')), cloud.PutOptions{}); err != nil {
+	if _, err := b.Files.Put(ctx, key, bytes.NewReader(text), cloud.PutOptions{}); err != nil {
 		return fmt.Errorf("record run %s: %w", id, err)
 	}
 	return nil
@@ -105,12 +105,7 @@ func (b *Bucket) Get(ctx context.Context, id string, now time.Time) (Run, error)
 
 func (b *Bucket) read(ctx context.Context, key string) (Run, error) {
 	var run Run
-	body, _, err := b.Files.Get(ctx, key)
-	if err != nil {
-		return run, err
-	}
-	defer body.Close() //nolint:errcheck // read only
-	text, err := io.ReadAll(io.LimitReader(body, maxRecord))
+	text, _, err := cloud.Read(ctx, b.Files, key, maxRecord)
 	if err != nil {
 		return run, err
 	}
@@ -241,6 +236,31 @@ func (b *Bucket) MarkDied(ctx context.Context, id string, now time.Time) (Run, b
 	}
 	died(&run, now.UTC())
 	return run, true, b.Put(ctx, run)
+}
+
+// Committed returns run as a success: what it left was stored, all at once, at the time ended, whatever happened to it then.
+func Committed(run Run, ended time.Time) Run {
+	if run.Outcome != string(pipeline.Success) {
+		run.Outcome, run.Reason, run.ExitCode, run.End = string(pipeline.Success), "", 0, ended
+	}
+	return run
+}
+
+// MarkCommitted finishes the record of a run of which the caller knows that it was a success: see Committed. It returns whether
+// it had to.
+func (b *Bucket) MarkCommitted(ctx context.Context, id string, ended time.Time) (bool, error) {
+	key, err := b.Key(id)
+	if err != nil {
+		return false, err
+	}
+	run, err := b.read(ctx, key)
+	if errors.Is(err, cloud.ErrNotFound) || err == nil && run.Outcome == string(pipeline.Success) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("run %s: %w", id, err)
+	}
+	return true, b.Put(ctx, Committed(run, ended))
 }
 
 // died turns a running record into that of a run that died and was gone at the time end.

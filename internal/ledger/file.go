@@ -14,13 +14,9 @@ import (
 const FileName = "run.json"
 
 // write replaces the record at path as a whole: a reader sees the old one or the new one.
-func write(path string, run *Run) error {
-	text, err := json.MarshalIndent(run, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode run record: %w", err)
-	}
+func write(path string, text []byte) error {
 	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
-	err = os.WriteFile(tmp, append(text, '\n'), 0o644)
+	err := os.WriteFile(tmp, text, 0o644)
 	if err == nil {
 		err = os.Rename(tmp, path)
 	}
@@ -78,7 +74,19 @@ func MarkDied(path string, now time.Time) (Run, bool, error) {
 		return run, false, err
 	}
 	died(&run, now.UTC())
-	return run, true, errors.Join(release(path), write(path, &run))
+	text, err := encode(run)
+	if err != nil {
+		return run, true, err
+	}
+	return run, true, errors.Join(release(path), write(path, text))
+}
+
+func encode(run Run) ([]byte, error) {
+	text, err := json.MarshalIndent(run, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode run record: %w", err)
+	}
+	return append(text, '\n'), nil
 }
 
 func markTasks(tasks []*Task) {

@@ -107,6 +107,14 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 }
 
+func writeRun(path string, run Run) error {
+	text, err := encode(run)
+	if err != nil {
+		return err
+	}
+	return write(path, text)
+}
+
 func TestMarkDied(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), FileName)
@@ -114,7 +122,7 @@ func TestMarkDied(t *testing.T) {
 		t.Fatalf("no record: %v %v", died, err)
 	}
 	run := Run{ID: "r1", Pid: 42, Outcome: Running, Tasks: []*Task{{Name: "a", Outcome: Running, Stages: []*Stage{{Outcome: Running}}}}}
-	if err := write(path, &run); err != nil {
+	if err := writeRun(path, run); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []bool{true, false} { // the second look finds it finished
@@ -151,7 +159,7 @@ func TestReservedRoom(t *testing.T) {
 	if err := reserve(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := write(path, &Run{Outcome: Running}); err != nil {
+	if err := writeRun(path, Run{Outcome: Running}); err != nil {
 		t.Fatal(err)
 	}
 	if _, died, err := MarkDied(path, time.Now()); !died || err != nil || kept() {

@@ -2,20 +2,23 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"sync"
 	"time"
 )
 
 const (
 	mirrorEvery = 2 * time.Second  // at most, while something happens
-	signOfLife  = 10 * time.Second // at least
+	signOfLife  = 10 * time.Second // at least, while nothing does
+	lateSign    = 30 * time.Second // the same of a large record
 )
 
 // Mirror keeps the record of a run in a bucket up to date while the run goes on.
 type Mirror struct {
-	stop context.CancelFunc
-	done chan struct{}
+	bucket *Bucket
+	record *Recorder
+	mu     sync.Mutex // held while one is put
+	stop   context.CancelFunc
+	done   chan struct{}
 }
 
 // Follow puts the record of r into the bucket, and again while it changes and as a sign of life, until Close. The error
@@ -29,8 +32,8 @@ func (b *Bucket) Follow(ctx context.Context, r *Recorder, failed func(error)) (*
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	m := &Mirror{stop: stop, done: make(chan struct{})}
-	go m.follow(ctx, b, r, seen, failed)
+	m := &Mirror{bucket: b, record: r, stop: stop, done: make(chan struct{})}
+	go m.follow(ctx, seen, len(text), failed)
 	return m, nil
 }
 
@@ -40,7 +43,24 @@ func (m *Mirror) Close() {
 	<-m.done
 }
 
-func (m *Mirror) follow(ctx context.Context, b *Bucket, r *Recorder, seen int, failed func(error)) {
+// Put puts the record as it is now.
+func (m *Mirror) Put(ctx context.Context) error {
+	_, _, err := m.put(ctx)
+	return err
+}
+
+// put is one at a time, so that no older record replaces a newer one.
+func (m *Mirror) put(ctx context.Context) (seen, size int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	text, seen, err := m.record.snapshot(time.Now())
+	if err != nil {
+		return seen, 0, err
+	}
+	return seen, len(text), m.bucket.put(ctx, m.record.ID(), text)
+}
+
+func (m *Mirror) follow(ctx context.Context, seen, size int, failed func(error)) {
 	defer close(m.done)
 	tick := time.NewTicker(mirrorEvery)
 	defer tick.Stop()
@@ -51,30 +71,20 @@ func (m *Mirror) follow(ctx context.Context, b *Bucket, r *Recorder, seen int, f
 			return
 		case <-tick.C:
 		}
-		text, now, err := r.snapshot(time.Now())
-		if err == nil && now == seen && time.Since(last) < signOfLife {
+		rest := pause(size, 0)
+		since := time.Since(last)
+		if m.record.unchanged(seen) {
+			rest = max(signOfLife, rest)
+		}
+		if since < min(rest, lateSign) {
 			continue
 		}
+		now, n, err := m.put(ctx)
 		if err == nil {
-			err = b.put(ctx, r.ID(), text)
-		}
-		if err == nil {
-			last, seen = time.Now(), now
+			last, seen, size = time.Now(), now, n
 		} else if !bad && failed != nil && ctx.Err() == nil {
 			failed(err)
 		}
 		bad = err != nil
 	}
-}
-
-// snapshot answers the record as it is now, and a number that changes when something happens.
-func (r *Recorder) snapshot(now time.Time) ([]byte, int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.run.Updated = now.UTC()
-	text, err := json.MarshalIndent(r.run, "", "  ")
-	if err != nil {
-		return nil, 0, fmt.Errorf("encode run record: %w", err)
-	}
-	return text, r.changes, nil
 }

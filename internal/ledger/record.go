@@ -88,6 +88,7 @@ func (r *Recorder) bodyEnded(e pipeline.Event) {
 		Lines: r.maskAll(e.Lines), Task: e.Task[len(e.Task)-1], Stage: e.Result.Stage,
 		Reason: r.mask(e.Result.Reason), Tail: r.maskAll(e.Result.Tail),
 	})
+	r.changes++
 }
 
 func (r *Recorder) stage(e pipeline.Event) {

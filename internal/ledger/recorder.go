@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,17 +13,21 @@ import (
 
 const (
 	writeEvery  = time.Second // at most, while a run goes on
+	writeLeast  = time.Minute // at least, while something happens
+	writeRate   = 128 << 10   // bytes a second, at most
+	writeShare  = 100         // of the time, the most that is taken for it: one part of so many
 	maxFailures = 100         // failed lines of a foreach that are kept, per task
 )
 
-// Recorder turns the events of a run into its record and keeps the file up to date. Safe for concurrent use.
+// Recorder turns the events of a run into its record and keeps the file up to date. Events do not wait for the disk. Safe for
+// concurrent use.
 type Recorder struct {
 	path    string
 	mask    func(string) string
 	mu      sync.Mutex
 	run     Run
 	tasks   map[string]*Task
-	changes int // how many events came in
+	changes int // rises when there is something new to write
 	stop    chan struct{}
 	done    chan struct{}
 }
@@ -39,14 +46,18 @@ func NewRecorder(path string, run Run, mask func(string) string) (*Recorder, err
 	if err := reserve(path); err != nil {
 		return nil, err
 	}
-	if err := r.write(time.Now()); err != nil {
+	text, seen, err := r.snapshot(time.Now())
+	if err == nil {
+		err = write(path, text)
+	}
+	if err != nil {
 		return nil, errors.Join(err, release(path))
 	}
-	go r.refresh()
+	go r.refresh(seen)
 	return r, nil
 }
 
-// ID answers the id of the run.
+// ID returns the id of the run.
 func (r *Recorder) ID() string { return r.run.ID }
 
 // Finish writes the last version, which is the one that counts: an error of an earlier write is forgotten.
@@ -54,10 +65,14 @@ func (r *Recorder) Finish(outcome, reason string, exitCode int) (Run, error) {
 	close(r.stop)
 	<-r.done
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	now := time.Now().UTC()
 	r.run.End, r.run.Outcome, r.run.Reason, r.run.ExitCode = now, outcome, r.mask(reason), exitCode
-	return r.run, errors.Join(release(r.path), r.write(now))
+	r.mu.Unlock()
+	text, _, err := r.snapshot(now)
+	if err != nil {
+		return r.run, err
+	}
+	return r.run, errors.Join(release(r.path), write(r.path, text))
 }
 
 // Warn adds a warning to the record.
@@ -70,30 +85,75 @@ func (r *Recorder) Warn(text string) {
 func (r *Recorder) warn(text string) {
 	if len(r.run.Warnings) < maxFailures {
 		r.run.Warnings = append(r.run.Warnings, r.mask(text))
+		r.changes++
 	}
 }
 
-// refresh writes what has changed, and a sign of life every few seconds.
-func (r *Recorder) refresh() {
+// State notes from which line of its output the state of the task at path was taken.
+func (r *Recorder) State(path []string, line int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.task(path).StateLine = line
+	r.changes++
+}
+
+// refresh writes what has changed.
+func (r *Recorder) refresh(seen int) {
 	defer close(r.done)
-	tick := time.NewTicker(writeEvery)
-	defer tick.Stop()
+	wait := writeEvery
 	for {
 		select {
 		case <-r.stop:
 			return
-		case now := <-tick.C:
-			r.mu.Lock()
-			_ = r.write(now) // the next one may succeed; Finish tells
-			r.mu.Unlock()
+		case <-time.After(wait):
 		}
+		if r.unchanged(seen) {
+			wait = writeEvery
+			continue
+		}
+		began := time.Now()
+		text, now, err := r.snapshot(began)
+		if err == nil {
+			err = write(r.path, text)
+		}
+		if err == nil { // else the next one may succeed; Finish tells
+			seen = now
+		}
+		wait = pause(len(text), time.Since(began))
 	}
 }
 
-// write replaces the file; r.mu is held, or nobody else knows r yet.
-func (r *Recorder) write(now time.Time) error {
+// pause is how long not to write after a write of size bytes that took so long: the larger a record, the more seldom it is
+// written.
+func pause(size int, took time.Duration) time.Duration {
+	rest := max(writeShare*took, time.Duration(size)*time.Second/writeRate, writeEvery)
+	return min(rest, writeLeast)
+}
+
+func (r *Recorder) unchanged(seen int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changes == seen
+}
+
+// snapshot returns the record as it is now, and a number that changes when something happens.
+func (r *Recorder) snapshot(now time.Time) ([]byte, int, error) {
+	text, seen, err := r.encode(now)
+	if err != nil {
+		return nil, 0, fmt.Errorf("encode run record: %w", err)
+	}
+	var out bytes.Buffer
+	err = json.Indent(&out, text, "", "  ")
+	return append(out.Bytes(), '\n'), seen, err
+}
+
+// encode is all that events wait for.
+func (r *Recorder) encode(now time.Time) ([]byte, int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.run.Updated = now.UTC()
-	return write(r.path, &r.run)
+	text, err := json.Marshal(r.run)
+	return text, r.changes, err
 }
 
 // Event takes one event of the engine into the record.

@@ -27,6 +27,7 @@ type Run struct {
 	ScheduledAt   time.Time `json:"scheduled_at,omitzero"` // the time for which it was due
 	Release       string    `json:"release,omitempty"`     // hash of project.yml and files/
 	Version       string    `json:"handoff_version"`
+	Local         bool      `json:"local,omitempty"` // a run of a project folder; else of what a bucket has
 	Host          string    `json:"host"`
 	Pid           int       `json:"pid"`
 	Start         time.Time `json:"start"`
@@ -41,19 +42,20 @@ type Run struct {
 
 // Task is what became of one task, over all its tries.
 type Task struct {
-	Name     string    `json:"name"`
-	Start    time.Time `json:"start,omitzero"`
-	End      time.Time `json:"end,omitzero"`
-	Outcome  string    `json:"outcome"` // running, success, failed, timed_out, interrupted, terminated, skipped
-	Reason   string    `json:"reason,omitempty"`
-	Failed   string    `json:"failed_stage,omitempty"` // first failing stage
-	Tail     []string  `json:"stderr_tail,omitempty"`  // last lines of its stderr
-	Tries    int       `json:"tries,omitempty"`
-	Slowest  string    `json:"bottleneck,omitempty"` // the stage that the others waited for
-	Stages   []*Stage  `json:"stages,omitempty"`
-	Tasks    []*Task   `json:"tasks,omitempty"`    // children, and the branches of a fork
-	Lines    *Lines    `json:"lines,omitempty"`    // of its foreach
-	Failures []Failure `json:"failures,omitempty"` // failed lines of its foreach, the first 100
+	Name      string    `json:"name"`
+	Start     time.Time `json:"start,omitzero"`
+	End       time.Time `json:"end,omitzero"`
+	Outcome   string    `json:"outcome"` // running, success, failed, timed_out, interrupted, terminated, skipped
+	Reason    string    `json:"reason,omitempty"`
+	Failed    string    `json:"failed_stage,omitempty"` // first failing stage
+	Tail      []string  `json:"stderr_tail,omitempty"`  // last lines of its stderr
+	Tries     int       `json:"tries,omitempty"`
+	Slowest   string    `json:"bottleneck,omitempty"` // the stage that the others waited for
+	StateLine int64     `json:"state_line,omitempty"` // of its stdout artifact: the line that was taken for its state
+	Stages    []*Stage  `json:"stages,omitempty"`
+	Tasks     []*Task   `json:"tasks,omitempty"`    // children, and the branches of a fork
+	Lines     *Lines    `json:"lines,omitempty"`    // of its foreach
+	Failures  []Failure `json:"failures,omitempty"` // failed lines of its foreach, the first 100
 }
 
 // Stage is what became of one command, foreach or fork.

@@ -226,6 +226,9 @@ func (s *Store) content(ctx context.Context, data string, e *Entry) ([]byte, err
 	if e.Size == 0 {
 		return nil, nil
 	}
+	if e.Size > maxList {
+		return nil, fmt.Errorf("%s: %w: too large to be read as a whole", e.Path, cloud.ErrInvalid)
+	}
 	body, _, err := s.cloud.Files.Get(ctx, s.blobKey(data, e.Blob))
 	if err != nil {
 		return nil, lost(err)

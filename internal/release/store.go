@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +48,9 @@ type Push struct {
 // maxHistory is how many pushes are remembered. The releases of older ones stay in the bucket, and can be fetched by id.
 const maxHistory = 200
 
+// maxList is the size of the largest list of pushes, or of the files of a release, that is read, in bytes.
+const maxList = 64 << 20
+
 // record is current.json.
 type record struct {
 	Format int    `json:"format"`
@@ -84,7 +86,7 @@ func (s *Store) none() error {
 
 // read answers the record. One that does not exist is new and empty.
 func (s *Store) read(ctx context.Context) (*record, error) {
-	text, o, err := get(ctx, s.cloud.Files, s.key())
+	text, o, err := cloud.Read(ctx, s.cloud.Files, s.key(), maxList)
 	if errors.Is(err, cloud.ErrNotFound) {
 		return &record{Format: formatVersion, Data: newData(), Pushes: []Push{}}, nil
 	}
@@ -125,15 +127,6 @@ func (r *record) add(p Push) {
 	r.Pushes = r.Pushes[:min(len(r.Pushes), maxHistory)]
 }
 
-func get(ctx context.Context, f cloud.Files, key string) ([]byte, cloud.Object, error) {
-	body, o, err := f.Get(ctx, key)
-	if err != nil {
-		return nil, o, err
-	}
-	text, err := io.ReadAll(body)
-	return text, o, errors.Join(err, body.Close())
-}
-
 // List answers the pushes, the last one first. None is no error.
 func (s *Store) List(ctx context.Context) ([]Push, error) {
 	r, err := s.read(ctx)
@@ -170,7 +163,7 @@ func (s *Store) Manifest(ctx context.Context, name string) (*Manifest, error) {
 }
 
 func (s *Store) manifest(ctx context.Context, r *record, id string) (*Manifest, error) {
-	text, _, err := get(ctx, s.cloud.Files, s.manifestKey(r.Data, id))
+	text, _, err := cloud.Read(ctx, s.cloud.Files, s.manifestKey(r.Data, id), maxList)
 	var m *Manifest
 	if err == nil {
 		m, err = decodeManifest(text, id)

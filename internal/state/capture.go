@@ -9,16 +9,25 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
-// Capture finds the last STATE line in a file to which a target writes its output. The zero Capture is not ready: see
-// NewCapture. Not safe for concurrent use.
+// Capture finds the last state in a file to which a target writes its output. The zero Capture is not ready: see NewCapture.
+// Not safe for concurrent use.
 type Capture struct {
 	path   string
 	offset int64
 	rest   []byte // an unfinished line
 	skip   bool   // the unfinished line is too long for a state
-	last   json.RawMessage
+	lines  int64  // that have ended
+	found  Captured
+}
+
+// Captured is what a target has printed.
+type Captured struct {
+	State json.RawMessage // the last state that is not empty; nil: there is none
+	Line  int64           // where it is in the file; the first line is 1
+	Empty int64           // the last line that is an empty state; 0: there is none
 }
 
 // NewCapture reads the file at path, which need not exist yet.
@@ -27,15 +36,15 @@ func NewCapture(path string) *Capture { return &Capture{path: path} }
 // Reset begins anew: the file is about to be written from its start.
 func (c *Capture) Reset() { *c = Capture{path: c.path} }
 
-// Read answers the last state that the target has printed so far, nil if there is none. final says that the target has
-// ended, so that a last line without its end counts too.
-func (c *Capture) Read(final bool) (json.RawMessage, error) {
+// Read returns what the target has printed so far. final says that the target has ended, so that a last line without its end
+// counts too.
+func (c *Capture) Read(final bool) (Captured, error) {
 	f, err := os.Open(c.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c.last, nil
+		return c.found, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read states: %w", err)
+		return Captured{}, fmt.Errorf("read states: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // read only
 	if info, err := f.Stat(); err == nil && info.Size() < c.offset {
@@ -50,14 +59,14 @@ func (c *Capture) Read(final bool) (json.RawMessage, error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read states: %w", err)
+			return Captured{}, fmt.Errorf("read states: %w", err)
 		}
 	}
-	if final {
+	if final && len(c.rest) > 0 {
 		c.line(c.rest)
 		c.rest = nil
 	}
-	return c.last, nil
+	return c.found, nil
 }
 
 func (c *Capture) take(p []byte) {
@@ -68,6 +77,7 @@ func (c *Capture) take(p []byte) {
 		}
 		if c.skip {
 			c.skip = false
+			c.lines++
 		} else {
 			c.line(append(c.rest, p[:i]...))
 		}
@@ -81,33 +91,92 @@ func (c *Capture) take(p []byte) {
 }
 
 func (c *Capture) line(text []byte) {
-	if state, ok := Parse(text); ok {
-		c.last = state
+	c.lines++
+	switch state, is := parse(text); {
+	case !is:
+	case empty(state):
+		c.found.Empty = c.lines
+	default:
+		c.found.State, c.found.Line = state, c.lines
 	}
 }
 
-// Parse answers the state that a line of a target holds: a JSON object, or the value of a whole Singer message of the
-// type STATE. Other lines are not states.
-func Parse(line []byte) (json.RawMessage, bool) {
-	line = bytes.TrimSpace(line)
-	if len(line) == 0 || line[0] != '{' {
+// Parse returns the state that a person has written: a JSON object, or a Singer message of the type STATE.
+func Parse(text []byte) (json.RawMessage, bool) {
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 || text[0] != '{' {
 		return nil, false
 	}
 	var message struct {
-		Type  *json.RawMessage `json:"type"`
-		Value json.RawMessage  `json:"value"`
+		Type  json.RawMessage `json:"type"`
+		Value json.RawMessage `json:"value"`
 	}
-	if err := json.Unmarshal(line, &message); err != nil {
+	if err := json.Unmarshal(text, &message); err != nil {
 		return nil, false
 	}
 	if message.Type == nil {
-		return bytes.Clone(line), true
+		return bytes.Clone(text), true
 	}
-	if string(*message.Type) != `"STATE"` { // a RECORD or SCHEMA that was passed on
+	if string(message.Type) != `"STATE"` { // a RECORD or SCHEMA that was passed on
 		return nil, false
 	}
 	state, err := checked(message.Value)
 	return state, err == nil
+}
+
+// parse returns the state that a line of a target is. Targets print the value of a STATE message alone, or the whole message;
+// but they also pass other messages on, and write to their log.
+func parse(line []byte) (json.RawMessage, bool) {
+	line = bytes.TrimSpace(line)
+	if string(line) == "null" {
+		return json.RawMessage("null"), true
+	}
+	if len(line) == 0 || line[0] != '{' {
+		return nil, false
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(line, &fields); err != nil {
+		return nil, false
+	}
+	kind, isMessage := fields["type"]
+	switch {
+	case isMessage && string(kind) != `"STATE"`:
+		return nil, false
+	case isMessage:
+		state, err := checked(fields["value"])
+		if err != nil { // null, or none at all
+			return json.RawMessage("null"), len(fields["value"]) == 0 || string(fields["value"]) == "null"
+		}
+		return state, true
+	case isLog(fields):
+		return nil, false
+	}
+	return bytes.Clone(line), true
+}
+
+// empty reports whether a state has nothing in it from which a run could go on: only nulls, empty objects, lists and texts.
+func empty(state json.RawMessage) bool {
+	var value any
+	return json.Unmarshal(state, &value) == nil && void(value)
+}
+
+func void(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case []any:
+		return !slices.ContainsFunc(v, func(e any) bool { return !void(e) })
+	case map[string]any:
+		for _, e := range v {
+			if !void(e) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // WriteFile puts a state into a file for the tap; nil is the empty state. Readers see the old state or the new one.
@@ -130,7 +199,7 @@ func WriteFile(path string, state json.RawMessage) error {
 	return nil
 }
 
-// ReadFile answers the state in a file, nil where there is none.
+// ReadFile returns the state in a file, nil where there is none.
 func ReadFile(path string) (json.RawMessage, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

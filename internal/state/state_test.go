@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,26 +16,30 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud/memory"
 )
 
-func store(files cloud.Files) *Store { return &Store{Files: files, Task: "t", Now: time.Now} }
-
-func commit(t *testing.T, s *Store, v Version) Version {
-	t.Helper()
-	if v.Task == "" {
-		v.Task = "load"
-	}
-	if v.By == "" {
-		v.By = ByRun
-	}
-	out, err := s.Commit(t.Context(), v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+func store(files cloud.Files) *Store {
+	return &Store{Files: files, Task: "t", Parallel: 2, Now: time.Now}
 }
 
-func seqs(t *testing.T, s *Store) []int64 {
+// chain puts versions one after the other, as commits do, and returns the last one.
+func chain(t *testing.T, s *Store, before Version, versions ...Version) Version {
 	t.Helper()
-	log, err := s.Log(t.Context(), "load", 0)
+	for _, v := range versions {
+		v.Task, v.By = "load", ByRun
+		out, err := s.Put(t.Context(), v, before.Ref())
+		if err == nil {
+			err = s.Tidy(t.Context(), out, before.Ref())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		before = out
+	}
+	return before
+}
+
+func seqs(t *testing.T, s *Store, now int64) []int64 {
+	t.Helper()
+	log, err := s.Log(t.Context(), "load", now, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,123 +50,131 @@ func seqs(t *testing.T, s *Store) []int64 {
 	return out
 }
 
-func TestCommitAndLookBack(t *testing.T) {
+func TestPutAndLookBack(t *testing.T) {
 	t.Parallel()
 	s := store(&memory.Files{})
-	if _, err := s.Current(t.Context(), "load"); !errors.Is(err, cloud.ErrNotFound) {
-		t.Fatalf("before: %v", err)
-	}
-	commit(t, s, Version{Run: "r1", Fence: 1, State: json.RawMessage(`{"a": 1}`)})
-	commit(t, s, Version{Run: "r2", Fence: 2, State: json.RawMessage(`{"a": 2}`), Checkpoint: true})
-	commit(t, s, Version{Run: "r2", Fence: 2, State: json.RawMessage(`{"a": 3}`)})
-	now, err := s.Current(t.Context(), "load")
-	if err != nil || string(now.State) != `{"a":3}` || now.Seq != 2 || now.Checkpoint {
-		t.Errorf("current %+v, %v", now, err)
-	}
-	if diff := cmp.Diff([]int64{2, 1}, seqs(t, s)); diff != "" {
+	now := chain(
+		t, s, Version{},
+		Version{Run: "r1", State: json.RawMessage(`{"a": 1}`)},
+		Version{Run: "r2", State: json.RawMessage(`{"a": 2}`), Checkpoint: true},
+		Version{Run: "r2", State: json.RawMessage(`{"a": 3}`), Checkpoint: true},
+		Version{Run: "r2", State: json.RawMessage(`{"a": 4}`)},
+	)
+	if diff := cmp.Diff([]int64{4, 1}, seqs(t, s, now.Seq)); diff != "" {
 		t.Error(diff)
 	}
-	old, err := s.At(t.Context(), "load", 1)
+	if diff := cmp.Diff([]int64{4, 1}, seqs(t, s, 0)); diff != "" {
+		t.Errorf("in the bucket: %s", diff)
+	}
+	old, err := s.Before(t.Context(), "load", now.Seq, 0)
 	if err != nil || string(old.State) != `{"a":1}` {
-		t.Errorf("version 1: %+v, %v", old, err)
+		t.Errorf("before: %+v, %v", old, err)
 	}
-	names, err := s.Names(t.Context())
-	if err != nil || len(names) != 1 || names[0] != "load" {
-		t.Errorf("names %v, %v", names, err)
-	}
-}
-
-func TestFenceKeepsAStaleRunOut(t *testing.T) {
-	t.Parallel()
-	s := store(&memory.Files{})
-	commit(t, s, Version{Run: "r2", Fence: 2, State: json.RawMessage(`{"a":2}`)})
-	_, err := s.Commit(t.Context(), Version{Task: "load", Run: "r1", Fence: 1, State: json.RawMessage(`{"a":1}`)})
-	if !errors.Is(err, cloud.ErrConflict) || !strings.Contains(err.Error(), "r2") {
-		t.Errorf("error %v", err)
-	}
-	if now, _ := s.Current(t.Context(), "load"); now.Run != "r2" {
-		t.Errorf("current %+v", now)
+	if _, err := s.At(t.Context(), "load", 3); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("checkpoint that was replaced: %v", err)
 	}
 }
 
-func TestConcurrentCommitsAreAllInTheLog(t *testing.T) {
+// What a run wrote that died before its commit is in no history, and in nobody's way.
+func TestVersionThatNobodyCommitted(t *testing.T) {
 	t.Parallel()
 	s := store(&memory.Files{})
-	var wg sync.WaitGroup
-	for i := range 4 {
-		wg.Go(func() {
-			_, err := s.Commit(t.Context(), Version{Task: "load", Run: fmt.Sprint(i), Fence: 1, State: json.RawMessage(`{}`)})
-			if err != nil {
-				t.Error(err)
-			}
-		})
+	first := chain(t, s, Version{}, Version{Run: "r1", State: json.RawMessage(`{"a":1}`)})
+	for range 3 {
+		chain(t, s, first, Version{Run: "dead", State: json.RawMessage(`{"a":9}`)})
 	}
-	wg.Wait()
-	if diff := cmp.Diff([]int64{4, 3, 2, 1}, seqs(t, s)); diff != "" {
+	now := chain(t, s, first, Version{Run: "r2", State: json.RawMessage(`{"a":2}`)})
+	if now.Seq != 5 || now.After != 1 {
+		t.Errorf("version %+v", now)
+	}
+	if diff := cmp.Diff([]int64{5, 1}, seqs(t, s, now.Seq)); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// A commit that fails between its two writes leaves the old version current, and the next one works.
-func TestCommitCutInTheMiddle(t *testing.T) {
+// Damage of one version hides no other one.
+func TestDamagedVersion(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
 	s := store(files)
-	commit(t, s, Version{Run: "r1", Fence: 1, State: json.RawMessage(`{"a":1}`)})
-	broken := errors.New("power")
-	files.Before = func(call, key string) error {
-		if call == "put" && strings.HasSuffix(key, "current.json") {
-			return broken
-		}
-		return nil
+	var all []Version
+	for i := range 4 {
+		all = append(all, Version{Run: fmt.Sprint(i), State: json.RawMessage(fmt.Sprintf(`{"a":%d}`, i))})
 	}
-	if _, err := s.Commit(t.Context(), Version{Task: "load", Run: "r2", Fence: 2, State: json.RawMessage(`{"a":2}`)}); !errors.Is(err, broken) {
-		t.Fatalf("error %v", err)
+	now := chain(t, s, Version{}, all...)
+	if _, err := files.Put(t.Context(), s.logKey("load", 3), strings.NewReader(`{"seq": 1,`), cloud.PutOptions{}); err != nil {
+		t.Fatal(err)
 	}
-	if now, err := s.Current(t.Context(), "load"); err != nil || now.Run != "r1" {
-		t.Errorf("current %+v, %v", now, err)
-	}
-	files.Before = nil
-	if v := commit(t, s, Version{Run: "r3", Fence: 3, State: json.RawMessage(`{"a":3}`)}); v.Seq != 2 {
-		t.Errorf("seq %d", v.Seq)
-	}
-	if diff := cmp.Diff([]int64{2, 1}, seqs(t, s)); diff != "" {
+	if diff := cmp.Diff([]int64{4, 2, 1}, seqs(t, s, now.Seq)); diff != "" {
 		t.Error(diff)
+	}
+	if _, err := s.At(t.Context(), "load", 3); !errors.Is(err, cloud.ErrCorrupt) || cloud.Hint(err) == "" {
+		t.Errorf("error %v", err)
 	}
 }
 
 func TestLogIsTrimmed(t *testing.T) {
 	t.Parallel()
-	s := store(&memory.Files{})
-	for i := range kept + 5 {
-		commit(t, s, Version{Run: fmt.Sprint(i), Fence: int64(i), State: json.RawMessage(`{}`)})
+	files := &memory.Files{}
+	s := store(files)
+	var all []Version
+	for i := range kept + trimEvery + 5 {
+		all = append(all, Version{Run: fmt.Sprint(i), State: json.RawMessage(`{}`)})
 	}
-	if got := seqs(t, s); len(got) != kept || got[0] != kept+5 {
+	now := chain(t, s, Version{}, all...)
+	if got := seqs(t, s, now.Seq); len(got) != kept || got[0] != now.Seq {
 		t.Errorf("%d versions, the newest %d", len(got), got[0])
 	}
-}
-
-func TestCommitRefusesWhatIsNoState(t *testing.T) {
-	t.Parallel()
-	s := store(&memory.Files{})
-	for _, text := range []string{"", "[1]", "7", "{", `"x"`, "null"} {
-		_, err := s.Commit(t.Context(), Version{Task: "load", State: json.RawMessage(text)})
-		if !errors.Is(err, cloud.ErrInvalid) {
-			t.Errorf("%q: %v", text, err)
-		}
+	if n := len(files.Keys()); n > kept+trimEvery {
+		t.Errorf("%d objects", n)
 	}
 }
 
-func TestDamagedVersionSaysSo(t *testing.T) {
+// A bucket of a handoff before there were commits has the current version as an object of its own, and a log whose versions
+// have no links.
+func TestBucketOfAnEarlierHandoff(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
 	s := store(files)
-	if _, err := files.Put(t.Context(), s.currentKey("load"), strings.NewReader(`{"seq": 1,`), cloud.PutOptions{}); err != nil {
-		t.Fatal(err)
+	put := func(key, text string) {
+		t.Helper()
+		if _, err := files.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	_, err := s.Current(t.Context(), "load")
-	if !errors.Is(err, cloud.ErrCorrupt) || cloud.Hint(err) == "" {
-		t.Errorf("error %v", err)
+	for i, run := range []string{"r1", "r2", "r3"} { // r3 died after its first write
+		put(s.logKey("load", int64(i+1)), fmt.Sprintf(`{"schema_version":1,"task":"load","seq":%d,"run":%q,"by":"run","fence":7,"state":{"a":%d}}`, i+1, run, i+1))
+	}
+	put("t/state/load/current.json", `{"schema_version":1,"task":"load","seq":2,"run":"r2","by":"run","fence":7,"state":{"a":2}}`)
+	put("t/state/lost/current.json", `{"schema_version":1,"task":"lost","seq":5,"run":"r2","by":"run","fence":7,"state":{"b":5}}`)
+	found, err := s.Found(t.Context())
+	want := map[string]Ref{"load": {Seq: 2, Run: "r2"}, "lost": {Seq: 5, Run: "r2"}}
+	if diff := cmp.Diff(want, found); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if diff := cmp.Diff([]int64{2, 1}, seqs(t, s, 2)); diff != "" {
+		t.Error(diff)
+	}
+	if v, err := s.At(t.Context(), "lost", 5); err != nil || string(v.State) != `{"b":5}` {
+		t.Errorf("version whose log is lost: %+v, %v", v, err)
+	}
+	now := chain(t, s, Version{Seq: 2}, Version{Run: "r4", State: json.RawMessage(`{"a":4}`)})
+	if diff := cmp.Diff([]int64{4, 2, 1}, seqs(t, s, now.Seq)); diff != "" {
+		t.Error(diff)
+	}
+	if found, err = s.Found(t.Context()); err != nil || found["load"].Seq != 4 {
+		t.Errorf("without what named it: %+v, %v", found, err)
+	}
+}
+
+func TestPutRefusesWhatIsNoState(t *testing.T) {
+	t.Parallel()
+	s := store(&memory.Files{})
+	for _, text := range []string{"", "[1]", "7", "{", `"x"`, "null"} {
+		_, err := s.Put(t.Context(), Version{Task: "load", State: json.RawMessage(text)}, Ref{})
+		if !errors.Is(err, cloud.ErrInvalid) {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 
@@ -191,15 +202,114 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// printed writes lines into a file and returns what is taken for a state.
+func printed(t *testing.T, text string) Captured {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "out.log")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := NewCapture(path).Read(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// What targets print between their states, and beside them, is no state.
+func TestLinesThatAreNoState(t *testing.T) {
+	t.Parallel()
+	const state = `{"bookmarks": {"users": {"replication_key_value": "2026-01-02"}}, "currently_syncing": null}`
+	for name, line := range map[string]string{
+		"json logger":         `{"level": "INFO", "message": "Loaded 7 rows"}`,
+		"python-json-logger":  `{"asctime": "2026-01-02 03:04:05,678", "levelname": "WARNING", "name": "target", "message": "slow"}`,
+		"structlog":           `{"event": "Target sink for 'users' initialized", "level": "info", "timestamp": "2026-01-02T03:04:05Z"}`,
+		"pino":                `{"level":30,"time":1767323045678,"pid":7,"hostname":"h","msg":"done"}`,
+		"zap":                 `{"level":"error","ts":1767323045.6,"caller":"main.go:1","msg":"no"}`,
+		"Google Cloud":        `{"severity": "DEFAULT", "textPayload": "x"}`,
+		"severity, message":   `{"severity": "ERROR", "message": "x", "time": "2026"}`,
+		"elastic":             `{"@timestamp":"2026","log.level":"info","message":"x"}`,
+		"elastic, nested":     `{"@timestamp":"2026","log":{"level":"info"},"message":"x"}`,
+		"loguru":              `{"text": "x\n", "record": {"level": {"name": "INFO", "no": 20}, "message": "x"}}`,
+		"dbt":                 `{"data": {"msg": "x"}, "info": {"level": "info", "msg": "x", "ts": "2026"}}`,
+		"tracing":             `{"timestamp":"2026","level":"INFO","fields":{"message":"x"},"target":"t"}`,
+		"serilog":             `{"@t":"2026","@mt":"Loaded {n}","n":7}`,
+		"no level":            `{"time": "2026", "msg": "Loaded"}`,
+		"metric message":      `{"type": "METRIC", "metric": "record_count", "value": 7}`,
+		"metric of the SDK":   `{"type": "counter", "metric": "record_count", "value": 7, "tags": {"stream": "users"}}`,
+		"metric without type": `{"metric": "http_request_duration", "value": 0.3, "tags": {}}`,
+		"record":              `{"type": "RECORD", "stream": "users", "record": {"id": 1}}`,
+		"schema":              `{"type": "SCHEMA", "stream": "users", "schema": {}, "key_properties": []}`,
+		"version":             `{"type": "ACTIVATE_VERSION", "stream": "users", "version": 1}`,
+		"batch":               `{"type": "BATCH", "stream": "users", "manifest": []}`,
+		"text":                "INFO loaded 7 rows",
+		"list":                `[1]`,
+		"number":              `7`,
+		"cut":                 `{"a": `,
+		"two on a line":       `{"a":1} {"b":2}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := printed(t, state+"\n"+line+"\n"+line)
+			if string(got.State) != state || got.Line != 1 || got.Empty != 0 {
+				t.Errorf("taken for a state: %+v", got)
+			}
+		})
+	}
+}
+
+// States in the forms in which targets print them: the value alone (target-csv, target-stitch, targets of pipelinewise and of
+// the Meltano SDK), or the message.
+func TestLinesThatAreStates(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		`{"bookmarks": {"a": {"version": 1585593096034}}}`:             "",
+		`{"bookmarks":{"a":{}},"currently_syncing":"dw_core-profile"}`: "",
+		`{"users": "2026-01-02T03:04:05Z"}`:                            "",
+		`{"message": "2026-01-02", "event": "2026-01-01"}`:             "", // streams with these names
+		`{"value": 7}`: "",
+		`{"n": 0}`:     "",
+		`{"singer_state": {"bookmarks": {"a": {"x": 1}}}}`:                      "",
+		`{"type": "STATE", "value": {"x": 1}}`:                                  `{"x":1}`,
+		`{"type":"STATE","value":{"level":"info","message":"a state is mine"}}`: `{"level":"info","message":"a state is mine"}`,
+	} {
+		if want == "" {
+			want = line
+		}
+		if got := printed(t, "noise\n"+line+"\n"); string(got.State) != want || got.Line != 2 {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+}
+
+// An empty state is no state, and does not hide the one before it.
+func TestEmptyStates(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		`{}`, ` { } `, `null`, `{"type":"STATE","value":{}}`, `{"type": "STATE", "value": null}`, `{"type":"STATE"}`,
+		`{"bookmarks": {}}`, `{"bookmarks": {"users": {}}, "currently_syncing": null}`, `{"currently_syncing": null}`,
+	} {
+		if got := printed(t, line+"\n"); got.State != nil || got.Empty != 1 {
+			t.Errorf("%s: %+v", line, got)
+		}
+		if got := printed(t, "{\"a\":1}\n"+line); string(got.State) != `{"a":1}` || got.Line != 1 || got.Empty != 2 {
+			t.Errorf("after one: %s: %+v", line, got)
+		}
+	}
+	if got := printed(t, ""); got.State != nil || got.Empty != 0 {
+		t.Errorf("nothing: %+v", got)
+	}
+}
+
 func TestCaptureFollowsAFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "out.log")
 	c := NewCapture(path)
-	read := func(final bool, want string) {
+	read := func(final bool, want string, line int64) {
 		t.Helper()
 		got, err := c.Read(final)
-		if err != nil || string(got) != want {
-			t.Fatalf("got %q, %v; want %q", got, err, want)
+		if err != nil || string(got.State) != want || got.Line != line {
+			t.Fatalf("got %+v, %v; want %q in line %d", got, err, want, line)
 		}
 	}
 	add := func(text string) {
@@ -213,23 +323,24 @@ func TestCaptureFollowsAFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	read(false, "")
+	read(false, "", 0)
 	add("hello\n{\"a\":1}\n{\"a\":")
-	read(false, `{"a":1}`)
+	read(false, `{"a":1}`, 2)
 	add("2}\nnoise\n")
-	read(false, `{"a":2}`)
+	read(false, `{"a":2}`, 3)
 	add(`{"a":3}`)
-	read(false, `{"a":2}`)
-	read(true, `{"a":3}`)
+	read(false, `{"a":2}`, 3)
+	read(true, `{"a":3}`, 5)
+	c.Reset()
 	add("\n" + strings.Repeat("x", maxState+1))
-	read(false, `{"a":3}`)
+	read(false, `{"a":3}`, 5)
 	add("{\n{\"a\":4}\n")
-	read(false, `{"a":4}`)
+	read(false, `{"a":4}`, 7)
 	c.Reset()
 	if err := os.WriteFile(path, []byte("{\"b\":1}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	read(false, `{"b":1}`)
+	read(false, `{"b":1}`, 1)
 }
 
 func TestFileForTheTap(t *testing.T) {

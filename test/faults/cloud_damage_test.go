@@ -41,7 +41,9 @@ func TestCloudDamage(t *testing.T) {
 	}{
 		{"lease", "load/lease.json", run, []string{`^error: .*lease.json.*damaged`, `^hint: when no run of the task is going on, delete .*the file /.*lease.json`}},
 		{"index of artifacts", "load/artifacts/index.json", run, []string{`^error: .*index of artifacts.*damaged`, `^hint: the file /.*restore it from a backup, or delete`}},
-		{"state", "load/state/load/current.json", run, []string{`^error: state of "load".*damaged`, `^hint: .*handoff state rollback`}},
+		{"what to go on from", "load/current.json", run, []string{`^error: read from what to go on.*damaged`, `^hint: .*handoff state rollback`}},
+		{"state", "load/state/load/log/", run, []string{`^error: version 2 of the state of "load".*damaged`, `^hint: .*handoff state rollback`}},
+		{"list of artifacts", "load/artifacts/manifests/archives/", run, []string{`^error: read list of artifacts.*damaged`, `^hint: the file /.*restore it`}},
 		{"what release is current", "load/releases/current.json", run, []string{`^error: find release.*damaged`, `^hint: the file /.*restore it`}},
 		{"record of the last run", "load/runs/", []string{"runs", "show", "-p", "prj"}, []string{`^error: run .*damaged`, `^hint: the file /.*other objects are not touched`}},
 	}
@@ -50,7 +52,12 @@ func TestCloudDamage(t *testing.T) {
 			t.Parallel()
 			for _, text := range []string{"", "junk\n", string(make([]byte, 4000))} {
 				l := kept(t)
-				restore := l.overwrite(l.objects(tt.object)[0], text)
+				all := l.objects(tt.object)
+				damaged := all[0]
+				if tt.name == "list of artifacts" { // they are sorted by time
+					damaged = all[len(all)-1]
+				}
+				restore := l.overwrite(damaged, text)
 				res := l.handoff(3, tt.args...)
 				l.says(res.Stderr, tt.want...)
 				restore()
@@ -84,7 +91,7 @@ func TestCloudDamagedRecord(t *testing.T) {
 func TestCloudDamagedStateRollback(t *testing.T) {
 	t.Parallel()
 	l := kept(t)
-	l.overwrite(l.objects("load/state/load/current.json")[0], "junk")
+	l.overwrite(l.objects("load/current.json")[0], "junk")
 	l.says(l.handoff(0, "state", "log", "-p", "prj", "-o", "text").Stdout, `2 .*{"n":2}$`, `1 .*{"n":1}$`)
 	l.handoff(0, "state", "rollback", "-p", "prj", "-y")
 	l.says(l.handoff(0, "state", "log", "-p", "prj", "-o", "text").Stdout, `^\* +3 .*{"n":2}$`, `2 .*{"n":2}$`, `1 .*{"n":1}$`)
@@ -95,7 +102,7 @@ func TestCloudDamagedStateRollback(t *testing.T) {
 // What can be made anew is made anew after it is deleted: the next runs go on, and can commit.
 func TestCloudLostObjects(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"load/lease.json", "load/artifacts/index.json", "load/state/load/current.json"} {
+	for _, name := range []string{"load/lease.json", "load/artifacts/index.json", "load/current.json"} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			l := kept(t)

@@ -1,0 +1,164 @@
+package commit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/handoff-run/handoff/internal/artifact"
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/state"
+)
+
+// Change is what is to become current. What it does not speak of stays as it is.
+type Change struct {
+	By     By
+	Writer string // id of the run, or of the change by hand
+	Fence  int64  // of the lease under which it is made; 0: none
+	States []state.Version
+	Push   *artifact.PushOptions           // a folder that becomes the artifacts; nil: they stay
+	Delete bool                            // there are no artifacts any more
+	Also   func(ctx context.Context) error // stores something else that has to be there before; may be nil
+}
+
+// Done is a change that was made.
+type Done struct {
+	Commit
+	Versions []state.Version // in the order of Change.States
+	Pushed   artifact.Pushed // with Push
+	Untidy   error           // something that is not current any more is still there; a later commit tries again
+}
+
+// Commit stores what ch has and then makes all of it current with one write. An error says that nothing of it is, unless its
+// text says that this is not known. cloud.ErrConflict: another run has taken over the task.
+func (s *Store) Commit(ctx context.Context, ch Change) (Done, error) {
+	before, err := s.read(ctx, ch.By)
+	if err == nil && before.etag == "" && !before.damaged { // from now on nothing counts that is not named
+		before, err = s.Claim(ctx, ch.Fence, ch.Writer)
+	}
+	if err != nil {
+		return Done{}, err
+	}
+	var d Done
+	if d.Versions, d.Pushed, err = s.store(ctx, ch, before); err != nil {
+		return Done{}, err
+	}
+	d.Commit, err = s.change(ctx, ch, func(c *Commit) {
+		for _, v := range d.Versions {
+			c.States[v.Task] = v.Ref()
+		}
+		switch {
+		case ch.Push != nil:
+			c.Artifacts = d.Pushed.Name
+		case ch.Delete:
+			c.Artifacts = ""
+		}
+		if ch.By == ByRun {
+			c.Run, c.Ended = ch.Writer, c.Time
+		}
+	})
+	if err != nil {
+		return Done{}, err
+	}
+	d.Untidy = s.tidy(ctx, ch, before, d)
+	return d, nil
+}
+
+// store stores the parts of ch at the same time, and names none of them.
+func (s *Store) store(ctx context.Context, ch Change, before Commit) ([]state.Version, artifact.Pushed, error) {
+	var wg sync.WaitGroup
+	var pushed artifact.Pushed
+	var pushErr, alsoErr error
+	if ch.Push != nil {
+		wg.Go(func() { pushed, pushErr = s.Artifacts.Upload(ctx, before.Artifacts, *ch.Push) })
+	}
+	if ch.Also != nil {
+		wg.Go(func() { alsoErr = ch.Also(ctx) })
+	}
+	versions := slices.Clone(ch.States)
+	order := make([]int, len(versions))
+	for i := range order {
+		order[i] = i
+	}
+	err := cloud.Each(ctx, s.States.Parallel, order, func(ctx context.Context, i int) (err error) {
+		v := versions[i]
+		v.Run, v.Fence = ch.Writer, max(ch.Fence, before.Fence)
+		versions[i], err = s.States.Put(ctx, v, before.States[v.Task])
+		return err
+	})
+	wg.Wait()
+	return versions, pushed, errors.Join(err, pushErr, alsoErr)
+}
+
+// tidy removes what is not current any more.
+func (s *Store) tidy(ctx context.Context, ch Change, before Commit, d Done) error {
+	var wg sync.WaitGroup
+	var artifacts error
+	if ch.Push != nil || ch.Delete {
+		wg.Go(func() {
+			keep := 0
+			if ch.Push != nil {
+				keep = ch.Push.Keep
+			}
+			artifacts = errors.Join(
+				s.Artifacts.Settle(ctx, d.Pushed.Archive, d.Artifacts, ch.Fence, keep),
+				s.Artifacts.Show(ctx, d.Artifacts),
+			)
+		})
+	}
+	states := cloud.Each(ctx, s.States.Parallel, d.Versions, func(ctx context.Context, v state.Version) error {
+		return s.States.Tidy(ctx, v, before.States[v.Task])
+	})
+	wg.Wait()
+	return errors.Join(states, artifacts)
+}
+
+// PushApart stores what a failed run has left where no run goes on from.
+func (s *Store) PushApart(ctx context.Context, o artifact.PushOptions) (artifact.Pushed, error) {
+	now, err := s.Read(ctx)
+	if err != nil {
+		return artifact.Pushed{}, err
+	}
+	o.Failed = true
+	pushed, err := s.Artifacts.Upload(ctx, now.Artifacts, o)
+	if err == nil {
+		err = s.Artifacts.Settle(ctx, pushed.Archive, now.Artifacts, o.Fence, o.Keep)
+	}
+	return pushed, err
+}
+
+// Archive copies the artifacts from which the next run goes on into a new archive. cloud.ErrNotFound: there are none.
+func (s *Store) Archive(ctx context.Context, keep int) (artifact.Archive, error) {
+	now, err := s.Read(ctx)
+	if err != nil {
+		return artifact.Archive{}, err
+	}
+	if now.Artifacts == "" {
+		return artifact.Archive{}, NoArtifacts(s.Task)
+	}
+	a, err := s.Artifacts.Copy(ctx, now.Artifacts, 0)
+	if err == nil {
+		err = s.Artifacts.Settle(ctx, a, now.Artifacts, 0, keep)
+	}
+	return a, err
+}
+
+// NoArtifacts is the error of who looks for artifacts where there are none.
+func NoArtifacts(task string) error {
+	return cloud.WithHint(fmt.Errorf("artifacts of task %q: %w", task, cloud.ErrNotFound), "a successful `handoff run -a` or `handoff artifacts push` makes some")
+}
+
+// State returns the version of a pipeline from which the next run goes on. cloud.ErrNotFound: it has none.
+func (s *Store) State(ctx context.Context, c Commit, name string) (state.Version, error) {
+	ref, ok := c.States[name]
+	if !ok {
+		return state.Version{}, fmt.Errorf("state of %q: %w", name, cloud.ErrNotFound)
+	}
+	return s.States.At(ctx, name, ref.Seq)
+}
+
+// Names returns the pipelines that have a state, sorted.
+func (c Commit) Names() []string { return slices.Sorted(maps.Keys(c.States)) }
