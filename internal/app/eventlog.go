@@ -100,7 +100,7 @@ func message(e pipeline.Event) (slog.Level, string) {
 	case pipeline.TaskSkipped:
 		return slog.LevelInfo, at + ": skipped: " + e.Text
 	case pipeline.TaskRetrying:
-		return slog.LevelWarn, fmt.Sprintf("%s: try %d failed; next try in %v", at, e.Try, e.Wait)
+		return slog.LevelWarn, fmt.Sprintf("%s: %s; next try in %v", at, reason(e), e.Wait)
 	case pipeline.StageEnded, pipeline.TaskEnded:
 		return ended(e, at)
 	}
@@ -144,15 +144,15 @@ func ended(e pipeline.Event, at string) (slog.Level, string) {
 	}
 }
 
-// stageEnded tells why a stage has failed. What was stopped with its task is told by that, once for all its stages, and
-// what has failed in a loop or fork has told it already.
+// stageEnded tells why a stage has failed where its task does not. What was stopped with its task is told by that, once for
+// all its stages, and what has failed in a loop or fork has told it already.
 func stageEnded(e pipeline.Event, at string) (slog.Level, string) {
 	switch r := e.Result; {
 	case r.Outcome == pipeline.Success:
 		return slog.LevelDebug, fmt.Sprintf("%s: done in %v%s", at, short(r.Elapsed), lines(r))
 	case r.Outcome == pipeline.Terminated:
 		return slog.LevelInfo, fmt.Sprintf("%s: stopped: %s", at, reason(e))
-	case r.Outcome == pipeline.Failed && !r.Inner:
+	case r.Outcome == pipeline.Failed && !r.Inner && !r.First:
 		return slog.LevelWarn, at + ": " + reason(e)
 	}
 	return slog.LevelDebug, at + ": " + reason(e)

@@ -43,16 +43,11 @@ func (c *cli) job(args []string) int {
 	return code
 }
 
-// runJob runs a job to its end. People read what it says.
+// runJob runs a job to its end. It prints no result: its log and record have it.
 func (c *cli) runJob(ctx context.Context, stop context.CancelCauseFunc, o app.JobOptions) (app.RunResult, int) {
 	defer c.watchSignals(stop)()
 	c.flags.output, c.flags.workspace = "text", app.JobWorkspace(c.getenv)
-	var res app.RunResult
-	err := c.watchRun(&o.RunOptions, func(verbs *app.App) (app.RunResult, error) {
-		var err error
-		res, err = verbs.RunJob(ctx, o)
-		return res, err
-	})
+	res, err := c.watch(&o.RunOptions, func(verbs *app.App) (app.RunResult, error) { return verbs.RunJob(ctx, o) })
 	if err != nil {
 		c.code = c.fail(ctx, err)
 		if res.Reason == "" {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -120,6 +121,15 @@ The log goes to stderr, the result to stdout. In <workspace>/artifacts there are
 
 // watchRun runs with a person or a log watching, and prints how it ended. o is filled before run is called.
 func (c *cli) watchRun(o *app.RunOptions, run func(*app.App) (app.RunResult, error)) error {
+	res, err := c.watch(o, run)
+	if err != nil && res.RunID == "" {
+		return err
+	}
+	return cmp.Or(c.print(res, c.runText(res)), err)
+}
+
+// watch is watchRun without the result.
+func (c *cli) watch(o *app.RunOptions, run func(*app.App) (app.RunResult, error)) (app.RunResult, error) {
 	verbs := c.app()
 	o.Stdin, o.Started = c.stdin(), c.setKillAll
 	if c.showsProgress() {
@@ -130,13 +140,10 @@ func (c *cli) watchRun(o *app.RunOptions, run func(*app.App) (app.RunResult, err
 	}
 	res, err := run(verbs)
 	if err != nil && res.RunID == "" {
-		return installFailed(err)
+		return res, installFailed(err)
 	}
 	c.code = res.ExitCode
-	if err := c.print(res, c.runText(res)); err != nil {
-		return err
-	}
-	return err
+	return res, err
 }
 
 // showsProgress says that a person is watching lines of text.

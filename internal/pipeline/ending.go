@@ -47,7 +47,7 @@ func ofExit(x process.Exit) Result {
 // ofStage is the end of a task whose first failing stage ended with res.
 func ofStage(name string, res Result) Result {
 	res.Stage = name
-	res.Lines, res.ErrorLines = nil, 0
+	res.Lines, res.First, res.ErrorLines = nil, false, 0
 	if res.Outcome == TimedOut || res.Outcome == Failed {
 		res.Reason = fmt.Sprintf("stage %q %s", name, res.Reason)
 	}

@@ -62,6 +62,7 @@ type Result struct {
 	Elapsed time.Duration //
 	Lines   *Lines        // of a foreach
 	Inner   bool          // what failed is a task inside of a foreach or fork
+	First   bool          // of a stage: the first to fail, of which the end of the task tells
 
 	ErrorLines int64 // of a stage: lines of its stderr at ERROR level, in a foreach those of bodies that succeeded
 }

@@ -185,7 +185,7 @@ func (p *linear) settle() {
 		if !st.done || st.settled || st.end.broken && !p.judge(i) {
 			continue
 		}
-		st.settled = true
+		st.settled, st.end.First = true, st == p.first
 		st.tellEnd()
 	}
 }
