@@ -59,6 +59,25 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
+// maxOutput is how much of what stages write to standard error goes to the log, in bytes: all of it is in their files.
+const maxOutput = 16 << 20
+
+// outputCap keeps the log of a run from growing without end. It is not for concurrent use.
+type outputCap struct{ left int64 }
+
+// admits reports whether an event may go to the log, and says there once that no more output will.
+func (c *outputCap) admits(log *slog.Logger, e pipeline.Event) bool {
+	if e.Kind != pipeline.Output {
+		return true
+	}
+	before := c.left
+	c.left -= int64(len(e.Text))
+	if before > 0 && c.left <= 0 {
+		log.Warn(fmt.Sprintf("the stages have written %s to this log: what follows is in artifacts/*_stderr.log only", Bytes(maxOutput)))
+	}
+	return c.left > 0
+}
+
 // logEvent says in a line what happened. The message is whole; the attributes are for machines.
 func logEvent(log *slog.Logger, e pipeline.Event, mask func(string) string) {
 	level, msg := message(e)

@@ -183,10 +183,13 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	}
 	defer closeLog()
 	calm := context.WithoutCancel(ctx) // what happens while the run is being stopped is told too
+	told := outputCap{left: maxOutput}
 	emit := func(e pipeline.Event) {
 		rec.Event(e)
 		at.event(calm, e)
-		logEvent(log, e, s.clean)
+		if told.admits(log, e) {
+			logEvent(log, e, s.clean)
+		}
 		if o.Events != nil {
 			o.Events(e)
 		}

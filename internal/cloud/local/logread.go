@@ -25,7 +25,7 @@ const pollInterval = 100 * time.Millisecond
 // in that order.
 func (l *Logs) Read(ctx context.Context, q cloud.Query) iter.Seq2[cloud.Line, error] {
 	return func(yield func(cloud.Line, error) bool) {
-		r := reader{logs: l, query: q, yield: yield, cursors: map[runID]*cursor{}}
+		r := reader{logs: l, query: q, yield: yield, cursors: map[runID]*cursor{}, later: map[string]time.Time{}}
 		defer r.close()
 		err := q.Check()
 		if err == nil {
@@ -43,7 +43,8 @@ type reader struct {
 	query   cloud.Query
 	yield   func(cloud.Line, error) bool
 	cursors map[runID]*cursor
-	count   int // lines that were yielded
+	later   map[string]time.Time // by job: before that a follower need not look at it again
+	count   int                  // lines that were yielded
 }
 
 func (r *reader) close() {
@@ -55,6 +56,9 @@ func (r *reader) close() {
 func (r *reader) read(ctx context.Context) error {
 	for {
 		last := r.last()
+		if last {
+			clear(r.later)
+		}
 		err := r.round(ctx)
 		if r.query.Follow && ctx.Err() != nil {
 			return nil
@@ -137,42 +141,47 @@ func (r *reader) step(queue *byTime) error {
 
 // ready answers a cursor for each run that has, or may have, lines.
 func (r *reader) ready() (byTime, error) {
-	ids, err := r.logs.runs(r.query)
+	jobs, err := r.logs.ids(r.logs.dir, r.query.Job)
 	if err != nil {
 		return nil, err
 	}
 	var queue byTime
-	for _, id := range ids {
-		c := r.cursors[id]
-		if c == nil {
-			c = &cursor{id: id, dir: r.logs.runDir(id)}
-		}
-		if !c.begin() {
+	now := time.Now()
+	for _, job := range jobs {
+		if now.Before(r.later[job]) {
 			continue
 		}
-		r.cursors[id] = c
-		queue = append(queue, c)
+		runs, err := r.logs.ids(filepath.Join(r.logs.dir, encodePart(job)), r.query.Run)
+		if err != nil {
+			return nil, err
+		}
+		var changed time.Time
+		for _, run := range runs {
+			c := r.cursor(runID{job, run})
+			if c.begin() {
+				r.cursors[c.id] = c
+				queue = append(queue, c)
+			}
+			if c.changed.After(changed) {
+				changed = c.changed
+			}
+		}
+		r.later[job] = now.Add(patience(now.Sub(changed)))
 	}
 	return queue, nil
 }
 
-// runs answers the runs that q may ask for.
-func (l *Logs) runs(q cloud.Query) ([]runID, error) {
-	jobs, err := l.ids(l.dir, q.Job)
-	if err != nil {
-		return nil, err
+func (r *reader) cursor(id runID) *cursor {
+	if c := r.cursors[id]; c != nil {
+		return c
 	}
-	var runs []runID
-	for _, job := range jobs {
-		list, err := l.ids(filepath.Join(l.dir, encodePart(job)), q.Run)
-		if err != nil {
-			return nil, err
-		}
-		for _, run := range list {
-			runs = append(runs, runID{job, run})
-		}
-	}
-	return runs, nil
+	return &cursor{id: id, dir: r.logs.runDir(id)}
+}
+
+// patience is how long a follower lets alone the log of a job that has been silent for so long: most jobs have ended long
+// ago.
+func patience(silent time.Duration) time.Duration {
+	return min(max(silent/20, pollInterval/2), 5*time.Second)
 }
 
 // ids answers the one that was asked for, or all that have a folder in dir.
@@ -223,6 +232,7 @@ type cursor struct {
 	head    *cloud.Line // the next line
 	seq     int         // segment; 0: not yet chosen
 	offset  int64       // of the line after head
+	changed time.Time   // the segment, when it was looked at last
 	sealed  bool        // the segment after seq was there before this one was read to its end
 	file    *os.File
 	buffer  *bufio.Reader
@@ -252,7 +262,7 @@ func (c *cursor) begin() bool {
 		return c.grown()
 	}
 	first, err := firstTime(c.dir, 1)
-	c.first = first
+	c.first, c.changed = first, time.Now()
 	c.started = err == nil && !first.IsZero()
 	return c.started
 }
@@ -260,6 +270,9 @@ func (c *cursor) begin() bool {
 // grown reports whether there is more than was read.
 func (c *cursor) grown() bool {
 	info, err := os.Stat(segmentPath(c.dir, c.seq))
+	if err == nil {
+		c.changed = info.ModTime()
+	}
 	return err == nil && info.Size() > c.offset || c.hasNext()
 }
 

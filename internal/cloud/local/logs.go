@@ -112,7 +112,7 @@ func (l *Logs) Close() error {
 
 // Prune removes the runs whose last line is from before the given time, and answers how many.
 func (l *Logs) Prune(ctx context.Context, before time.Time) (int, error) {
-	runs, err := l.runs(cloud.Query{})
+	runs, err := l.runs()
 	if err != nil {
 		return 0, fmt.Errorf("prune logs: %w", err)
 	}
@@ -131,6 +131,22 @@ func (l *Logs) Prune(ctx context.Context, before time.Time) (int, error) {
 		}
 	}
 	return removed, nil
+}
+
+// runs answers all that the logs have.
+func (l *Logs) runs() ([]runID, error) {
+	jobs, err := l.ids(l.dir, "")
+	var all []runID
+	for _, job := range jobs {
+		var runs []string
+		if runs, err = l.ids(filepath.Join(l.dir, encodePart(job)), ""); err != nil {
+			break
+		}
+		for _, run := range runs {
+			all = append(all, runID{job, run})
+		}
+	}
+	return all, err
 }
 
 func pruneRun(ctx context.Context, dir string, before time.Time) (bool, error) {

@@ -274,3 +274,43 @@ func TestFollowSegments(t *testing.T) {
 	}
 	readers.Wait()
 }
+
+// TestFollowSilentJobs: a job that was silent for long is looked at less often, and what it then says is not lost.
+func TestFollowSilentJobs(t *testing.T) {
+	t.Parallel()
+	h := openHome(t)
+	l := h.Logs(scope)
+	defer l.Close()
+	for _, job := range []string{"old", "new"} {
+		if err := l.Append(t.Context(), cloud.Line{Time: at(0), Job: job, Run: "run", Text: "first of " + job}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	silent := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(segmentPath(l.runDir(runID{"old", "run"}), 1), silent, silent); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var got []string
+	for x, err := range h.Logs(scope).Read(t.Context(), cloud.Query{Follow: true, Done: done}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, x.Text); len(got) != 2 {
+			continue
+		}
+		if err := l.Append(t.Context(), cloud.Line{Time: at(1), Job: "old", Run: "run", Text: "again"}); err != nil {
+			t.Fatal(err)
+		}
+		close(done)
+	}
+	if len(got) != 3 || got[2] != "again" {
+		t.Errorf("got %q", got)
+	}
+	if p := patience(time.Hour); p != 5*time.Second {
+		t.Errorf("after an hour it is looked at after %v", p)
+	}
+	if p := patience(time.Second); p > pollInterval {
+		t.Errorf("after a second it is looked at after %v", p)
+	}
+}
