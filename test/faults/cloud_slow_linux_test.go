@@ -28,3 +28,8 @@ func TestSlowCloudPowerCut(t *testing.T) {
 	t.Parallel()
 	checkPowerCut(t, 60, 15)
 }
+
+func TestSlowCloudKilledWhileItStores(t *testing.T) {
+	t.Parallel()
+	checkKilledWhileItStores(t, 30)
+}
