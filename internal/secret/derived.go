@@ -41,6 +41,9 @@ func (r *Redactor) Learn(texts ...string) { r.learn(texts, false) }
 func (r *Redactor) LearnForNow(texts ...string) { r.learn(texts, true) }
 
 func (r *Redactor) learn(texts []string, forNow bool) {
+	if len(texts) == 0 {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := false
