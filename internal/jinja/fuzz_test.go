@@ -45,9 +45,12 @@ func FuzzRender(f *testing.F) {
 		}
 		vars := Vars{
 			"a": map[string]any{"b": []any{int64(1), nil, 2.5}}, "l": []any{map[string]any{"a": 1, "b": "x", "c": true}},
-			"s": "some, text", "n": 7, "x": Data(data), "d": Data(data), "_stage-": "dev-",
+			"s": Secret("some, text"), "n": 7, "x": Data(data), "d": Data(data), "_stage-": "dev-",
 		}
-		_, marked := tpl.RenderMarked(vars)
+		r, marked := tpl.RenderMarked(vars)
+		for _, p := range r.Masked("#").Data {
+			_ = r.Masked("#").Text[p.Start:p.End]
+		}
 		_, file := tpl.RenderFile(vars)
 		for _, err := range []error{second(tpl.Render(vars)), file, marked} {
 			if err != nil && strings.Contains(err.Error(), "internal error") {

@@ -86,6 +86,36 @@ func TestDerivedSecretsAreSecrets(t *testing.T) {
 	l.says(seen["run.json"], `"name": "HOOK"`)
 }
 
+// The same of a job: nothing of it is in its home but in what is the secret's place, or the pipeline's data.
+func TestDerivedSecretsOfAJob(t *testing.T) {
+	t.Parallel()
+	l := deployed(t, map[string]string{
+		".secrets/secrets.yml": "- {key: TOKEN, file: token}\n", ".secrets/token": planted,
+		"files/f.json": "{{ {'k': TOKEN} | tojson }}\n",
+		"project.yml": yml(place + "secrets: [{key: TOKEN}]\ntasks:\n- name: a\n  commands:\n  - command: " +
+			block("cat files/f.json >&2\ncat >&2 <<'END'\n{{ TOKEN | upper }}\n{{ TOKEN | reverse }}\nEND\nexit 3")),
+	})
+	res := l.handoff(1, "cloud", "run", "-p", "prj", "--wait")
+	logs := l.handoff(0, "cloud", "logs", "-p", "prj")
+	seen := map[string]string{"cloud run": res.Stdout + res.Stderr, "cloud logs": logs.Stdout + logs.Stderr}
+	for name, text := range l.tree("home") {
+		if !strings.HasSuffix(name, "_stdout.log") && !strings.HasSuffix(name, "/files/f.json") {
+			seen[name] = text
+		}
+		if strings.HasSuffix(name, "workspaces/1/files/f.json") {
+			l.wantMode("home/"+name, 0o600)
+		}
+	}
+	for where, text := range seen {
+		for _, derived := range []string{"WM4<XP>02", "20>pX<4mw", "wm4<Xp>02", `wm4\u003c`} {
+			if strings.Contains(text, derived) {
+				t.Errorf("%s shows %q", where, derived)
+			}
+		}
+	}
+	l.says(seen["cloud logs"], `a/cat: \[redacted\]$`)
+}
+
 // secretsProject has a task for each derivation, which writes it to both streams and waits until the test has looked at
 // the processes; and one with the secret in the name of a program, in a line of a foreach and in an error.
 func secretsProject() string {
