@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,9 +17,14 @@ const runLog = "run.log"
 
 // openRunLog answers a logger that writes to the console and to artifacts/run.log.
 func (a *App) openRunLog(s *session) (*slog.Logger, func(), error) {
-	f, err := os.Create(filepath.Join(s.ws.Artifacts(), runLog))
+	root, err := os.OpenRoot(s.ws.Artifacts())
 	if err != nil {
 		return nil, nil, fmt.Errorf("open run log: %w", err)
+	}
+	defer root.Close()
+	f, err := pipeline.CreateArtifact(root, runLog)
+	if err != nil {
+		return nil, nil, err
 	}
 	out := &firstError{w: f}
 	w := s.redactor.Writer(out)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -36,6 +37,8 @@ func Main(args []string, io Stdio) int {
 	if isJob(args) {
 		return c.job(args[2:])
 	}
+	process.Seal()
+	debug.SetTraceback("crash") // a panic ends by SIGABRT: code 2, the choice of the runtime, says that nothing has run
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	c.con = newConsole(io.Err)

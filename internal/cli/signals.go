@@ -40,11 +40,14 @@ func (c *cli) watchSignals(cancel context.CancelCauseFunc) (stop func()) {
 	return func() { signal.Stop(got) }
 }
 
-// stopSignals are those that end a run. One that handoff was started to ignore (nohup, a job in the background of a
-// script) stays ignored.
+// stopSignals are those that end a run: also those on which the runtime would end the program with code 2, which says that
+// nothing has run. (A fault of handoff itself is no signal here, but a panic.) One that handoff was started to ignore
+// (nohup, a job in the background of a script) stays ignored.
 func stopSignals() []os.Signal {
-	signals := []os.Signal{syscall.SIGTERM}
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
+	signals := []os.Signal{
+		syscall.SIGTERM, syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGSYS, syscall.SIGTRAP,
+	}
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
 		if !signal.Ignored(sig) {
 			signals = append(signals, sig)
 		}

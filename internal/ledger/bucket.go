@@ -266,7 +266,7 @@ func (b *Bucket) MarkCommitted(ctx context.Context, id string, ended time.Time) 
 // died turns a running record into that of a run that died and was gone at the time end.
 func died(run *Run, end time.Time) {
 	run.Outcome, run.ExitCode, run.End = Died, 137, end
-	run.Reason = fmt.Sprintf("handoff (pid %d on %s) was killed or lost its machine; the last sign of life was at %s",
+	run.Reason = fmt.Sprintf("handoff (pid %d on %s) was killed, crashed or lost its machine; the last sign of life was at %s",
 		run.Pid, run.Host, run.Updated.Format(time.RFC3339))
 	markTasks(run.Tasks)
 }

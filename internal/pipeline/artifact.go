@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/handoff-run/handoff/internal/plan"
 )
@@ -22,13 +23,45 @@ const (
 func stdoutName(t *plan.Task, sc scope) string { return t.Name + sc.suffix + "_stdout.log" }
 func stderrName(t *plan.Task, sc scope) string { return t.Name + sc.suffix + "_stderr.log" }
 
-// create makes an empty artifact. No name leads out of the folder: it is an os.Root.
-func (e *Engine) create(name string) (*os.File, error) {
-	f, err := e.root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+func (e *Engine) create(name string) (*os.File, error) { return CreateArtifact(e.root, name) }
+
+// CreateArtifact makes an empty file in the folder of artifacts, or empties the one that is there. What is no regular file
+// is left as it is: to open a named pipe could take for ever, a link leads to a file that is not this artifact.
+func CreateArtifact(root *os.Root, name string) (*os.File, error) {
+	info, err := root.Lstat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, inTheWay(name, info)
+	}
+	// It may have got another file since: with O_NONBLOCK that fails, or is seen now.
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("create artifact %q: %w", name, err)
 	}
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = inTheWay(name, info)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
 	return f, nil
+}
+
+func inTheWay(name string, info os.FileInfo) error {
+	kind := "special file"
+	switch mode := info.Mode(); {
+	case mode.IsDir():
+		kind = "folder"
+	case mode&os.ModeSymlink != 0:
+		kind = "symbolic link"
+	case mode&os.ModeNamedPipe != 0:
+		kind = "named pipe"
+	case mode&os.ModeSocket != 0:
+		kind = "socket"
+	case mode&os.ModeDevice != 0:
+		kind = "device"
+	}
+	return fmt.Errorf("create artifact %q: a %s is in its place: remove it", name, kind)
 }
 
 // createTemp makes a file in the artifacts folder (which has room for data; /tmp may be memory) for the caller to unlink.

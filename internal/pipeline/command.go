@@ -149,7 +149,8 @@ func (c *command) wait() ending {
 		c.kill(context.Cause(ctx))
 	})
 	exit := c.proc.Wait()
-	end := c.judge(ctx, exit)
+	left := c.settle(ctx, exit)
+	end := c.judge(ctx, exit, left)
 	if !unhook() {
 		<-killed // members of the group may still read or write: the stage has not ended before they are gone
 	}
@@ -165,6 +166,19 @@ func (c *command) wait() ending {
 	end.Elapsed = time.Since(c.began)
 	c.stats = c.finalStats(exit.Usage)
 	return end
+}
+
+// settle waits for the end of what the process has started, and returns what has not ended. It waits for a moment only, unless
+// the plan says that these processes belong to the stage: one that is about to end is not work left behind.
+func (c *command) settle(ctx context.Context, x process.Exit) []process.Leftover {
+	if !x.Success() {
+		return nil
+	}
+	left := c.proc.Settle(lingerTime)
+	for len(left) > 0 && c.spec.Command.WaitForChildren && ctx.Err() == nil {
+		left = c.proc.Settle(lingerTime)
+	}
+	return left
 }
 
 // kill ends the process, by asking where that is safe.
@@ -184,7 +198,7 @@ func (c *command) kill(cause error) {
 
 // judge says how the process ended. One that was asked to end did not succeed, whatever its exit code says:
 // a target that exits with 0 on SIGTERM has not seen its whole input.
-func (c *command) judge(ctx context.Context, x process.Exit) ending {
+func (c *command) judge(ctx context.Context, x process.Exit, left []process.Leftover) ending {
 	if ctx.Err() == nil && !x.Success() && !c.lostReader(x) && c.to.piped && gone(c.to.f) {
 		sleep(ctx, settleTime)
 	}
@@ -193,7 +207,11 @@ func (c *command) judge(ctx context.Context, x process.Exit) ending {
 	}
 	end := ending{Result: ofExit(x)}
 	switch {
+	case end.ok() && len(left) == 0:
+		return end
 	case end.ok():
+		end = failure("left work behind: %s; end it in the command, or set wait_for_children: true", listed(left))
+		c.failing()
 	case c.lostReader(x):
 		end.Outcome, end.broken = Success, true
 		end.Reason = "its reader needed no more"
@@ -202,15 +220,18 @@ func (c *command) judge(ctx context.Context, x process.Exit) ending {
 			end.Reason += fmt.Sprintf(" when its reader, stage %q, had stopped reading", c.to.reader)
 		}
 		c.failing()
-		switch { // what it left in its group works on a stream that is no more
-		case c.t.Drain:
-		case c.t.Terminate:
-			c.proc.Stop(graceOf(c.t))
-		default:
-			c.proc.Kill()
-		}
 	}
+	c.endLeft()
 	return end
+}
+
+// endLeft ends what the process has left behind: it works on a stream that is no more.
+func (c *command) endLeft() {
+	if c.t.Terminate || c.t.Drain {
+		c.proc.Stop(graceOf(c.t))
+		return
+	}
+	c.proc.Kill()
 }
 
 // asked is the end of a process that was asked to end.

@@ -86,7 +86,9 @@ func (e *Engine) Run(ctx context.Context, p *plan.Plan) (Result, error) {
 	end := e.runTasks(ctx, p.Tasks, scope{in: &input{f: e.o.Stdin}})
 	e.meter.stop()
 	res := e.runResult(ctx, end)
-	e.close(e.leftoverGrace(end, p.Tasks))
+	if left := e.close(e.leftoverGrace(end, p.Tasks)); len(left) > 0 && res.Outcome == Success {
+		res.Outcome, res.Code, res.Reason = Failed, 1, "left work behind: "+listed(left)
+	}
 	res.Elapsed = time.Since(start)
 	e.emit(Event{Kind: RunEnded, Result: &res})
 	return res, nil
@@ -109,9 +111,11 @@ func (e *Engine) open() error {
 	return nil
 }
 
-// close ends what the tasks left behind. Held write ends go last: whoever read from them is gone by then.
-func (e *Engine) close(grace time.Duration) {
-	if left := e.sup.Leftovers(); len(left) > 0 {
+// close ends, and returns, what the tasks left behind: what each of its stages has left is gone already, but for processes
+// that lost every sign of where they come from. Held write ends go last: whoever read from them is gone by then.
+func (e *Engine) close(grace time.Duration) []process.Leftover {
+	left := e.sup.Leftovers()
+	if len(left) > 0 {
 		e.warn(scope{}, "processes that the run left behind are stopped: "+listed(left))
 	}
 	if err := e.sup.Close(grace); err != nil {
@@ -129,6 +133,7 @@ func (e *Engine) close(grace time.Duration) {
 	}
 	_ = e.null.Close()
 	_ = e.root.Close()
+	return left
 }
 
 // hold keeps f open until the end of the run.
@@ -215,7 +220,7 @@ func listed(left []process.Leftover) string {
 	const most = 5
 	var names []string
 	for _, l := range left[:min(len(left), most)] {
-		names = append(names, fmt.Sprintf("%d (%s)", l.Pid, l.Command))
+		names = append(names, fmt.Sprintf("%s (pid %d)", l.Command, l.Pid))
 	}
 	if more := len(left) - most; more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))

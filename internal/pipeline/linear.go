@@ -11,9 +11,6 @@ import (
 	"github.com/handoff-run/handoff/internal/plan"
 )
 
-// leftoverAfter is how long a stage may wait for the end of a stream whose producer has ended before a warning.
-const leftoverAfter = 5 * time.Second
-
 // A linear is a pipeline at work. The goroutine of run owns its state; stages report by notices.
 //
 // A stage is live, then done (its processes are gone), then settled (its outcome is known). The last two differ
@@ -32,7 +29,6 @@ type linear struct {
 	// aborted: something failed or ctx ended. From here on no link may pass on end-of-file, also not when a
 	// producer ends with success: it may have ended early because it was told to (rule 3).
 	aborted bool
-	timers  []*time.Timer
 }
 
 // Stages have contexts that do not end with that of the pipeline: run stops them in an order of its own, see stopAll.
@@ -145,9 +141,6 @@ func (p *linear) pass(st *stage, partial bool) {
 	if p.aborted || st.next == nil {
 		return
 	}
-	if !partial {
-		p.watchLeftovers(st)
-	}
 	st.next.partial.Store(partial)
 	st.next.finish()
 }
@@ -211,9 +204,6 @@ func (p *linear) judge(i int) bool {
 
 // finish closes the pipes and tells the end of the whole.
 func (p *linear) finish(ctx context.Context) ending {
-	for _, t := range p.timers {
-		t.Stop()
-	}
 	for _, l := range p.links {
 		p.e.meter.removeLink(l)
 		l.drop()
@@ -259,24 +249,6 @@ func (p *linear) slowest() *stage {
 		}
 	}
 	return slow
-}
-
-// watchLeftovers warns when the stage after st waits long for the end of a stream whose stage has ended:
-// a process that st left behind holds the pipe open. That is how a shell behaves, and hard to find.
-func (p *linear) watchLeftovers(st *stage) {
-	id, ok := inode(st.next.w)
-	if !ok {
-		return
-	}
-	p.timers = append(p.timers, time.AfterFunc(leftoverAfter, func() {
-		for _, l := range p.e.sup.Leftovers() {
-			if holds(l.Pid, id) {
-				st.event(Event{Kind: Warning, Text: fmt.Sprintf(
-					"stage %q has ended, but process %d (%s) that it left behind keeps its output open; the next stage waits for it",
-					st.spec.Name, l.Pid, l.Command)})
-			}
-		}
-	}))
 }
 
 func gone(w *os.File) bool { return w != nil && pipe.ReaderGone(w) }

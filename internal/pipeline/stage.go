@@ -18,6 +18,10 @@ import (
 // cause (a tap fails on EPIPE when its target crashed) and should be named as the first to fail.
 const settleTime = 25 * time.Millisecond
 
+// lingerTime is how long the processes that a stage has left may take to end by themselves: a reader in the background
+// that has yet to write its last line, for example.
+const lingerTime = time.Second
+
 // A stage is one element of a running pipeline.
 type stage struct {
 	*work

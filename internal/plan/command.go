@@ -18,7 +18,7 @@ import (
 var sampleLines = []string{"line", "1"}
 
 func (b *builder) command(at string, c *project.Command, depth int) *Command {
-	out := &Command{Shell: c.Shell, Venv: c.Venv, Env: b.env, Timeout: Duration(c.Timeout)}
+	out := &Command{Shell: c.Shell, Venv: c.Venv, Env: b.env, Timeout: Duration(c.Timeout), WaitForChildren: c.WaitForChildren}
 	if out.Shell == "" {
 		out.Shell = "/bin/sh"
 	}

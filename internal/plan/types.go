@@ -78,6 +78,8 @@ type Command struct {
 	Env     []string `json:"-"` // "K=V", on top of the environment of handoff; holds secrets
 	Timeout Duration `json:"timeout,omitempty"`
 
+	WaitForChildren bool `json:"wait_for_children,omitempty"` // it ends with the last process that it has started
+
 	// Text returns the script for the lines of the enclosing foreach loops, outermost first (empty outside of one).
 	// Data from a line is quoted for its place in the script. Safe for concurrent use. nil: Script is all there is.
 	Text func(lines []string) (Script, error) `json:"-"`

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"math"
 	"os"
 	"syscall"
 	"unsafe"
@@ -20,6 +21,11 @@ func childAttr(pidfd *int, guarded bool) *syscall.SysProcAttr {
 		attr.Pdeathsig = syscall.SIGKILL
 	}
 	return attr
+}
+
+// sealAll needs Linux 5.11.
+func sealAll() bool {
+	return unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil
 }
 
 // adoptOrphans makes handoff the parent of every orphan among its descendants. It tells whether it was that before,

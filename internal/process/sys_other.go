@@ -17,6 +17,8 @@ func onMainThread() bool { return false }
 
 func childAttr(*int, bool) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
+func sealAll() bool { return false }
+
 func adoptOrphans() (was, is bool) { return true, true }
 
 // Gone reports that no process has this id.

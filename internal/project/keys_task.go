@@ -130,6 +130,8 @@ func commandKeys() []key {
 			doc: "Shell that runs the command."},
 		{name: "allow_pipe", field: boolean(func(s *s) *bool { return &s.command.AllowPipe }), standard: "false",
 			doc: "Whether a pipe inside of the command may hide a failure: `a | b` in one command succeeds when b does. Without it that is a warning."},
+		{name: "wait_for_children", field: boolean(func(s *s) *bool { return &s.command.WaitForChildren }), standard: "false",
+			doc: "Whether the command ends only when all that it has started has ended, too. Without it, processes that it leaves behind are ended, and it has failed."},
 		{name: "name", field: text(func(s *s) *string { return &s.Name }), standard: "the name of the command's program; of a variable, where that names the program", example: "extract",
 			doc: "Name in logs and reports."},
 		{name: "description", field: ignoredText(), doc: "What it is for."},
@@ -142,7 +144,7 @@ func commandKeys() []key {
 type need struct{ key, needs string }
 
 func stageNeeds() []need {
-	return []need{{"args", "command"}, {"venv", "command"}, {"timeout", "command"}, {"shell", "command"}, {"allow_pipe", "command"}, {"concurrency", "foreach"}}
+	return []need{{"args", "command"}, {"venv", "command"}, {"timeout", "command"}, {"shell", "command"}, {"allow_pipe", "command"}, {"wait_for_children", "command"}, {"concurrency", "foreach"}}
 }
 
 func commandShape() *shape {

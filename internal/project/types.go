@@ -134,7 +134,8 @@ type Command struct {
 	Timeout time.Duration
 	Shell   string // default /bin/sh
 
-	AllowPipe bool // a pipe inside of Text may hide a failure
+	AllowPipe       bool // a pipe inside of Text may hide a failure
+	WaitForChildren bool // what it has started belongs to it: it ends with the last of them
 }
 
 // Deploy says where the project runs when it does not run here.

@@ -70,12 +70,13 @@ func TestGuardianKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.write("ws/go", "")
-	if code := s.end(); code != 0 {
+	if code := s.end(); code != 1 {
 		t.Errorf("exit code %d: %s", code, s.stderr())
 	}
 	if got := l.artifact("a_stdout.log"); got != "done\n" {
 		t.Errorf("got %q", got)
 	}
+	l.says(s.stdout(), "left work behind")
 	if left := l.processes(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}

@@ -22,25 +22,16 @@ import (
 // limit is how long anything in these tests may take before they call it a hang.
 const limit = 60 * time.Second
 
-// program is the path of handoff, built by TestMain.
-var program string
+// program is the path of handoff, crashing that of a handoff that panics: see testdata/crash. TestMain builds them.
+var program, crashing string
 
-// builtProgram names, in the environment of a second run of the tests, the program that the first one built.
-const builtProgram = "FAULTS_PROGRAM"
+// builtPrograms names, in the environment of a second run of the tests, the folder of the programs that the first one built.
+const builtPrograms = "FAULTS_PROGRAMS"
 
 // What root may do hides many a fault. These look at processes and what becomes of them.
 func TestAsOrdinaryUser(t *testing.T) {
-	dir, err := os.MkdirTemp("", "faults-program")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	text, err := os.ReadFile(program)
-	err = osErr(err, os.Chmod(dir, 0o755), os.WriteFile(dir+"/handoff", text, 0o755))
-	if err != nil {
-		t.Fatal(err)
-	}
-	binary.AsUser(t, "^Test(Handoff|Guardian|Signal|Second|Started|CtrlC|Terminal|Install|Stage|SlowHandoff|Left|Crash|Descriptors|Artifact)", builtProgram+"="+dir+"/handoff")
+	binary.AsUser(t, "^Test(Handoff|Guardian|Signal|Second|Started|CtrlC|Terminal|Install|Stage|SlowHandoff|Left|Crash|Descriptors|Artifact)",
+		builtPrograms+"="+filepath.Dir(program))
 }
 
 func TestMain(m *testing.M) {
@@ -55,13 +46,20 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	if program = os.Getenv(builtProgram); program != "" {
+	if built := os.Getenv(builtPrograms); built != "" {
+		program, crashing = filepath.Join(built, "handoff"), filepath.Join(built, "crash")
 		return m.Run()
 	}
 	dir, err := os.MkdirTemp("", "handoff-faults")
 	if err == nil {
 		defer os.RemoveAll(dir)
+		err = os.Chmod(dir, 0o755) // for an ordinary user
+	}
+	if err == nil {
 		program, err = binary.Build(dir, "cmd/handoff")
+	}
+	if err == nil {
+		crashing, err = binary.Build(dir, "test/faults/testdata/crash")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

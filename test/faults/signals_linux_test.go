@@ -21,6 +21,12 @@ func TestSignals(t *testing.T) {
 		{"SIGINT", syscall.SIGINT, 130, "interrupted"},
 		{"SIGTERM", syscall.SIGTERM, 143, "interrupted"},
 		{"SIGHUP", syscall.SIGHUP, 129, "interrupted"},
+		{"SIGQUIT", syscall.SIGQUIT, 131, "interrupted"},
+		{"SIGABRT", syscall.SIGABRT, 134, "interrupted"},
+		{"SIGSEGV", syscall.SIGSEGV, 139, "interrupted"},
+		{"SIGBUS", syscall.SIGBUS, 135, "interrupted"},
+		{"SIGSYS", syscall.SIGSYS, 159, "interrupted"},
+		{"SIGTRAP", syscall.SIGTRAP, 133, "interrupted"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
