@@ -22,7 +22,7 @@ const exitCodes = `Exit codes:
   3    a cloud, store or container call failed
   4    refused, because another run of the task, or in the workspace, is going on
   124  the run took longer than its timeout
-  130  interrupted by SIGINT (Ctrl-C); 143 by SIGTERM, 129 by SIGHUP`
+  130  interrupted by SIGINT (Ctrl-C); 143 by SIGTERM, 129 by SIGHUP, 131 by SIGQUIT`
 
 // root is the whole tree of commands.
 func (c *cli) root() *cobra.Command {
