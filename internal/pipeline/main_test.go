@@ -101,7 +101,7 @@ func helper(mode string, args []string) int {
 		note(arg(0))
 		time.Sleep(time.Minute)
 	case "guard":
-		process.RunGuard(args)
+		process.RunGuard(args, nil)
 	case "engine": // runs a pipeline of the scripts after the name of its folder
 		return engine(arg(0), args[1:])
 	case "tap": // fails when nobody reads, as a Python tap does

@@ -293,11 +293,12 @@ func (s *Supervisor) family() []stat {
 	})
 }
 
-// endOrphans kills what is left of a run whose handoff is dead, and reports whether nothing was.
-func endOrphans(run mark, cookie string, groups map[int]bool) bool {
+// endOrphans kills what is left of a run but for handoff, the id of which is 0 where it is dead, and reports whether
+// nothing was.
+func endOrphans(run mark, cookie string, groups map[int]bool, handoff int) bool {
 	left := halt(func() []stat {
 		return withDescendants(processTable(), func(p stat) bool {
-			return groups[p.pgrp] || ownerOf(p.pid, run, cookie) == ours
+			return p.pid != handoff && (groups[p.pgrp] || ownerOf(p.pid, run, cookie) == ours)
 		})
 	})
 	send(left, unix.SIGKILL)

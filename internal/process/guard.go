@@ -11,12 +11,15 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// What handoff tells its guardian: one byte, and the id of a group.
+// What handoff tells its guardian: one byte, and a number.
 const (
-	opStarted byte = 'S'
-	opEnded   byte = 'E'
+	opStarted byte = 'S' // the id of a group
+	opEnded   byte = 'E' // the id of a group
+	opLives   byte = 'L' // until when the processes may live, in milliseconds of the shared clock
 	opBye     byte = 'B' // the run is over in good order
 )
 
@@ -74,13 +77,13 @@ func (g *guardian) start(null *os.File) (pid int, err error) {
 
 // tell sends one message and never waits: a guardian that was stopped must not stop the run, and finds what it was
 // not told of by the cookie.
-func (g *guardian) tell(op byte, pid int) {
+func (g *guardian) tell(op byte, n int) {
 	if g.conn == nil {
 		return
 	}
 	var b [frameSize]byte
 	b[0] = op
-	binary.LittleEndian.PutUint32(b[1:], uint32(pid))
+	binary.LittleEndian.PutUint32(b[1:], uint32(n))
 	_ = g.conn.Write(func(fd uintptr) bool {
 		_, _ = syscall.Write(int(fd), b[:])
 		return true
@@ -103,33 +106,62 @@ func (g *guardian) release() {
 
 // RunGuard is the whole life of the guardian, which the caller starts by Options.Guard; args is what follows that in
 // its argv. It returns when the run is over. If handoff died, all that it had started is gone by then; rest is
-// Options.GuardArgs.
-func RunGuard(args []string) (died bool, rest []string) {
+// Options.GuardArgs. late, which may be nil, is told once when the processes had to be killed by the limit of
+// Supervisor.Lives; handoff may go on after that.
+func RunGuard(args []string, late func(rest []string)) (died bool, rest []string) {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
 	debug.FreeOSMemory()
 	if len(args) == 0 {
 		return false, nil
 	}
-	groups, bye := listen(os.NewFile(guardFD, "run"))
+	run, handoff := ownMark(), os.Getppid()
+	groups, bye := listen(os.NewFile(guardFD, "run"), readable, func(groups map[int]bool) {
+		endRun(func() bool { return endOrphans(run, args[0], groups, handoff) })
+		if late != nil {
+			late(args[1:])
+			late = nil
+		}
+	})
 	if !bye {
-		endRun(args[0], groups)
+		endRun(func() bool { return endOrphans(run, args[0], groups, 0) })
 	}
 	return !bye, args[1:]
 }
 
-// listen follows the run and returns the groups that it has left, and whether it ended in good order.
-func listen(r io.Reader) (groups map[int]bool, bye bool) {
+// readable waits until there is something to read, or its end, and reports whether that came about within d. It says so, too,
+// of what came while this process did not run.
+func readable(d time.Duration) bool {
+	fds := []unix.PollFd{{Fd: guardFD, Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, int(d.Milliseconds())+1)
+	return n > 0 || err != nil
+}
+
+// lateAgain is how often processes are looked for that handoff may have started when their time was over.
+const lateAgain = 500 * time.Millisecond
+
+// listen follows the run and returns the groups that it has left, and whether it ended in good order. late is called again
+// and again from the time on at which the processes may not live any more. That time never moves once it is over.
+func listen(r io.Reader, ready func(time.Duration) bool, late func(groups map[int]bool)) (groups map[int]bool, bye bool) {
 	groups = map[int]bool{}
+	var limited, over bool
+	var until int
 	buf := make([]byte, 100*frameSize)
 	for kept := 0; ; {
+		if over && !ready(lateAgain) || !over && limited && !ready(left(until)) {
+			over = true
+			late(groups)
+			continue
+		}
 		n, err := r.Read(buf[kept:])
 		b := buf[:kept+n]
 		for ; len(b) >= frameSize; b = b[frameSize:] {
-			switch pid := int(binary.LittleEndian.Uint32(b[1:])); b[0] {
+			switch n := int(binary.LittleEndian.Uint32(b[1:])); b[0] {
 			case opStarted:
-				groups[pid] = true
+				groups[n] = true
 			case opEnded:
-				delete(groups, pid)
+				delete(groups, n)
+			case opLives:
+				limited, until = true, n
 			case opBye:
 				return groups, true
 			}
@@ -147,11 +179,7 @@ const listenPause = 5 * time.Millisecond
 
 // endRun ends what a killed handoff has left. It kills at once: a target that is asked to end by SIGTERM may commit
 // what it has, and there is no one left who would tell that this load is not complete.
-func endRun(cookie string, groups map[int]bool) {
-	run := ownMark()
-	for begin := time.Now(); time.Since(begin) < killWait; time.Sleep(20 * time.Millisecond) {
-		if endOrphans(run, cookie, groups) {
-			return
-		}
+func endRun(end func() bool) {
+	for begin := time.Now(); !end() && time.Since(begin) < killWait; time.Sleep(20 * time.Millisecond) {
 	}
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -30,6 +31,9 @@ func superviseUntilKilled(args []string) int {
 		o.Guard = []string{exe, helperArg, "guard"}
 	}
 	s := NewSupervisor(o)
+	if d, err := time.ParseDuration(os.Getenv("LIVES")); err == nil {
+		s.Lives(time.Now(), d)
+	}
 	for _, script := range args[3:] {
 		_, err := s.Start(Spec{
 			Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: os.Environ(),
@@ -87,6 +91,64 @@ func killSupervisor(t *testing.T, after time.Duration, scripts ...string) {
 		return string(b) == "died"
 	})
 	_ = cmd.Wait()
+}
+
+// A handoff that is stopped cannot end its processes when their time is over: its guardian does.
+func TestGuardianEndsWhatLivesTooLong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	record, lock := filepath.Join(dir, "record"), filepath.Join(dir, "lock")
+	if err := os.WriteFile(lock, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	argv := self(t, "supervise", t.Name()+strconv.Itoa(os.Getpid()), lock, record, "sleep 600 & echo $!; wait", "trap '' TERM; echo $$; sleep 600")
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "LIVES=4s")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pids := []int{pidOf(t, out), pidOf(t, out)}
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all processes have ended", func() bool { return !slices.ContainsFunc(pids, running) })
+	eventually(t, "the guardian has told its caller", func() bool {
+		b, _ := os.ReadFile(record)
+		return string(b) == "late"
+	})
+	if !running(cmd.Process.Pid) {
+		t.Error("handoff itself was ended")
+	}
+	_ = cmd.Process.Kill()
+	eventually(t, "the guardian has ended", func() bool {
+		b, _ := os.ReadFile(record)
+		return string(b) == "died"
+	})
+	_ = cmd.Wait()
+}
+
+// Each word of handoff moves the limit; what is over stays over.
+func TestLives(t *testing.T) {
+	t.Parallel()
+	s := newTestSupervisor(t)
+	s.Lives(time.Now(), time.Hour)
+	p, out := sh(t, s, "echo ready; exec sleep 600")
+	line(t, out)
+	s.Lives(time.Now().Add(-2*time.Hour), 3*time.Hour)
+	if !running(p.Pid()) {
+		t.Error("ended in time")
+	}
+	s.Lives(time.Now().Add(-2*time.Hour), time.Hour)
+	if x := p.Wait(); x.Signal != syscall.SIGKILL {
+		t.Errorf("ended by %v", x)
+	}
+	if _, err := s.Start(Spec{Path: "/bin/true", Args: []string{"true"}}); !errors.Is(err, errOver) {
+		t.Errorf("started: %v", err)
+	}
 }
 
 func TestGuardianEndsWithClose(t *testing.T) {
@@ -176,7 +238,7 @@ func TestListen(t *testing.T) {
 				}
 				_ = g.w.Close()
 				defer g.r.Close()
-				got, bye := listen(wrap(g.r))
+				got, bye := listen(wrap(g.r), func(time.Duration) bool { return true }, nil)
 				if d := cmp.Diff(tt.want, got); d != "" || bye != tt.bye {
 					t.Errorf("bye = %v, want %v; groups: %s", bye, tt.bye, d)
 				}

@@ -58,7 +58,7 @@ func helper(mode string, args []string) int {
 	case "supervise":
 		return superviseUntilKilled(args)
 	case "guard":
-		died, rest := RunGuard(args)
+		died, rest := RunGuard(args, func(rest []string) { _ = os.WriteFile(rest[0], []byte("late"), 0o600) })
 		if died && len(rest) > 0 {
 			_ = os.WriteFile(rest[0], []byte("died"), 0o600)
 		}

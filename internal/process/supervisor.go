@@ -45,8 +45,9 @@ type Supervisor struct {
 
 	mu        sync.Mutex // held only for moments
 	groups    map[int]*Process
-	adopting  bool // handoff was made to adopt orphans
-	unadopted bool // and yet some may have got away: Close of another Supervisor ended that, or the kernel refused
+	adopting  bool          // handoff was made to adopt orphans
+	until     time.Duration // of the shared clock: so long may the processes live; 0: without an end
+	unadopted bool          // and yet some may have got away: Close of another Supervisor ended that, or the kernel refused
 }
 
 // Leftover is a process that outlived the command that started it.
@@ -73,6 +74,9 @@ func (s *Supervisor) Start(sp Spec) (*Process, error) {
 	defer s.life.RUnlock()
 	if s.over.Load() {
 		return nil, fmt.Errorf("start %s: %w", sp.Path, errClosed)
+	}
+	if s.timeOver() {
+		return nil, fmt.Errorf("start %s: %w", sp.Path, errOver)
 	}
 	var p *Process
 	var err error
@@ -134,10 +138,14 @@ func (s *Supervisor) prepare() error {
 		return err
 	}
 	s.null, s.mark = null, workingMark()
-	if s.guard, err = newGuardian(s.o); err != nil {
+	guard, err := newGuardian(s.o)
+	if err != nil {
 		_ = null.Close()
 		return err
 	}
+	s.mu.Lock()
+	s.guard = guard
+	s.mu.Unlock()
 	s.ready = true
 	s.routines.Go(s.runParent)
 	s.routines.Go(s.tick)
@@ -203,6 +211,9 @@ func (s *Supervisor) tellGroup(op byte, pgid int) {
 func (s *Supervisor) startGuardian() {
 	s.mu.Lock()
 	begun := s.guard.pid != 0
+	if !begun {
+		s.tellUntil()
+	}
 	s.mu.Unlock()
 	if begun {
 		return

@@ -116,7 +116,7 @@ func (s *Supervisor) tick() {
 }
 
 // endOrphans kills the groups that are not empty, and reports whether all are.
-func endOrphans(_ mark, _ string, groups map[int]bool) bool {
+func endOrphans(_ mark, _ string, groups map[int]bool, _ int) bool {
 	none := true
 	for pgid := range groups {
 		if !groupEmpty(pgid) {
