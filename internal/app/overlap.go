@@ -12,6 +12,7 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/ledger"
+	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/process"
 )
 
@@ -89,6 +90,26 @@ func (r *remoteRun) takeLease(ctx context.Context) (context.Context, error) {
 		r.buryPrevious(ctx, r.lease.Previous())
 	}
 	return ctx, err
+}
+
+// bound lets the processes of the run live as long as its lease allows. Those that were asked to end and have not are killed
+// then, and all of them at once where another run is known to have the lease.
+func (r *remoteRun) bound(ctx context.Context, e *pipeline.Engine) {
+	if r.lease == nil {
+		return
+	}
+	times := r.app.Lease
+	r.lease.OnRenew(func(proven time.Time) { e.Lives(proven, times.Kill()) })
+	context.AfterFunc(ctx, func() {
+		lost, ok := errors.AsType[*lease.LostError](context.Cause(ctx))
+		switch {
+		case !ok || lost.Asks:
+		case lost.Silent > 0:
+			time.AfterFunc(times.Kill()-times.Stop(), e.KillAll)
+		default:
+			e.KillAll()
+		}
+	})
 }
 
 // buryPrevious finishes the record of the run before this one if that has died.

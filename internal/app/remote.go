@@ -92,6 +92,7 @@ func (a *App) RunRemote(ctx context.Context, o RemoteOptions) (res RunResult, er
 	if o.begins != nil {
 		o.begins()
 	}
+	o.engine = r.bound
 	lock, err := a.lock(ctx, f.session)
 	if err != nil {
 		return RunResult{}, err

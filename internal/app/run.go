@@ -30,6 +30,8 @@ type RunOptions struct {
 	Progress time.Duration        // between progress events; 0: none
 	Started  func(killAll func()) // told how to kill every process of the run at once; may be nil
 	Push     bool                 // store the artifacts in the bucket at the end
+
+	engine func(context.Context, *pipeline.Engine) // told of the engine before it runs; may be nil
 }
 
 // RunResult is how a run ended.
@@ -204,6 +206,9 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	})
 	if o.Started != nil {
 		o.Started(engine.KillAll)
+	}
+	if o.engine != nil {
+		o.engine(ctx, engine)
 	}
 	log.Info(fmt.Sprintf("run %s of %s (env stage %s)", s.input.RunID, p.Project, p.EnvStage))
 	err = at.begin(ctx, log, rec)

@@ -190,8 +190,19 @@ func (l *Lease) Release(ctx context.Context) error {
 	l.stop()
 	<-l.done
 	l.lose(nil)
-	ctx, cancel := context.WithTimeout(ctx, l.o.Stop())
+	ctx, cancel := context.WithTimeout(ctx, l.o.Stop()/4)
 	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- l.release(ctx) }() // it may hang on a disk that stands still
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("release lease: %w", context.Cause(ctx))
+	}
+}
+
+func (l *Lease) release(ctx context.Context) error {
 	now, etag := l.current()
 	for try := 0; ; try++ {
 		next := now

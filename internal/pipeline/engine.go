@@ -94,6 +94,9 @@ func (e *Engine) Run(ctx context.Context, p *plan.Plan) (Result, error) {
 	return res, nil
 }
 
+// Lives lets what the run has started live until d after since, and nothing be started later: see process.Supervisor.
+func (e *Engine) Lives(since time.Time, d time.Duration) { e.sup.Lives(since, d) }
+
 // KillAll sends SIGKILL to everything that the run has started, at once. Run then ends soon; it may be called at any time.
 func (e *Engine) KillAll() { e.sup.KillAll() }
 
