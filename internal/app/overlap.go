@@ -101,15 +101,23 @@ func (r *remoteRun) bound(ctx context.Context, e *pipeline.Engine) {
 	times := r.app.Lease
 	r.lease.OnRenew(func(proven time.Time) { e.Lives(proven, times.Kill()) })
 	context.AfterFunc(ctx, func() {
-		lost, ok := errors.AsType[*lease.LostError](context.Cause(ctx))
-		switch {
-		case !ok || lost.Asks:
+		switch lost := lostLease(ctx); {
+		case lost == nil:
 		case lost.Silent > 0:
 			time.AfterFunc(times.Kill()-times.Stop(), e.KillAll)
 		default:
 			e.KillAll()
 		}
 	})
+}
+
+// lostLease returns why the run in ctx may not go on; nil where it may, or was only asked to end.
+func lostLease(ctx context.Context) *lease.LostError {
+	lost, ok := errors.AsType[*lease.LostError](context.Cause(ctx))
+	if !ok || lost.Asks {
+		return nil
+	}
+	return lost
 }
 
 // buryPrevious finishes the record of the run before this one if that has died.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
-	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/plan"
@@ -221,6 +220,9 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 		return RunResult{}, errors.Join(err, ferr, at.end(ctx, run))
 	}
 	out := a.finish(ctx, s, rec, res, at)
+	if lostLease(ctx) != nil { // no task has told that
+		res.Reason = ""
+	}
 	logEnd(log, out, res.Reason)
 	return out, nil
 }
@@ -228,7 +230,7 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 // finish stores what the run has left, and says how it ended.
 func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res pipeline.Result, at edge) RunResult {
 	code := exitCode(ctx, res)
-	if lost, ok := errors.AsType[*lease.LostError](context.Cause(ctx)); ok && !lost.Asks {
+	if lost := lostLease(ctx); lost != nil {
 		res.Outcome, res.Reason, code = pipeline.Failed, lost.Error(), ExitCloud
 	}
 	final, err := at.commit(ctx, res, code)

@@ -60,7 +60,7 @@ func Main(args []string, io Stdio) int {
 // guard is the life of the guardian process: when handoff vanished, its processes are ended and the record
 // of its run is finished.
 func guard(args []string) {
-	died, rest := process.RunGuard(args, nil)
+	died, rest := process.RunGuard(args, func(rest []string) { _ = ledger.MarkLate(rest[0], time.Now()) })
 	if died && len(rest) > 0 {
 		_, _, _ = ledger.MarkDied(rest[0], time.Now()) // the next run in the workspace tries again
 	}

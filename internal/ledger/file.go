@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,7 +66,18 @@ func Read(path string) (Run, error) {
 // MarkDied finishes the record of a run whose handoff is gone. It answers the record and whether it had to:
 // a finished record, or none, is left alone. The caller knows (by the lock of the workspace) that nobody
 // writes it any more.
-func MarkDied(path string, now time.Time) (Run, bool, error) {
+func MarkDied(path string, now time.Time) (Run, bool, error) { return end(path, now, "") }
+
+// MarkLate finishes the record of a run whose processes were killed since its lease was not renewed. Its handoff may be stopped,
+// not gone: it replaces the record if it goes on.
+func MarkLate(path string, now time.Time) error {
+	_, _, err := end(path, now, "the lease of the task was not renewed in time, since handoff was stopped, or the disk or the bucket stood still; "+
+		"the processes were killed, as another run may begin")
+	return err
+}
+
+// end finishes a running record. reason is "" for a run whose handoff is gone.
+func end(path string, now time.Time, reason string) (Run, bool, error) {
 	run, err := Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return run, false, nil
@@ -74,6 +86,7 @@ func MarkDied(path string, now time.Time) (Run, bool, error) {
 		return run, false, err
 	}
 	died(&run, now.UTC())
+	run.Reason = cmp.Or(reason, run.Reason)
 	text, err := encode(run)
 	if err != nil {
 		return run, true, err
