@@ -5,7 +5,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 PREFIX ?= /usr/local
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# The number of the last tag; before there is one, that of the first release to come, and the commit.
+VERSION ?= $(shell v=$$(git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null) && echo "$${v\#v}" || echo "0.5.0-dev+$$(git rev-parse --short HEAD 2>/dev/null || echo source)")
 MODULE := github.com/handoff-run/handoff
 BUILD := CGO_ENABLED=0 go build -trimpath -tags grpcnotrace -ldflags "-s -w -X $(MODULE)/internal/cli.Version=$(VERSION)"
 LINT := go tool -modfile=tools/go.mod golangci-lint

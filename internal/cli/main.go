@@ -17,8 +17,8 @@ import (
 	"github.com/handoff-run/handoff/internal/process"
 )
 
-// Version is set by the linker.
-var Version = "dev"
+// Version is set by the linker. It is a number also where nobody sets it.
+var Version = "0.5.0-dev"
 
 // guardWord starts the guardian of a run instead of a command.
 const guardWord = "__guard"

@@ -59,7 +59,12 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 		c.artifactsCommand(), c.runsCommand(), c.stateCommand(),
 	)
 	root.Args = cobra.ArbitraryArgs
+	version := root.Flags().Bool("version", false, "print the version") // cobra's own is a text/template, which costs 1.4 MiB
 	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if *version {
+			fmt.Fprintln(c.Out, "handoff "+Version)
+			return nil
+		}
 		if len(args) == 0 {
 			return cmd.Help()
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+	"golang.org/x/sys/unix"
 )
 
 // The levels of a secret.
@@ -37,14 +38,16 @@ func Load(dir, envStage string) ([]Entry, []string, error) {
 	if strings.ContainsAny(envStage, "/\\\x00") {
 		return nil, nil, fmt.Errorf("load secrets: env stage %q cannot be part of a file name", envStage)
 	}
-	root, err := os.OpenRoot(dir)
+	folder, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
+	}
+	if err == nil && !folder.IsDir() {
+		err = fmt.Errorf("%s is not a folder", dir)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("load secrets: %w", err)
 	}
-	defer root.Close()
 	name, err := pick(dir, envStage)
 	if name == "" || err != nil {
 		return nil, nil, err
@@ -53,9 +56,11 @@ func Load(dir, envStage string) ([]Entry, []string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("load secrets: %w", err)
 	}
-	l := &loader{dir: dir, root: root, name: name, keys: map[string]int{}}
-	l.warnOpen(".")
-	l.warnOpen(name)
+	l := &loader{dir: dir, name: name, keys: map[string]int{}}
+	l.warnOpen(dir, folder)
+	if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
+		l.warnOpen(filepath.Join(dir, name), info)
+	}
 	l.file(text)
 	return l.done()
 }
@@ -83,7 +88,6 @@ func pick(dir, envStage string) (string, error) {
 
 type loader struct {
 	dir      string
-	root     *os.Root
 	name     string         // of the secrets file
 	keys     map[string]int // key -> line of its entry
 	open     []string       // what others can read
@@ -103,10 +107,9 @@ func (l *loader) done() ([]Entry, []string, error) {
 	return l.entries, l.warnings, nil
 }
 
-func (l *loader) warnOpen(name string) {
-	info, err := os.Stat(filepath.Join(l.dir, name))
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		l.open = append(l.open, fmt.Sprintf("%s (mode %04o)", filepath.Join(l.dir, name), info.Mode().Perm()))
+func (l *loader) warnOpen(path string, info fs.FileInfo) {
+	if info.Mode().Perm()&0o077 != 0 {
+		l.open = append(l.open, fmt.Sprintf("%s (mode %04o)", path, info.Mode().Perm()))
 	}
 }
 
@@ -307,44 +310,33 @@ func withoutLineEnd(text string) string {
 	return text
 }
 
-// read answers a whole file of the secrets folder; nothing outside of the folder is opened.
+// maxFile is the largest secret that is read from a file, in bytes.
+const maxFile = 1 << 20
+
+// read returns a whole file. A name is relative to the secrets folder; it may lead out of it, since one key file for
+// several projects is usual.
 func (l *loader) read(name string) (string, error) {
-	local, err := l.local(name)
-	if err != nil {
-		return "", err
+	path := name
+	if !filepath.IsAbs(path) {
+		path = l.dir + "/" + name // not cleaned: ".." after a link is for the kernel to follow
 	}
-	info, err := l.root.Stat(local)
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("file %q is not a regular file", name)
-	}
-	f, err := l.root.Open(local)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a named pipe has no writer yet
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	l.warnOpen(local)
-	text, err := io.ReadAll(f)
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("file %q is not a regular file", name)
+	case info.Size() > maxFile:
+		return "", fmt.Errorf("file %q is larger than %d MiB", name, maxFile>>20)
+	}
+	l.warnOpen(path, info)
+	text, err := io.ReadAll(io.LimitReader(f, maxFile))
 	return string(text), err
-}
-
-// local answers name relative to the secrets folder.
-func (l *loader) local(name string) (string, error) {
-	if filepath.IsAbs(name) {
-		abs, err := filepath.Abs(l.dir)
-		if err != nil {
-			return "", err
-		}
-		if name, err = filepath.Rel(abs, name); err != nil {
-			return "", err
-		}
-	}
-	if !filepath.IsLocal(name) {
-		return "", fmt.Errorf("file %q is outside of the secrets folder", name)
-	}
-	return filepath.Clean(name), nil
 }
 
 // resolve follows aliases.
