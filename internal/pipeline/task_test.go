@@ -181,7 +181,7 @@ func TestTimeoutLetsCleanUp(t *testing.T) {
 	if w.file("cleaned") == "<none>" {
 		t.Error("no SIGINT came")
 	}
-	want := Result{Outcome: TimedOut, Code: 7, Reason: "timed out after 1s"}
+	want := Result{Outcome: TimedOut, Code: 7, Reason: "timed out after 1s", First: true}
 	got := *w.stage("s0").Result
 	got.Elapsed, got.Tail = 0, nil
 	if diff := cmp.Diff(want, got); diff != "" {
