@@ -75,7 +75,7 @@ func (a *App) loadFetched(ctx context.Context, f *fetched) error {
 			Hint:    "push it: handoff config push, or handoff project push",
 		}
 	}
-	p, warnings, err := project.Load(f.dir)
+	p, warnings, err := project.LoadAs(f.dir, project.FileName)
 	a.warn(warnings)
 	if err != nil {
 		return inProject(err)

@@ -18,6 +18,11 @@ const FileName = "project.yml"
 // Load reads the project.yml of a folder. The diagnostics are warnings. The error is Errors, with everything that
 // is wrong with the file, or says why the file cannot be read; fs.ErrNotExist is in its chain if there is none.
 func Load(dir string) (*Project, []Diagnostic, error) {
+	return LoadAs(dir, filepath.Join(dir, FileName))
+}
+
+// LoadAs is Load for a folder whose path tells nobody anything: messages call the file shown.
+func LoadAs(dir, shown string) (*Project, []Diagnostic, error) {
 	full, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("project folder %q: %w", dir, err)
@@ -32,7 +37,7 @@ func Load(dir string) (*Project, []Diagnostic, error) {
 	case err != nil:
 		return nil, nil, fmt.Errorf("read the project: %w", err)
 	}
-	return Decode(name, full, text)
+	return Decode(shown, full, text)
 }
 
 // readLimited reads no more than it takes to see that a file is too large. It does not wait for somebody to write to

@@ -46,7 +46,7 @@ func (i *installer) lack(ctx context.Context, venv string) (LackKind, string) {
 	s, err := i.look(ctx, venv)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Missing, "is not in the workspace " + i.w.dir
+		return Missing, "is not in the workspace"
 	case err != nil:
 		return Broken, err.Error()
 	case s == nil && len(links) == 0:
@@ -67,7 +67,7 @@ func (i *installer) lackPlain(links []link) (LackKind, string) {
 	case len(links) == 0:
 		return 0, ""
 	case s == nil || s.Place != i.w.dir:
-		return Stale, "they have not been run in the workspace " + i.w.dir
+		return Stale, "they have not been run in this workspace"
 	case s.Open:
 		return Stale, "they have not come to their end"
 	}

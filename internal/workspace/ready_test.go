@@ -23,7 +23,7 @@ func TestLacks(t *testing.T) {
 		install string // what installing does then
 	}{
 		{name: "whole", install: "unchanged unchanged unchanged"},
-		{"removed", map[string]string{"ws/v": ""}, Missing, "not in the workspace /", "done done unchanged"},
+		{"removed", map[string]string{"ws/v": ""}, Missing, "not in the workspace", "done done unchanged"},
 		{"half made", map[string]string{"ws/.handoff/making-v": "x"}, Broken, "half made", "done done unchanged"},
 		{"Python removed", map[string]string{"ws/v/bin/python": ""}, Broken, `its Python \(.*/v/bin/python\) is gone`, "done done unchanged"},
 		{"Python that leads nowhere", map[string]string{"ws/v/bin/python": "", "ws/v/bin/python -> /nowhere/python3.11": "x"}, Broken,
