@@ -23,6 +23,7 @@ func TestCloudStagesAreApart(t *testing.T) {
 	l := newCloud(t, map[string]string{
 		"project.yml": "version: 1\n" + place + `
 secrets: [{key: token}]
+vars: [{key: a, value: c}]
 schedules: [{target_id: 1, cron: '0 0 1 1 *'}]
 tasks:
 - name: load

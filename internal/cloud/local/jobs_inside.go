@@ -253,8 +253,7 @@ func (i *Inside) End(w LastWord) error {
 	i.rec.Ended, i.rec.Cgroups = time.Now().UTC(), nil
 	err := i.saveEnd()
 	i.slot.free()
-	_ = i.busy.Close()
-	return errors.Join(err, i.jobs.prune())
+	return errors.Join(err, i.jobs.prune(), i.busy.Close()) // nothing is touched after that
 }
 
 // finishLog takes over the outcome and brings the log to its end.

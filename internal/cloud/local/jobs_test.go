@@ -154,6 +154,16 @@ func (b *bench) lines(id string) []string {
 	return lines
 }
 
+// says waits for the first line of a job: the shell in it has come so far.
+func (b *bench) says(id string) {
+	b.t.Helper()
+	for begin := time.Now(); len(b.lines(id)) == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(begin) > 30*time.Second {
+			b.t.Fatal("the job says nothing")
+		}
+	}
+}
+
 func TestJobEnds(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -278,12 +288,8 @@ func TestJobObserved(t *testing.T) {
 func TestJobStop(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, cloud.TaskSpec{})
-	running := func(j cloud.Job) bool { return j.State == cloud.JobRunning }
 	polite := b.run(b.spec(`trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done`))
-	b.await(polite.ID, running)
-	for begin := time.Now(); len(b.lines(polite.ID)) == 0 && time.Since(begin) < 10*time.Second; {
-		time.Sleep(10 * time.Millisecond)
-	}
+	b.says(polite.ID)
 	job, err := b.jobs.Stop(t.Context(), polite.ID, cloud.StopOptions{Reason: "enough"})
 	if err != nil || job.State != cloud.JobStopping {
 		t.Errorf("job = %+v, %v", job, err)
@@ -295,7 +301,7 @@ func TestJobStop(t *testing.T) {
 		t.Errorf("log = %q", got)
 	}
 	deaf := b.run(b.spec(`trap '' TERM; echo up; while :; do sleep 0.05; done`))
-	b.await(deaf.ID, running)
+	b.says(deaf.ID)
 	if _, err := b.jobs.Stop(t.Context(), deaf.ID, cloud.StopOptions{Grace: 100 * time.Millisecond}); err != nil {
 		t.Error(err)
 	}
