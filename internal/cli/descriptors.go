@@ -10,13 +10,10 @@ import (
 // keepDescriptors keeps what handoff was started with open from what it starts: a stage or a job that has them would keep a
 // file locked, or its reader waiting, for those who started handoff.
 func keepDescriptors() {
-	list, err := os.ReadDir("/dev/fd")
-	if err != nil {
-		for fd := 3; fd < 256; fd++ {
-			unix.CloseOnExec(fd)
-		}
+	if closeOnExec(3) == nil {
 		return
 	}
+	list, _ := os.ReadDir("/dev/fd")
 	for _, entry := range list {
 		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
 			unix.CloseOnExec(fd)

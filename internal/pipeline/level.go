@@ -3,15 +3,22 @@ package pipeline
 import (
 	"bytes"
 	"regexp"
+	"sync"
 )
 
 // The forms in which a line of stderr says its level: a word in capitals at its begin, or behind a time and the name of a
 // logger; a field of logfmt; a key of JSON. Anything else, such as "error: no such file", is not counted.
 var (
-	wordLevel   = regexp.MustCompile(`^[\[(<]?(ERROR|CRITICAL|FATAL)(?:[\])>:|\s]|$)`)
-	timedLevel  = regexp.MustCompile(`^[\[(]?\d[\d:.,TZ+\s/[\]()|-]{6,40}?.{0,120}?[\s[(|:-](TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL)(?:[\])|:\s-]|$)`)
-	logfmtLevel = regexp.MustCompile(`(?:^|\s)(?:level|levelname|severity|lvl)="?([A-Za-z]+)`)
-	jsonLevel   = regexp.MustCompile(`"(?:level|levelname|severity|lvl|log\.level)"\s*:\s*"([A-Za-z]+)"`)
+	wordLevel  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\[(<]?(ERROR|CRITICAL|FATAL)(?:[\])>:|\s]|$)`) })
+	timedLevel = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[\[(]?\d[\d:.,TZ+\s/[\]()|-]{6,40}?.{0,120}?[\s[(|:-](TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL)(?:[\])|:\s-]|$)`)
+	})
+	logfmtLevel = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:^|\s)(?:level|levelname|severity|lvl)="?([A-Za-z]+)`)
+	})
+	jsonLevel = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`"(?:level|levelname|severity|lvl|log\.level)"\s*:\s*"([A-Za-z]+)"`)
+	})
 )
 
 // atErrorLevel reports whether a line says that it is at ERROR level or above. The first level in it counts: a later one
@@ -24,15 +31,15 @@ func atErrorLevel(line []byte) bool {
 	var found [][]byte
 	switch c := line[0]; {
 	case c == '{':
-		found = jsonLevel.FindSubmatch(line)
+		found = jsonLevel().FindSubmatch(line)
 	case c == 'E' || c == 'C' || c == 'F' || c == '[' || c == '(' || c == '<':
-		found = wordLevel.FindSubmatch(line)
+		found = wordLevel().FindSubmatch(line)
 	}
 	if found == nil && (bytes.Contains(line, []byte("l=")) || bytes.Contains(line, []byte("e=")) || bytes.Contains(line, []byte("y="))) {
-		found = logfmtLevel.FindSubmatch(line)
+		found = logfmtLevel().FindSubmatch(line)
 	}
 	if found == nil && (line[0] == '[' || line[0] == '(' || '0' <= line[0] && line[0] <= '9') {
-		found = timedLevel.FindSubmatch(line)
+		found = timedLevel().FindSubmatch(line)
 	}
 	if found == nil {
 		return false

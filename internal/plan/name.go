@@ -4,12 +4,13 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 var (
-	printed  = regexp.MustCompile(`(?s)\{\{-?\s*(.*?)\s*-?\}\}`)
-	setTag   = regexp.MustCompile(`(?s)\{%-?\s*set\s.*?%\}|\{#.*?#\}`)
-	variable = regexp.MustCompile(`^[A-Za-z]\w*$`)
+	printed  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)\{\{-?\s*(.*?)\s*-?\}\}`) })
+	setTag   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)\{%-?\s*set\s.*?%\}|\{#.*?#\}`) })
+	variable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z]\w*$`) })
 )
 
 // unnamed stands for what a template prints without a name for it.
@@ -19,9 +20,9 @@ const unnamed = "\x00"
 // never from the rendered script: a name stands in the record, and the script may hold a secret. A variable shows as
 // its name.
 func stageName(source string) string {
-	source = setTag.ReplaceAllLiteralString(source, " ")
-	source = printed.ReplaceAllStringFunc(source, func(tag string) string {
-		if name := printed.FindStringSubmatch(tag)[1]; variable.MatchString(name) {
+	source = setTag().ReplaceAllLiteralString(source, " ")
+	source = printed().ReplaceAllStringFunc(source, func(tag string) string {
+		if name := printed().FindStringSubmatch(tag)[1]; variable().MatchString(name) {
 			return name
 		}
 		return unnamed

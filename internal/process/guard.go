@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -110,7 +109,6 @@ func (g *guardian) release() {
 // Supervisor.Lives; handoff may go on after that.
 func RunGuard(args []string, late func(rest []string)) (died bool, rest []string) {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
-	debug.FreeOSMemory()
 	if len(args) == 0 {
 		return false, nil
 	}

@@ -3,6 +3,7 @@ package project
 import (
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -19,13 +20,13 @@ const (
 )
 
 var (
-	durations = regexp.MustCompile(durationPattern)
-	isoPart   = regexp.MustCompile(`([0-9.]+)([WDHMS])`)
+	durations = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(durationPattern) })
+	isoPart   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([0-9.]+)([WDHMS])`) })
 )
 
 // parseDuration reads a time span with units; false: it has none, or is no time span.
 func parseDuration(s string) (seconds float64, ok bool) {
-	if !durations.MatchString(s) {
+	if !durations().MatchString(s) {
 		return 0, false
 	}
 	if s[0] != 'P' {
@@ -33,7 +34,7 @@ func parseDuration(s string) (seconds float64, ok bool) {
 		return d.Seconds(), err == nil
 	}
 	units := map[string]float64{"W": 7 * 24 * 3600, "D": 24 * 3600, "H": 3600, "M": 60, "S": 1}
-	for _, part := range isoPart.FindAllStringSubmatch(s, -1) {
+	for _, part := range isoPart().FindAllStringSubmatch(s, -1) {
 		n, err := strconv.ParseFloat(part[1], 64)
 		if err != nil {
 			return 0, false

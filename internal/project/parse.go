@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -85,11 +86,13 @@ func syntaxError(src *source, err error) *Diagnostic {
 }
 
 // keyAndText is a line with a key and a value that begins with what means something to YAML.
-var keyAndText = regexp.MustCompile(`^[ -]*([A-Za-z_]\w*): +([{\[\]"'*&!|>%@\x60?,-].*?) *$`)
+var keyAndText = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[ -]*([A-Za-z_]\w*): +([{\[\]"'*&!|>%@\x60?,-].*?) *$`)
+})
 
 // quoteHint shows how to write the value of a line that was meant as a text, "" if it does not look like one.
 func quoteHint(line string) string {
-	m := keyAndText.FindStringSubmatch(line)
+	m := keyAndText().FindStringSubmatch(line)
 	if m == nil {
 		return ""
 	}

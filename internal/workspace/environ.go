@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // defaultPath is what a shell would look through when PATH is not set.
@@ -23,10 +24,12 @@ func ActivateEnv(venvDir string, environ []string) []string {
 
 // kept are the variables by which people say how pip and uv reach packages. All others of theirs say what is installed,
 // and where to: that is for project.yml to say.
-var kept = regexp.MustCompile(`^(PIP|UV)_(.*INDEX.*|FIND_LINKS|TRUSTED_HOST|INSECURE_HOST|.*PROXY|CERT|CLIENT_CERT|SSL_.*|NATIVE_TLS|SYSTEM_CERTS|` +
-	`.*CACHE.*|.*TIMEOUT|.*RETRIES|KEYRING_PROVIDER|CONFIG_FILE|NO_CONFIG|OFFLINE|NO_INPUT|QUIET|VERBOSE|NO_COLOR|NO_PROGRESS|PROGRESS_BAR|LOG|` +
-	`ONLY_BINARY|NO_BINARY|NO_BUILD|NO_BUILD_ISOLATION|PREFER_BINARY|BREAK_SYSTEM_PACKAGES|ROOT_USER_ACTION|DISABLE_PIP_VERSION_CHECK|` +
-	`LINK_MODE|CONCURRENT_.*|HTTP_.*|PYTHON_INSTALL_DIR|PYTHON_INSTALL_MIRROR|PYTHON_DOWNLOADS|PYTHON_PREFERENCE|GITHUB_TOKEN)$`)
+var kept = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(PIP|UV)_(.*INDEX.*|FIND_LINKS|TRUSTED_HOST|INSECURE_HOST|.*PROXY|CERT|CLIENT_CERT|SSL_.*|NATIVE_TLS|SYSTEM_CERTS|` +
+		`.*CACHE.*|.*TIMEOUT|.*RETRIES|KEYRING_PROVIDER|CONFIG_FILE|NO_CONFIG|OFFLINE|NO_INPUT|QUIET|VERBOSE|NO_COLOR|NO_PROGRESS|PROGRESS_BAR|LOG|` +
+		`ONLY_BINARY|NO_BINARY|NO_BUILD|NO_BUILD_ISOLATION|PREFER_BINARY|BREAK_SYSTEM_PACKAGES|ROOT_USER_ACTION|DISABLE_PIP_VERSION_CHECK|` +
+		`LINK_MODE|CONCURRENT_.*|HTTP_.*|PYTHON_INSTALL_DIR|PYTHON_INSTALL_MIRROR|PYTHON_DOWNLOADS|PYTHON_PREFERENCE|GITHUB_TOKEN)$`)
+})
 
 // venvEnviron returns environ without what would lead a Python, pip or uv of a virtual environment out of it.
 func venvEnviron(environ []string) []string {
@@ -34,7 +37,7 @@ func venvEnviron(environ []string) []string {
 	for _, kv := range without(environ, "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONSTARTUP", "PYTHONEXECUTABLE",
 		"PYTHONPLATLIBDIR", "__PYVENV_LAUNCHER__", "CONDA_PREFIX") {
 		key, _, _ := strings.Cut(kv, "=")
-		if (strings.HasPrefix(key, "PIP_") || strings.HasPrefix(key, "UV_")) && !kept.MatchString(key) {
+		if (strings.HasPrefix(key, "PIP_") || strings.HasPrefix(key, "UV_")) && !kept().MatchString(key) {
 			continue
 		}
 		out = append(out, kv)

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 const (
@@ -40,12 +41,12 @@ type named struct {
 // volatile are variables that differ from call to call and say nothing of an install.
 var volatile = []string{"PATH", "PWD", "OLDPWD", "SHLVL", "VIRTUAL_ENV", "HANDOFF_RUN", "_"}
 
-var variable = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
+var variable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`) })
 
 func (i *installer) named(command string) *named {
 	n := &named{i: i, hash: sha256.New(), bases: []string{i.w.dir}, seen: map[string]bool{}, entries: map[string]map[string]bool{}, sure: true}
 	n.add(command)
-	for _, m := range variable.FindAllStringSubmatch(command, -1) {
+	for _, m := range variable().FindAllStringSubmatch(command, -1) {
 		if !slices.Contains(volatile, m[1]) {
 			n.add(m[1], lookup(i.o.Environ, m[1]))
 		}
@@ -67,12 +68,12 @@ func (i *installer) expand(command string) string {
 	return os.Expand(strings.ReplaceAll(command, " ~/", " $HOME/"), func(name string) string { return lookup(i.o.Environ, name) })
 }
 
-var quoted = regexp.MustCompile(`"([^"]*)"|'([^']*)'`)
+var quoted = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`"([^"]*)"|'([^']*)'`) })
 
 // text takes each word of a text that is the name of something. direct: the text is the command.
 func (n *named) text(text string, direct bool) {
 	words := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n|&;<>()\"'`", r) })
-	for _, m := range quoted.FindAllStringSubmatch(text, -1) { // a name with a blank in it
+	for _, m := range quoted().FindAllStringSubmatch(text, -1) { // a name with a blank in it
 		words = append(words, m[1]+m[2])
 	}
 	for _, word := range words {
@@ -155,10 +156,12 @@ func (n *named) own(path string) bool {
 }
 
 // system are folders of the machine, which a text may name in passing.
-var system = regexp.MustCompile(`^/(bin|sbin|lib\w*|usr|etc|dev|proc|sys|tmp|var)?(/|$)`)
+var system = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^/(bin|sbin|lib\w*|usr|etc|dev|proc|sys|tmp|var)?(/|$)`)
+})
 
 func (n *named) file(path string, info fs.FileInfo, direct bool) {
-	if !direct && system.MatchString(path) && !inside(path, n.i.w.dir) {
+	if !direct && system().MatchString(path) && !inside(path, n.i.w.dir) {
 		return
 	}
 	if err := n.content(path, n.name(path), info); err != nil {
@@ -184,7 +187,7 @@ func (n *named) folder(path string, direct bool) {
 			n.sure = false
 		}
 		return
-	case !direct && system.MatchString(path) && !inside(path, n.i.w.dir):
+	case !direct && system().MatchString(path) && !inside(path, n.i.w.dir):
 		return
 	}
 	if direct {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 var errNoVenv = errors.New("is not a virtual environment")
@@ -129,7 +130,7 @@ func configOf(dir string) map[string]string {
 	return config
 }
 
-var activated = regexp.MustCompile(`(?m)^\s*(?:export )?VIRTUAL_ENV=["']?(/[^"'\n]+)`)
+var activated = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*(?:export )?VIRTUAL_ENV=["']?(/[^"'\n]+)`) })
 
 // madeIn returns the folder for which a venv was made, "" if that is not known.
 func madeIn(dir string) string {
@@ -137,7 +138,7 @@ func madeIn(dir string) string {
 		return ""
 	}
 	text, _ := os.ReadFile(filepath.Join(dir, "bin", "activate"))
-	if m := activated.FindSubmatch(text); m != nil {
+	if m := activated().FindSubmatch(text); m != nil {
 		return string(m[1])
 	}
 	return ""
