@@ -45,11 +45,18 @@ type Object struct {
 	SHA256   string    `json:"sha256,omitempty"` // of the content, 64 lower-case hex digits; empty where a listing does not know it
 }
 
-// PutOptions makes a Put conditional. At most one may be set.
+// PutOptions makes a Put conditional, by one of the first two, or cheap.
 type PutOptions struct {
 	IfAbsent bool   // store only where no such object exists
 	IfMatch  string // store only where the object has this ETag
+
+	// Fleeting is for signs of life: after a crash of the machine the object may be as it was before, since whoever put it
+	// has died, too. It is never torn. A provider on other machines need not care.
+	Fleeting bool
 }
+
+// Conditional reports whether the object that is there decides.
+func (o PutOptions) Conditional() bool { return o.IfAbsent || o.IfMatch != "" }
 
 // Check answers an ErrInvalid for options that contradict each other.
 func (o PutOptions) Check() error {

@@ -199,6 +199,6 @@ func write(ctx context.Context, files cloud.Files, key string, r Record, etag st
 	if err != nil {
 		return "", err
 	}
-	o, err := files.Put(ctx, key, text, cloud.PutOptions{IfAbsent: etag == "", IfMatch: etag})
+	o, err := files.Put(ctx, key, text, cloud.PutOptions{IfAbsent: etag == "", IfMatch: etag, Fleeting: true})
 	return o.ETag, err
 }

@@ -116,7 +116,7 @@ func (q *queue) write(ctx context.Context) error {
 	q.mine = Record{SchemaVersion: 1, Holder: q.o.Holder, Beat: q.mine.Beat + 1, TTL: q.o.TTL.Seconds()}
 	text, err := encode(q.mine)
 	if err == nil {
-		_, err = q.files.Put(ctx, q.key(), text, cloud.PutOptions{})
+		_, err = q.files.Put(ctx, q.key(), text, cloud.PutOptions{Fleeting: true})
 	}
 	if err == nil {
 		q.written = time.Now()

@@ -76,15 +76,15 @@ func (b *Bucket) Put(ctx context.Context, run Run) error {
 	if err != nil {
 		return err
 	}
-	return b.put(ctx, run.ID, text)
+	return b.put(ctx, run.ID, text, cloud.PutOptions{})
 }
 
-func (b *Bucket) put(ctx context.Context, id string, text []byte) error {
+func (b *Bucket) put(ctx context.Context, id string, text []byte, o cloud.PutOptions) error {
 	key, err := b.Key(id)
 	if err != nil {
 		return err
 	}
-	if _, err := b.Files.Put(ctx, key, bytes.NewReader(text), cloud.PutOptions{}); err != nil {
+	if _, err := b.Files.Put(ctx, key, bytes.NewReader(text), o); err != nil {
 		return fmt.Errorf("record run %s: %w", id, err)
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
 )
 
 const (
@@ -11,6 +13,9 @@ const (
 	signOfLife  = 10 * time.Second // at least, while nothing does
 	lateSign    = 30 * time.Second // the same of a large record
 )
+
+// whileRunning is how a record is put that says that its run goes on: it does not after a crash of the machine.
+var whileRunning = cloud.PutOptions{Fleeting: true}
 
 // Mirror keeps the record of a run in a bucket up to date while the run goes on.
 type Mirror struct {
@@ -26,7 +31,7 @@ type Mirror struct {
 func (b *Bucket) Follow(ctx context.Context, r *Recorder, failed func(error)) (*Mirror, error) {
 	text, seen, err := r.snapshot(time.Now())
 	if err == nil {
-		err = b.put(ctx, r.ID(), text)
+		err = b.put(ctx, r.ID(), text, whileRunning)
 	}
 	if err != nil {
 		return nil, err
@@ -57,7 +62,7 @@ func (m *Mirror) put(ctx context.Context) (seen, size int, err error) {
 	if err != nil {
 		return seen, 0, err
 	}
-	return seen, len(text), m.bucket.put(ctx, m.record.ID(), text)
+	return seen, len(text), m.bucket.put(ctx, m.record.ID(), text, whileRunning)
 }
 
 func (m *Mirror) follow(ctx context.Context, seen, size int, failed func(error)) {

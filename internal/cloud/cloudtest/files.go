@@ -43,6 +43,7 @@ func Files(t *testing.T, open func(t *testing.T) World) {
 		"delete 2,500":                 testDeleteMany,
 		"create once":                  testIfAbsent,
 		"replace what was seen":        testIfMatch,
+		"signs of life":                testFleeting,
 		"both conditions":              testBothConditions,
 		"20 creators":                  testCreators,
 		"20 counters":                  testCounters,
@@ -507,6 +508,35 @@ func testIfAbsent(t *testing.T, f cloud.Files) {
 	}
 	if _, err := f.Put(t.Context(), "a", strings.NewReader("third"), create); err != nil {
 		t.Errorf("create after delete: %v", err)
+	}
+}
+
+// A sign of life is an object like any other as long as the machine lives.
+func testFleeting(t *testing.T, f cloud.Files) {
+	first, err := f.Put(t.Context(), "new/folder/a", strings.NewReader("first"), cloud.PutOptions{IfAbsent: true, Fleeting: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Put(t.Context(), "new/folder/a", strings.NewReader("x"), cloud.PutOptions{IfAbsent: true, Fleeting: true}); !errors.Is(err, cloud.ErrConflict) {
+		t.Errorf("err = %v", err)
+	}
+	second, err := f.Put(t.Context(), "new/folder/a", strings.NewReader("second"), cloud.PutOptions{IfMatch: first.ETag, Fleeting: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Put(t.Context(), "new/folder/a", strings.NewReader("third"), cloud.PutOptions{Fleeting: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Put(t.Context(), "new/folder/a", strings.NewReader("x"), cloud.PutOptions{IfMatch: second.ETag}); !errors.Is(err, cloud.ErrConflict) {
+		t.Errorf("err = %v", err)
+	}
+	body, _, err := f.Get(t.Context(), "new/folder/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close() //nolint:errcheck // read only
+	if text, err := io.ReadAll(body); err != nil || string(text) != "third" {
+		t.Errorf("content %q, %v", text, err)
 	}
 }
 

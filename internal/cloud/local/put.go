@@ -161,9 +161,12 @@ func (f *Files) finish(temp *os.File, o cloud.Object, sum, buf []byte, head int)
 // commit gives the written object its name, if the condition holds.
 func (f *Files) commit(ctx context.Context, temp, key string, o cloud.PutOptions) error {
 	path := filepath.Join(f.dir, objectPath(key))
-	made, err := f.swap(ctx, temp, path, key, o)
-	if err == nil {
-		err = f.group.sync(func() error { return syncDirs(append(made, filepath.Dir(path))...) })
+	flush, err := f.swap(ctx, temp, path, key, o)
+	if !o.Fleeting {
+		flush = append(flush, filepath.Dir(path))
+	}
+	if err == nil && len(flush) > 0 {
+		err = f.group.sync(func() error { return syncDirs(flush...) })
 	}
 	return kind(err)
 }
@@ -171,7 +174,7 @@ func (f *Files) commit(ctx context.Context, temp, key string, o cloud.PutOptions
 // swap answers the folders in which it made folders.
 func (f *Files) swap(ctx context.Context, temp, path, key string, o cloud.PutOptions) ([]string, error) {
 	how := unix.LOCK_SH
-	if o != (cloud.PutOptions{}) {
+	if o.Conditional() {
 		how = unix.LOCK_EX
 	}
 	unlock, err := f.lock(ctx, key, how)
@@ -187,7 +190,7 @@ func (f *Files) swap(ctx context.Context, temp, path, key string, o cloud.PutOpt
 
 // holds answers ErrConflict unless the condition is true of the object at path.
 func holds(path string, o cloud.PutOptions) error {
-	if o == (cloud.PutOptions{}) {
+	if !o.Conditional() {
 		return nil
 	}
 	now, err := statHeader(path)
