@@ -123,10 +123,26 @@ func (b *builtin) run(s *state, recv any, a args) (v any) {
 	} else {
 		v = b.fn(s, recv, b.bind(s, a))
 	}
-	if t, ok := text(v); ok {
-		s.alloc(len(t))
-	}
+	s.count(v)
 	return v
+}
+
+// count counts what a builtin has made.
+func (s *state) count(v any) {
+	switch v := v.(type) {
+	case *list:
+		s.made(len(v.items))
+	case *tuple:
+		s.made(len(v.items))
+	case *view:
+		s.made(len(v.items))
+	case *Dict:
+		s.made(len(v.keys))
+	default:
+		if t, ok := text(v); ok {
+			s.alloc(len(t))
+		}
+	}
 }
 
 // bind puts the arguments in the order of the parameters.

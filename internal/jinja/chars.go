@@ -17,6 +17,22 @@ func chars(t string) []string {
 	return out
 }
 
+// part is characters lo to hi of t, as chars counts them.
+func part(t string, lo, hi int) string {
+	at, from := 0, len(t)
+	for i := 0; i < len(t); at++ {
+		if at == lo {
+			from = i
+		}
+		if at == hi {
+			return t[from:i]
+		}
+		_, n := utf8.DecodeRuneInString(t[i:])
+		i += n
+	}
+	return t[from:]
+}
+
 func runeCount(t string) int { return utf8.RuneCountInString(t) }
 
 // mapChars maps every character that is valid UTF-8.
@@ -195,6 +211,18 @@ func splitLines(t string, keep bool) []string {
 		out = append(out, t[start:])
 	}
 	return out
+}
+
+// lines is splitLines that refuses to make too many.
+func (s *state) lines(t string, keep bool) []string {
+	n := 1
+	for _, r := range t {
+		if isLineBreak(r) {
+			n++
+		}
+	}
+	s.made(n)
+	return splitLines(t, keep)
 }
 
 func isLineBreak(r rune) bool {

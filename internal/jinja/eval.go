@@ -283,7 +283,11 @@ func (s *state) slice(x any, n *sliceExpr) any {
 			bounds[i] = e.eval(s)
 		}
 	}
-	pick := func(items []any) []any { return s.sliceItems(items, bounds) }
+	pick := func(items []any) []any {
+		out := sliceItems(s, items, bounds)
+		s.made(len(out))
+		return out
+	}
 	switch x := x.(type) {
 	case *list:
 		return &list{pick(x.items)}
@@ -296,14 +300,18 @@ func (s *state) slice(x any, n *sliceExpr) any {
 	if !ok {
 		return &undefined{"slice", typeName(x) + " cannot be sliced"}
 	}
-	var b strings.Builder
-	for _, c := range pick(s.charItems(t, x)) {
-		b.WriteString(s.soft(c))
+	s.step(len(t))
+	part := ""
+	if isASCII(t) {
+		part = string(sliceItems(s, []byte(t), bounds))
+	} else {
+		part = strings.Join(sliceItems(s, chars(t), bounds), "")
 	}
-	return withMark(b.String(), s.marks(x))
+	s.alloc(len(part))
+	return withMark(part, s.marks(x))
 }
 
-func (s *state) sliceItems(items []any, bounds [3]any) []any {
+func sliceItems[T any](s *state, items []T, bounds [3]any) []T {
 	step := int64(1)
 	if bounds[2] != nil {
 		step = s.intArg(bounds[2], 1)
@@ -322,7 +330,7 @@ func (s *state) sliceItems(items []any, bounds [3]any) []any {
 	if bounds[1] != nil {
 		hi = clampIndex(s.intArg(bounds[1], 0), n, step)
 	}
-	out := []any{}
+	out := make([]T, 0, max(0, (hi-lo)/step+1))
 	for i := lo; step > 0 && i < hi || step < 0 && i > hi; i += step {
 		out = append(out, items[i])
 		if step > n || -step > n {

@@ -125,7 +125,7 @@ func indentFilter(s *state, v any, a []any) any {
 	if !ok {
 		s.operandError("+", v, "\n")
 	}
-	lines := splitLines(t+"\n", false)
+	lines := s.lines(t+"\n", false)
 	s.alloc(len(t) + len(lines)*len(indent))
 	blank := s.boolArg(a[2])
 	for i := range lines {
@@ -153,7 +153,7 @@ func truncateFilter(s *state, v any, a []any) any {
 	if int64(runeCount(t)) <= size+leeway {
 		return v
 	}
-	t = strings.Join(chars(t)[:keep], "")
+	t = part(t, 0, int(keep))
 	if i := strings.LastIndex(t, " "); i >= 0 && !s.boolArg(a[1]) {
 		t = t[:i]
 	}

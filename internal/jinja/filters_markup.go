@@ -11,7 +11,19 @@ import (
 func stripTags(t string) string {
 	t = cut(t, "<!--", "-->")
 	t = cut(t, "<", ">")
-	return html.UnescapeString(strings.Join(strings.FieldsFunc(t, isSpace), " "))
+	return html.UnescapeString(joinWords(t))
+}
+
+// joinWords puts one blank between words.
+func joinWords(t string) string {
+	var b strings.Builder
+	for word := range strings.FieldsFuncSeq(t, isSpace) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(word)
+	}
+	return b.String()
 }
 
 // cut removes everything from open to the next end.
@@ -51,6 +63,7 @@ func urlencodeFilter(s *state, v any, _ []any) any {
 		if len(kv) != 2 {
 			s.fail("not enough values to unpack (expected 2, got %d)", len(kv))
 		}
+		s.step(1)
 		pairs = append(pairs, queryQuote(s.soft(kv[0]))+"="+queryQuote(s.soft(kv[1])))
 	}
 	return strings.Join(pairs, "&")
@@ -107,8 +120,8 @@ func wordwrapFilter(s *state, v any, a []any) any {
 		s.fail("invalid width %d (must be > 0)", width)
 	}
 	var lines []any
-	for _, line := range splitLines(s.strArg(v, ""), false) {
-		wrapped := wrapLine(line, int(width), breakLong, hyphens)
+	for _, line := range s.lines(s.strArg(v, ""), false) {
+		wrapped := s.wrapLine(line, int(width), breakLong, hyphens)
 		if len(wrapped) == 0 {
 			wrapped = []string{""}
 		}
@@ -120,7 +133,8 @@ func wordwrapFilter(s *state, v any, a []any) any {
 }
 
 // wrapLine is Python's textwrap.wrap of one line.
-func wrapLine(line string, width int, breakLong, hyphens bool) (lines []string) {
+func (s *state) wrapLine(line string, width int, breakLong, hyphens bool) (lines []string) {
+	s.made(runeCount(line))
 	chunks := wrapChunks(line, hyphens)
 	for len(chunks) > 0 {
 		if len(lines) > 0 && strings.TrimFunc(chunks[0], isSpace) == "" {
@@ -134,6 +148,7 @@ func wrapLine(line string, width int, breakLong, hyphens bool) (lines []string) 
 			chunks = chunks[1:]
 		}
 		if len(chunks) > 0 && runeCount(chunks[0]) > width {
+			s.step(len(chunks) + len(chunks[0])) // which are copied
 			current, chunks = breakChunk(current, chunks, width-size, breakLong)
 		}
 		if n := len(current); n > 0 && strings.TrimFunc(current[n-1], isSpace) == "" {

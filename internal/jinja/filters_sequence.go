@@ -219,6 +219,7 @@ func batchFilter(s *state, v any, a []any) any {
 			row = append(row, a[1])
 		}
 		s.step(len(row))
+		s.made(len(row))
 		out = append(out, &list{row})
 	}
 	return &list{out}
@@ -262,6 +263,7 @@ func itemsFilter(s *state, v any, _ []any) any {
 // pairs answers the items of a dict as tuples.
 func (s *state) pairs(d *Dict) []any {
 	s.step(len(d.keys))
+	s.made(3 * len(d.keys))
 	out := make([]any, len(d.keys))
 	for i, k := range d.keys {
 		out[i] = &tuple{items: []any{k, d.values[i]}}

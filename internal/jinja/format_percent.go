@@ -212,7 +212,7 @@ func (f *percentFormatter) text(p percentSpec, verb rune, v any) string {
 		}
 	}
 	if p.precision >= 0 && runeCount(t) > p.precision {
-		t = strings.Join(chars(t)[:p.precision], "")
+		t = part(t, 0, p.precision)
 	}
 	return t
 }

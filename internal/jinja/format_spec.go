@@ -127,7 +127,7 @@ func (s *state) formatTextSpec(p formatSpec, t string) string {
 		s.fail("'=' alignment not allowed in string format specifier")
 	}
 	if p.precision >= 0 && runeCount(t) > p.precision {
-		t = strings.Join(chars(t)[:p.precision], "")
+		t = part(t, 0, p.precision)
 	}
 	if p.align == 0 || p.align == '=' {
 		p.align = '<'

@@ -11,6 +11,8 @@ const (
 	maxOutput  = 64 << 20   // bytes of one text
 	maxBytes   = 1 << 30    // bytes of all texts that one rendering makes
 	maxSteps   = 10_000_000 // items and calls of one rendering
+	maxItems   = 1_000_000  // of one list, tuple or dict
+	itemBytes  = 64         // of an item in maxBytes, about
 	maxDepth   = 200        // nested calls, and levels of a value
 	maxNesting = 200        // nested tags and brackets in a source
 	maxTokens  = 200_000    // in one tag
@@ -33,6 +35,17 @@ func (s *state) alloc(n int) {
 	s.bytes += n
 	if s.bytes > maxBytes {
 		s.fail("the template makes more than %d MiB of text", maxBytes>>20)
+	}
+}
+
+// made counts the n items of a new list, before it is made where that is possible.
+func (s *state) made(n int) {
+	if n > maxItems {
+		s.fail("the result has more than %d items", maxItems)
+	}
+	s.bytes += n * itemBytes
+	if s.bytes > maxBytes {
+		s.fail("the template makes more than %d MiB of lists and text", maxBytes>>20)
 	}
 }
 

@@ -59,6 +59,7 @@ func listExtend(s *state, l *list, a []any) any {
 
 func listInsert(s *state, l *list, a []any) any {
 	i := clampIndex(s.intArg(a[0], 0), int64(len(l.items)), 1)
+	s.step(len(l.items))
 	l.items = slices.Insert(slices.Clone(l.items), int(i), a[1])
 	return nil
 }

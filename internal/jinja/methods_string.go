@@ -110,7 +110,7 @@ func splitMethods() map[string]*builtin {
 		"split":  onStr("sep? maxsplit?", func(s *state, t string, a []any) any { return s.split(t, a, false) }),
 		"rsplit": onStr("sep? maxsplit?", func(s *state, t string, a []any) any { return s.split(t, a, true) }),
 		"splitlines": onStr("keepends?", func(s *state, t string, a []any) any {
-			return s.strList(splitLines(t, s.boolArg(a[0])))
+			return s.strList(s.lines(t, s.boolArg(a[0])))
 		}),
 		"partition": onStr("sep", func(s *state, t string, a []any) any {
 			before, after, ok := strings.Cut(t, s.separator(a[0]))
@@ -186,7 +186,10 @@ func expandTabs(s *state, t string, a []any) any {
 	size := s.intArg(a[0], 8)
 	var b strings.Builder
 	column := int64(0)
-	for _, c := range chars(t) {
+	for i := 0; i < len(t); {
+		_, n := utf8.DecodeRuneInString(t[i:])
+		c := t[i : i+n]
+		i += n
 		switch c {
 		case "\t":
 			if size > 0 {
@@ -207,12 +210,11 @@ func expandTabs(s *state, t string, a []any) any {
 }
 
 // substring answers t[start:end] and the number of characters before it; not ok if start is beyond the end.
-func (s *state) substring(t string, a []any) (part string, before int64, ok bool) {
+func (s *state) substring(t string, a []any) (sub string, before int64, ok bool) {
 	if !given(a[1]) {
 		return t, 0, true
 	}
-	c := chars(t)
-	n := int64(len(c))
+	n := int64(runeCount(t))
 	bound := func(v any, def int64) int64 {
 		if v == nil {
 			return def
@@ -227,7 +229,7 @@ func (s *state) substring(t string, a []any) (part string, before int64, ok bool
 	if lo > hi {
 		return "", 0, false
 	}
-	return strings.Join(c[lo:hi], ""), lo, true
+	return part(t, int(lo), int(hi)), lo, true
 }
 
 func (s *state) search(t string, a []any, index func(t, sub string) int) any {
@@ -287,9 +289,15 @@ func (s *state) separator(v any) string {
 func (s *state) split(t string, a []any, right bool) any {
 	limit := s.intArg(a[1], -1)
 	if !given(a[0]) || a[0] == nil {
+		s.made(countWords(t, limit))
 		return s.strList(splitSpace(t, limit, right))
 	}
 	sep := s.separator(a[0])
+	n := strings.Count(t, sep) + 1
+	if limit >= 0 {
+		n = min(n, int(min(limit, maxItems))+1)
+	}
+	s.made(n)
 	switch {
 	case limit < 0 || limit >= int64(len(t)):
 		return s.strList(strings.Split(t, sep))
@@ -308,6 +316,23 @@ func (s *state) split(t string, a []any, right bool) any {
 	parts = append(parts, t)
 	slices.Reverse(parts)
 	return s.strList(parts)
+}
+
+// countWords is how many parts splitSpace makes, at most.
+func countWords(t string, limit int64) int {
+	n, blank := 0, true
+	for _, r := range t {
+		if isBlank := isSpace(r); isBlank != blank {
+			blank = isBlank
+			if !blank {
+				n++
+			}
+		}
+	}
+	if limit >= 0 {
+		n = min(n, int(min(limit, maxItems))+1)
+	}
+	return n
 }
 
 // splitSpace splits at runs of white space, at most limit times if that is not negative.

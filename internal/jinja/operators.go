@@ -90,6 +90,7 @@ func (s *state) addTexts(a, b marked) any {
 
 func (s *state) join(a, b []any) []any {
 	s.step(len(a) + len(b))
+	s.made(len(a) + len(b))
 	return slices.Concat(a, b)
 }
 
@@ -118,6 +119,7 @@ func (s *state) multiplyItems(items []any, n int64) []any {
 		s.step(maxSteps + 1)
 	}
 	s.step(len(items) * int(n))
+	s.made(len(items) * int(n))
 	return slices.Repeat(items, int(n))
 }
 

@@ -230,6 +230,7 @@ func (s *state) tryIterate(v any) ([]any, bool) {
 // charItems splits text into one-character values with the marks of like.
 func (s *state) charItems(t string, like any) []any {
 	s.step(len(t))
+	s.made(runeCount(t))
 	parts := chars(t)
 	items := make([]any, len(parts))
 	m := s.marks(like)
