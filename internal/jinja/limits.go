@@ -9,7 +9,7 @@ import (
 const (
 	maxRange   = 100_000    // items of range()
 	maxOutput  = 64 << 20   // bytes of one text
-	maxBytes   = 1 << 30    // bytes of all texts that one rendering makes
+	maxBytes   = 1 << 30    // bytes of all texts and lists that one rendering makes
 	maxSteps   = 10_000_000 // items and calls of one rendering
 	maxItems   = 1_000_000  // of one list, tuple or dict
 	itemBytes  = 64         // of an item in maxBytes, about

@@ -214,8 +214,8 @@ type program struct {
 	module string   // with the name of a program as value
 	ends   string   // after which all is data
 	first  bool     // the first operand is the program, or its file, where no option gave one
-	exact  bool     // no options after the first operand
-	stdin  bool     // without any it reads its program
+	exact  bool     // no options after the program
+	stdin  bool     // the first operand is a file, with no options after it; without any it reads its program
 }
 
 func interprets(p program) rule {
@@ -292,10 +292,14 @@ func (s *scan) letters(group string) {
 			s.bar("handoff does not know what the option -" + letter + " does; put the program in a file of its own")
 			return
 		}
-		if attached == "" {
+		switch {
+		case attached == "":
 			s.valueOf(letter, s.take())
-		} else {
-			s.program = s.program || strings.Contains(s.p.code+s.p.file+s.p.module, letter)
+		case strings.Contains(s.p.code+s.p.module, letter): // node -pe is not the program "e"
+			s.bar("write what runs in a word of its own")
+			s.program = true
+		case strings.Contains(s.p.file, letter):
+			s.programText(attached)
 		}
 		if strings.Contains(s.p.ends, letter) {
 			s.done = true
@@ -336,9 +340,20 @@ func (s *scan) data(w *syntax.Word) {
 // programFile is a word that names the file of a program.
 func (s *scan) programFile(w *syntax.Word) {
 	s.program = true
-	t, ok := s.k.program(s.c, w, "the name of a program of "+s.c.name, "write it out")
-	if ok && (isStdin(t) || s.k.written[path.Clean(t)]) {
+	if t, ok := s.k.program(s.c, w, "the name of a program of "+s.c.name, "write it out"); ok {
+		s.programText(t)
+	}
+}
+
+// programText checks the name of a program: neither what is read nor what the script writes, nor a module that takes
+// programs.
+func (s *scan) programText(name string) {
+	s.program = true
+	switch {
+	case isStdin(name) || s.k.written[path.Clean(name)]:
 		s.readsProgram()
+	case s.p.module != "" && contains([]string{"timeit", "pdb", "code", "cProfile", "profile", "trace", "runpy"}, name):
+		s.bar("")
 	}
 }
 
@@ -367,7 +382,7 @@ func (s *scan) operands() {
 		} else {
 			s.k.program(s.c, w, "the program of "+s.c.name, "pass the data as a variable or an argument of the program")
 		}
-		if s.p.exact {
+		if s.p.exact || s.p.stdin {
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package shell
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // place is where a piece of data stands in a script.
@@ -34,8 +35,8 @@ const (
 	refused                    // no quoting is safe here
 )
 
-// quote returns data as it is written in its place.
-func (p place) quote(data string) (string, *Error) {
+// quote returns data as it is written in its place, between two bytes of the script.
+func (p place) quote(data string, before, after byte) (string, *Error) {
 	if err := p.check(data); err != nil {
 		return "", err
 	}
@@ -45,15 +46,24 @@ func (p place) quote(data string) (string, *Error) {
 	case asQuoted:
 		return singleQuote(data), nil
 	case asDouble:
-		return escapeWith(data, "\\\"$`"), nil
+		quoted := escape(data, "\\\"$`", before, func(c byte) string { return `"'` + string(c) + `'"` })
+		return quoted + apart(data, after, `""`), nil
 	case asDoubleFallback:
 		// Inside "${x:-...}" a single quote is text to dash and opens a quoted text for bash: no way of writing it
 		// means the same to both but this.
-		return strings.ReplaceAll(escapeWith(data, "\\\"$`}"), "'", `$(printf '\047')`), nil
+		var b strings.Builder
+		for i, part := range strings.Split(data, "'") {
+			if i > 0 {
+				b.WriteString(printed('\''))
+				before = 0
+			}
+			b.WriteString(escape(part, "\\\"$`}", before, printed))
+		}
+		return b.String() + apart(data, after, "$()"), nil
 	case asSingle:
 		return strings.ReplaceAll(data, "'", `'\''`), nil
 	case asDocument:
-		return escapeWith(data, "\\$`"), nil
+		return escape(data, "\\$`", before, printed) + apart(data, after, "$()"), nil
 	case asVerbatim:
 		return data, nil
 	case asComment:
@@ -117,20 +127,38 @@ func singleQuote(t string) string {
 	return "'" + strings.ReplaceAll(t, "'", `'\''`) + "'"
 }
 
-// escapeWith puts a backslash before the characters of a set.
-func escapeWith(t, set string) string {
+// escape puts a backslash before the characters of a set. After a byte beyond ASCII they are written in another way: in
+// GBK, Big5 and Shift_JIS such a byte makes one character with the backslash, and bash reads a script in the locale.
+func escape(t, set string, before byte, otherwise func(c byte) string) string {
 	if !strings.ContainsAny(t, set) {
 		return t
 	}
 	var b strings.Builder
 	b.Grow(len(t) + 8)
 	for i := range len(t) {
-		if strings.IndexByte(set, t[i]) >= 0 {
+		switch {
+		case strings.IndexByte(set, t[i]) < 0:
+			b.WriteByte(t[i])
+		case before >= utf8.RuneSelf:
+			b.WriteString(otherwise(t[i]))
+		default:
 			b.WriteByte('\\')
+			b.WriteByte(t[i])
 		}
-		b.WriteByte(t[i])
+		before = t[i]
 	}
 	return b.String()
+}
+
+// printed is a character as the output of a command, for places where it cannot be quoted.
+func printed(c byte) string { return fmt.Sprintf(`$(printf '\%03o')`, c) }
+
+// apart keeps data that ends beyond ASCII from making one character with what follows.
+func apart(data string, after byte, nothing string) string {
+	if data != "" && data[len(data)-1] >= utf8.RuneSelf && (after == '\\' || after == '}' || after == '`') {
+		return nothing
+	}
+	return ""
 }
 
 // plainComment keeps of the data what cannot end a comment or confuse a shell that looks for the end of $( ).

@@ -85,7 +85,7 @@ func (p *shellPlan) fill(text string, pieces []Piece, starts []int) (string, err
 	spans := make([][2]int, len(pieces))
 	for i, piece := range pieces {
 		b.WriteString(text[last:piece.Start])
-		quoted, err := p.quote(i, text[piece.Start:piece.End])
+		quoted, err := p.quote(i, text[piece.Start:piece.End], byteAt(text, piece.Start-1), byteAt(text, piece.End))
 		if err != nil {
 			err.Line = piece.Line
 			return "", err
@@ -105,12 +105,20 @@ func (p *shellPlan) fill(text string, pieces []Piece, starts []int) (string, err
 }
 
 // quote writes data for the place of a piece, if the script lets it in.
-func (p *shellPlan) quote(i int, data string) (string, *Error) {
-	quoted, err := p.places[i].quote(data)
+func (p *shellPlan) quote(i int, data string, before, after byte) (string, *Error) {
+	quoted, err := p.places[i].quote(data, before, after)
 	if err == nil && p.unsafe != nil && (p.unsafe.always || !IsPlain(data)) {
 		err = p.unsafe.refusal(data)
 	}
 	return quoted, err
+}
+
+// byteAt is a byte of a text, 0 before its beginning and after its end.
+func byteAt(text string, i int) byte {
+	if i < 0 || i >= len(text) {
+		return 0
+	}
+	return text[i]
 }
 
 // makeSkeleton puts a word where each piece stands, which is in no other place of the text, and returns the

@@ -100,6 +100,9 @@ func TestRenderShell(t *testing.T) {
 		{"variable in arithmetic", `m={{ _line }}; echo $((${m#0} + 1)) f-$m`, "08", `m=08; echo $((${m#0} + 1)) f-$m`},
 		{"file in a pipeline", `cat {{ _line }} | grep a`, "a b", `cat 'a b' | grep a`},
 		{"the word sh to a tool", `echo {{ _line }} | grep -c sh`, "a b", `echo 'a b' | grep -c sh`},
+		{"double beyond ASCII", `echo "{{ _line }}" "é{{ _line }}\"{{ _line }}\n"`, "$\x81\"\x81", `echo "\$` + "\x81" + `"'"'"` + "\x81" + `" "é"'$'"` + "\x81" + `"'"'"` + "\x81" + `""\"\$` + "\x81" + `"'"'"` + "\x81" + `""\n"`},
+		{"here-document beyond ASCII", "cat <<E\n{{ _line }}\\x\nE\n", "\x81$\x81", "cat <<E\n\x81$(printf '\\044')\x81$()\\x\nE"},
+		{"default beyond ASCII", `echo "${X:-{{ _line }}}"`, "\x81$'\x81", `echo "${X:-` + "\x81$(printf '\\044')$(printf '\\047')\x81" + `$()}"`},
 		{"newline", `echo {{ _line }}`, "a\nb", "echo 'a\nb'"},
 		{"invalid UTF-8", `echo {{ _line }} {{ _line | upper }}`, "a\xffb", "echo 'a\xffb' 'A\xffB'"},
 	} {

@@ -49,7 +49,7 @@ func tools(t testing.TB) string {
 func canary(bin string) string { return filepath.Join(bin, "canary") }
 
 // sandbox runs a script in an empty folder and fails if anything in it has run the data.
-func sandbox(t testing.TB, bin, dir, shell, script string) (stdout string) {
+func sandbox(t testing.TB, bin, dir, shell, script string, env ...string) (stdout string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -64,6 +64,7 @@ func sandbox(t testing.TB, bin, dir, shell, script string) (stdout string) {
 	cmd := exec.CommandContext(ctx, shell, file)
 	cmd.Dir = work
 	cmd.Env = []string{"PATH=" + bin, "HOME=/nonexistent", "LC_ALL=C.UTF-8"}
+	cmd.Env = append(cmd.Env, env...)
 	cmd.WaitDelay = time.Second
 	out, _ := cmd.Output() // many of the scripts fail: no file has such a name
 	if _, err := os.Stat(canary(bin)); err == nil {
@@ -279,6 +280,34 @@ func TestPlainWords(t *testing.T) {
 			}
 		}
 		refusesHostile(t, source)
+	}
+}
+
+// In the locales of GBK, Big5 and Shift_JIS a byte of the data can make one character with a backslash.
+func TestOtherEncodings(t *testing.T) {
+	t.Parallel()
+	bin, locales := tools(t), t.TempDir()
+	env := []string{"LC_ALL=C.UTF-8"}
+	for name, charmap := range map[string]string{"zh_CN": "GBK", "zh_TW": "BIG5", "ja_JP": "SHIFT_JIS"} {
+		// Not everywhere are these charmaps installed.
+		_ = exec.Command("localedef", "-c", "-i", name, "-f", charmap, filepath.Join(locales, name+"."+charmap)).Run()
+		env = append(env, "LC_ALL="+name+"."+charmap)
+	}
+	for _, c := range contexts() {
+		if c.kind != asDouble && c.kind != asDoubleFallback && c.kind != asDocument {
+			continue // no backslash is written there
+		}
+		for _, data := range []string{"\x81\"; pwn; \"", "\x81$(pwn)", "\x81", "\x81\\", "\xe6\x97\xa5`pwn`", "\x81'; pwn; '", "日本$(pwn)", "\x81} ; pwn; {", "\xa5\\$(pwn)"} {
+			for _, source := range []string{c.example, strings.ReplaceAll(c.example, "{{ d }}", "é{{ d }}"), strings.ReplaceAll(c.example, "{{ d }}", `{{ d }}\\{{ d }}`)} {
+				script, err := render(t, source, "bash", jinja.Vars{"d": jinja.Data(data)})
+				if err != nil {
+					continue
+				}
+				for _, locale := range env {
+					sandbox(t, bin, t.TempDir(), "bash", script, locale, "LOCPATH="+locales)
+				}
+			}
+		}
 	}
 }
 
