@@ -63,8 +63,12 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// maxOutput is how much of what stages write to standard error goes to the log, in bytes: all of it is in their files.
-const maxOutput = 16 << 20
+// maxOutput is how much of what stages write to standard error goes to the log, in bytes: all of it is in their files. A
+// line counts with what the log adds to it.
+const (
+	maxOutput = 8 << 20
+	ofLine    = 64
+)
 
 // outputCap keeps the log of a run from growing without end. It is not for concurrent use.
 type outputCap struct{ left int64 }
@@ -75,7 +79,7 @@ func (c *outputCap) admits(log *slog.Logger, e pipeline.Event) bool {
 		return true
 	}
 	before := c.left
-	c.left -= int64(len(e.Text))
+	c.left -= int64(len(e.Text)) + ofLine
 	if before > 0 && c.left <= 0 {
 		log.Warn(fmt.Sprintf("the stages have written %s to this log: what follows is in artifacts/*_stderr.log only", Bytes(maxOutput)))
 	}

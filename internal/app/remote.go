@@ -420,6 +420,14 @@ func onFailure(p *project.Project) string {
 	return "keep"
 }
 
+// wordsOfRun are the files that tell of the run, for its archive. The log of a job is kept with the logs of the task.
+func (r *remoteRun) wordsOfRun() []string {
+	if r.jobID != "" {
+		return []string{ledger.FileName}
+	}
+	return []string{ledger.FileName, runLog}
+}
+
 // end implements edge.
 func (r *remoteRun) end(ctx context.Context, run ledger.Run) error {
 	ctx = context.WithoutCancel(ctx)
@@ -431,7 +439,7 @@ func (r *remoteRun) end(ctx context.Context, run ledger.Run) error {
 	var wg sync.WaitGroup // writes at the same time share their way to the disk
 	defer wg.Wait()
 	if r.pushed.Name != "" {
-		for _, name := range []string{ledger.FileName, runLog} {
+		for _, name := range r.wordsOfRun() {
 			wg.Go(func() {
 				if err := r.commits.Artifacts.AddFile(ctx, r.pushed.Archive, r.f.ws.Artifacts(), name); err != nil {
 					r.log.Warn(err.Error())
