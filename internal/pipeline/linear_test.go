@@ -192,9 +192,9 @@ func TestDrain(t *testing.T) {
 
 func TestDrainAfterTimeout(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, pipelineTask("t", shells("$STAGE emit 10; sleep 60", "$STAGE commit $DIR/committed")...))
+	w := newWorld(t, pipelineTask("t", shells("seq 10; sleep 60", "$STAGE commit $DIR/committed")...))
 	w.plan.Tasks[0].Drain = true
-	w.plan.Tasks[0].Pipeline[0].Command.Timeout = seconds(0.5)
+	w.plan.Tasks[0].Pipeline[0].Command.Timeout = seconds(2)
 	res := w.run()
 	w.want(res, Failed)
 	if got := w.file("committed"); got != "COMMITTED 10" || res.Stage != "s0" {
