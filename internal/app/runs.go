@@ -65,7 +65,10 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 	}
 	res = RunsList{Status: "success", Runs: []RunSummary{}}
 	b := a.ledger(c, q.Limit)
-	for run, err := range b.Runs(ctx, now) {
+	if q.Outcome != "" { // nobody knows how many have to be looked at
+		b = a.ledger(c, 0)
+	}
+	for run, err := range b.Runs(ctx, now, ledger.Query{Outcome: q.Outcome, Also: known.from.Run, All: q.Limit == 0 && q.Since.IsZero()}) {
 		if err == nil {
 			run, err = a.understand(ctx, c, b, run, known)
 		}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -8,9 +9,9 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud/local"
 )
 
-// BenchmarkLastRuns lists the last 50 of many runs in a bucket on this disk.
-func BenchmarkLastRuns(b *testing.B) {
-	const runs = 100_000
+// many is a bucket on this disk with many runs, the last of them now; each hundredth has failed.
+func many(b *testing.B, runs int) (*Bucket, time.Time) {
+	b.Helper()
 	home, err := local.Open(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
@@ -19,38 +20,56 @@ func BenchmarkLastRuns(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	bucket := &Bucket{Files: c.Files, Task: "t", Parallel: 50}
-	work := make(chan int)
-	done := make(chan error)
-	for range c.Parallel {
-		go func() {
-			var first error
-			for i := range work {
-				if err := bucket.Put(b.Context(), finished(newYear.Add(time.Duration(i)*5*time.Minute), i)); err != nil && first == nil {
-					first = err
-				}
+	now := time.Now().UTC()
+	bucket := &Bucket{Files: c.Files, Task: "t", Parallel: c.Parallel}
+	all := make([]int, runs)
+	for i := range all {
+		all[i] = i
+	}
+	err = cloud.Each(b.Context(), 500, all, func(ctx context.Context, i int) error {
+		run := finished(now.Add(-time.Duration(i)*5*time.Minute), i)
+		if i%100 == 0 {
+			run.Outcome, run.Reason = "failed", "a reason"
+		}
+		run.Tasks = append(run.Tasks, &Task{Name: "load", Outcome: run.Outcome, Stages: []*Stage{{Name: "tap"}, {Name: "target"}}})
+		return bucket.Put(ctx, run)
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return bucket, now
+}
+
+// BenchmarkLastRuns lists the last 50 of many runs in a bucket on this disk.
+func BenchmarkLastRuns(b *testing.B) {
+	bucket, now := many(b, 100_000)
+	for b.Loop() {
+		look(b, bucket, now, Query{}, 50)
+	}
+}
+
+// BenchmarkSearchRuns looks for runs that have failed: all of them, and the last 50.
+func BenchmarkSearchRuns(b *testing.B) {
+	bucket, now := many(b, 20_000)
+	look(b, bucket, now, Query{Outcome: "failed"}, 0) // reads all records for the last time
+	for name, limit := range map[string]int{"all": 0, "last 50": 50} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				look(b, bucket, now, Query{Outcome: "failed"}, limit)
 			}
-			done <- first
-		}()
+		})
 	}
-	for i := range runs {
-		work <- i
-	}
-	close(work)
-	for range c.Parallel {
-		if err := <-done; err != nil {
+}
+
+func look(b *testing.B, bucket *Bucket, now time.Time, q Query, limit int) {
+	b.Helper()
+	n := 0
+	for _, err := range bucket.Runs(b.Context(), now, q) {
+		if err != nil {
 			b.Fatal(err)
 		}
-	}
-	for b.Loop() {
-		n := 0
-		for _, err := range bucket.Runs(b.Context(), newYear) {
-			if err != nil {
-				b.Fatal(err)
-			}
-			if n++; n == 50 {
-				break
-			}
+		if n++; n == limit {
+			return
 		}
 	}
 }

@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"path"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -64,6 +62,13 @@ func before(n int64, digits int) string {
 	return fmt.Sprintf("%0*d", digits, min(max(most-1-n, 0), most-1))
 }
 
+// startOf returns the time at which a run has got its id; zero for what is none.
+func startOf(id string) time.Time {
+	stamp, _, _ := strings.Cut(id, "-")
+	at, _ := time.Parse(idTime, stamp)
+	return at
+}
+
 // idOf answers the id of the run whose record has this key; "" for other objects.
 func idOf(key string) string {
 	_, id, _ := strings.Cut(strings.TrimSuffix(path.Base(key), ".json"), "-")
@@ -79,7 +84,20 @@ func (b *Bucket) Put(ctx context.Context, run Run) error {
 	return b.put(ctx, run.ID, text, cloud.PutOptions{})
 }
 
+// put is store for a record that a summary may know otherwise. It is forgotten before, in case this process dies in between, and
+// behind, in case one is being made meanwhile.
 func (b *Bucket) put(ctx context.Context, id string, text []byte, o cloud.PutOptions) error {
+	err := b.forget(ctx, id)
+	if err == nil {
+		err = b.store(ctx, id, text, o)
+	}
+	if err == nil {
+		err = b.forget(ctx, id)
+	}
+	return err
+}
+
+func (b *Bucket) store(ctx context.Context, id string, text []byte, o cloud.PutOptions) error {
 	key, err := b.Key(id)
 	if err != nil {
 		return err
@@ -113,30 +131,6 @@ func (b *Bucket) read(ctx context.Context, key string) (Run, error) {
 		return run, fmt.Errorf("object %q: %w: %w", key, cloud.ErrCorrupt, err)
 	}
 	return run, nil
-}
-
-// Runs yields the runs, the newest first, as they are to be understood at the time now. A record that is damaged is
-// yielded as a Run with the outcome Damaged: it must not hide the others.
-func (b *Bucket) Runs(ctx context.Context, now time.Time) iter.Seq2[Run, error] {
-	return func(yield func(Run, error) bool) {
-		batch := make([]string, 0, max(b.Parallel, 1))
-		for o, err := range b.Files.List(ctx, b.Task+"/runs") {
-			if err != nil {
-				yield(Run{}, fmt.Errorf("list runs: %w", err))
-				return
-			}
-			if idOf(o.Key) == "" {
-				continue
-			}
-			if batch = append(batch, o.Key); len(batch) == cap(batch) {
-				if !b.yield(ctx, batch, now, yield) {
-					return
-				}
-				batch = batch[:0]
-			}
-		}
-		b.yield(ctx, batch, now, yield)
-	}
 }
 
 // recent is how many runs Resolve looks at.
@@ -173,35 +167,9 @@ func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
 	return "", cloud.WithHint(fmt.Errorf("run %q: %w", word, cloud.ErrNotFound), "see `handoff runs list`")
 }
 
-// yield reads the records of keys at the same time.
-func (b *Bucket) yield(ctx context.Context, keys []string, now time.Time, yield func(Run, error) bool) bool {
-	runs, errs := make([]Run, len(keys)), make([]error, len(keys))
-	var wg sync.WaitGroup
-	for i, key := range keys {
-		wg.Go(func() { runs[i], errs[i] = b.read(ctx, key) })
-	}
-	wg.Wait()
-	for i, err := range errs {
-		switch {
-		case errors.Is(err, cloud.ErrNotFound): // deleted meanwhile
-			continue
-		case errors.Is(err, cloud.ErrCorrupt):
-			runs[i] = damaged(idOf(keys[i]), err)
-		case err != nil:
-			yield(Run{}, fmt.Errorf("run %s: %w", idOf(keys[i]), err))
-			return false
-		}
-		if !yield(Judge(runs[i], now), nil) {
-			return false
-		}
-	}
-	return true
-}
-
 // damaged stands for a record that cannot be read. When its run started says the id.
 func damaged(id string, err error) Run {
-	stamp, _, _ := strings.Cut(id, "-")
-	start, _ := time.Parse(idTime, stamp)
+	start := startOf(id)
 	return Run{ID: id, Outcome: Damaged, Reason: err.Error(), Start: start, End: start, ExitCode: -1, Tasks: []*Task{}}
 }
 

@@ -48,21 +48,21 @@ func (m *Mirror) Close() {
 	<-m.done
 }
 
-// Put puts the record as it is now.
+// Put puts the record as it is now, so that it outlives a crash of the machine.
 func (m *Mirror) Put(ctx context.Context) error {
-	_, _, err := m.put(ctx)
+	_, _, err := m.put(ctx, cloud.PutOptions{})
 	return err
 }
 
 // put is one at a time, so that no older record replaces a newer one.
-func (m *Mirror) put(ctx context.Context) (seen, size int, err error) {
+func (m *Mirror) put(ctx context.Context, o cloud.PutOptions) (seen, size int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	text, seen, err := m.record.snapshot(time.Now())
 	if err != nil {
 		return seen, 0, err
 	}
-	return seen, len(text), m.bucket.put(ctx, m.record.ID(), text, whileRunning)
+	return seen, len(text), m.bucket.store(ctx, m.record.ID(), text, o)
 }
 
 func (m *Mirror) follow(ctx context.Context, seen, size int, failed func(error)) {
@@ -84,7 +84,7 @@ func (m *Mirror) follow(ctx context.Context, seen, size int, failed func(error))
 		if since < min(rest, lateSign) {
 			continue
 		}
-		now, n, err := m.put(ctx)
+		now, n, err := m.put(ctx, whileRunning)
 		if err == nil {
 			last, seen, size = time.Now(), now, n
 		} else if !bad && failed != nil && ctx.Err() == nil {
