@@ -6,7 +6,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // stubborn is a script that says it is at work, cannot be stopped by any signal but one, and never ends.
@@ -24,27 +23,32 @@ func TestHandoffKilled(t *testing.T) {
 			"  - command: " + block(stubborn)), "at_work"},
 		{"foreach with concurrency", yml("tasks:\n- name: a\n  pipeline:\n  - command: seq 100\n  - foreach:\n    - name: b\n      commands:\n" +
 			"      - command: " + block("[ {{ _line }} != 7 ] || touch at_work\nsleep 1000") + "    concurrency: 8\n"), "at_work"},
+		{"a daemon without session, parent, environment and streams", yml("tasks:\n- name: a\n  commands:\n  - command: " +
+			block(escaped+"; sleep 1000")), "daemon"},
+		{"an agent that nobody may look into", yml("tasks:\n- name: a\n  commands:\n  - command: " +
+			block("ln -s \"$(command -v ssh-agent)\" agent; \"$PWD/agent\" -a sock; touch at_work; sleep 1000")), "at_work"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			killHandoff(t, tt.yml, tt.ready, 0)
+			t.Run("and its guardian is awaited", func(t *testing.T) { t.Parallel(); killHandoff(t, tt.yml, tt.ready, true) })
+			t.Run("and the next run comes at once", func(t *testing.T) { t.Parallel(); killHandoff(t, tt.yml, tt.ready, false) })
 		})
 	}
 }
 
-// killHandoff kills a run some time after one of its stages has made the file ready.
-func killHandoff(t *testing.T, yml, ready string, after time.Duration) {
+// killHandoff kills a run as soon as one of its stages has made the file ready. The next run meets the guardian at its work,
+// unless it is awaited.
+func killHandoff(t *testing.T, yml, ready string, await bool) {
 	t.Helper()
 	l := project(t, yml)
 	l.write("next/project.yml", "version: 1\ntasks:\n- name: n\n  commands: [{command: echo again}]\n")
 	s := l.start(l.marked("run", "local", "-p", "prj", "-w", "ws"))
 	l.appears(ready)
-	time.Sleep(after)
 	id := l.record().ID
 	s.signal(syscall.SIGKILL)
 	s.end()
-	if after > 0 { // else the next run meets the guardian at its work
+	if await {
 		l.nothingLeft()
 		l.eventually("the record of the dead run", func() bool { return l.record().Outcome == "died" })
 		if r := l.record(); r.Code != 137 || !strings.Contains(r.Reason, "killed") {

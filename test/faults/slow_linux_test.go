@@ -24,13 +24,6 @@ func TestSlow200MBOfStderr(t *testing.T) {
 	}
 }
 
-// A daemon that has left its session, its parent, its environment and its streams ends with a handoff that is killed.
-// The guardian is told of such once a second.
-func TestSlowHandoffKilledAboveADaemon(t *testing.T) {
-	t.Parallel()
-	killHandoff(t, yml("tasks:\n- name: a\n  commands:\n  - command: "+block(escaped+"; sleep 1000")), "daemon", 3*time.Second)
-}
-
 // A console that nobody reads: the run goes on, its limits hold, signals are obeyed.
 func TestSlowStderrThatNobodyReads(t *testing.T) {
 	t.Parallel()
