@@ -32,7 +32,7 @@ tasks:
   kill_after: 1
   commands:
   - command: |
-      (trap "" TERM HUP INT; exec setsid sleep 300) & sleep {{ nap }}; {{ fail }}
+      (trap "" TERM HUP INT; exec setsid sleep 300) & sleep {{ nap }}; kill -9 $!; {{ fail }}
 `
 
 const tap = `n=$(tr -cd 0-9 <"$1")
