@@ -17,9 +17,10 @@ import (
 // A command is the process of a stage and what is read of its output.
 type command struct {
 	*stage
-	err  *lineReader
-	out  *lineReader // stdout that goes to no file; nil: none
-	from int64       // size of the stdout artifact before
+	err   *lineReader
+	out   *lineReader // stdout that goes to no file; nil: none
+	from  int64       // size of the stdout artifact before
+	words []string    // to start without a shell; nil: with one
 }
 
 func (st *stage) startCommand() (func() ending, error) {
@@ -32,7 +33,7 @@ func (st *stage) startCommand() (func() ending, error) {
 		}
 	}()
 	if err == nil {
-		st.proc, err = st.e.sup.Start(sp)
+		st.proc, err = c.begin(sp)
 		err = c.explain(err, sp.Env)
 	}
 	if err != nil {
@@ -47,6 +48,19 @@ func (st *stage) startCommand() (func() ending, error) {
 	}
 	st.e.meter.addStage(st)
 	return c.wait, nil
+}
+
+// begin starts the program itself where there is nothing for a shell to do. Where that fails the shell tries, too: it has the
+// words and the code for every failure, and knows how to run a file that does not begin with "#!".
+func (c *command) begin(sp process.Spec) (*process.Process, error) {
+	if path, ok := program(c.words, sp.Env); ok {
+		direct := sp
+		direct.Path, direct.Args = path, c.words
+		if p, err := c.e.sup.Start(direct); err == nil {
+			return p, nil
+		}
+	}
+	return c.e.sup.Start(sp)
 }
 
 // prepare prepares the start; opened are the files to close after it.
@@ -67,7 +81,9 @@ func (c *command) prepare() (sp process.Spec, opened []*os.File, err error) {
 	if sp.Args, file, err = arguments(cmd, script); err != nil {
 		return sp, nil, err
 	}
+	c.words = script.Words
 	if file != nil {
+		c.words = nil
 		sp.Extra, opened = []*os.File{file}, append(opened, file)
 	}
 	if c.err, sp.Stderr, err = c.e.readLines(); err != nil {

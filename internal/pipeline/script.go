@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/handoff-run/handoff/internal/plan"
 )
@@ -64,9 +67,37 @@ func (e *Engine) environ(c *plan.Command) []string {
 	if env, ok := e.envs[c]; ok {
 		return env
 	}
-	env := merge(e.o.Environ, c.Env)
+	env := inFolder(merge(e.o.Environ, c.Env), e.dir)
 	e.envs[c] = env
 	return env
+}
+
+// inFolder says in PWD, as shells do, in which folder a command runs. A name for it that is there already stays, be it one
+// through a link.
+func inFolder(env []string, dir string) []string {
+	here, err := os.Stat(dir)
+	if err != nil {
+		return env
+	}
+	if pwd, ok := lookup(env, "PWD"); ok && filepath.IsAbs(pwd) {
+		if there, err := os.Stat(pwd); err == nil && os.SameFile(here, there) {
+			return env
+		}
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil || !filepath.IsAbs(dir) {
+		return env
+	}
+	return merge(env, []string{"PWD=" + dir})
+}
+
+// lookup returns the value of a variable that env has once.
+func lookup(env []string, name string) (string, bool) {
+	for _, kv := range env {
+		if key, value, _ := strings.Cut(kv, "="); key == name {
+			return value, true
+		}
+	}
+	return "", false
 }
 
 // merge keeps the last entry of every name.
@@ -89,19 +120,54 @@ func lookPath(shell string, env []string) (string, error) {
 	if strings.ContainsRune(shell, '/') {
 		return shell, nil
 	}
-	for _, kv := range env {
-		path, ok := strings.CutPrefix(kv, "PATH=")
-		if !ok {
-			continue
-		}
-		for _, dir := range filepath.SplitList(path) {
-			file := filepath.Join(dir, shell)
-			if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-				return file, nil
-			}
+	path, _ := lookup(env, "PATH")
+	for _, dir := range filepath.SplitList(path) {
+		file := filepath.Join(dir, shell)
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return file, nil
 		}
 	}
 	return "", fmt.Errorf("shell %q is not in PATH: %w", shell, fs.ErrNotExist)
+}
+
+// program finds what a shell would start for words. It is not ok where only the shell itself knows: for an unusual PATH, a
+// file that cannot be executed, and variables that make another program of bash.
+func program(words, env []string) (path string, ok bool) {
+	if len(words) == 0 || slices.ContainsFunc(env, changesBash) {
+		return "", false
+	}
+	if strings.ContainsRune(words[0], '/') {
+		return words[0], true
+	}
+	list, _ := lookup(env, "PATH")
+	for dir := range strings.SplitSeq(list, ":") {
+		if !strings.HasPrefix(dir, "/") || strings.ContainsRune(dir, '%') { // dash reads more than a name behind %
+			return "", false
+		}
+		path = dir + "/" + words[0]
+		switch info, err := os.Stat(path); {
+		case err == nil:
+			return path, info.Mode().IsRegular() && canExecute(path)
+		case !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENOTDIR):
+			return "", false
+		}
+	}
+	return "", false
+}
+
+// changesBash reports variables from which bash takes functions, options and files to read.
+func changesBash(kv string) bool {
+	for _, name := range []string{"BASH_ENV=", "BASH_FUNC_", "BASHOPTS=", "SHELLOPTS=", "EXECIGNORE="} {
+		if strings.HasPrefix(kv, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// canExecute reports whether this process may execute a file, as its user is now.
+func canExecute(path string) bool {
+	return unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS) == nil
 }
 
 // unlinkedFile is readable by its owner only (os.CreateTemp sees to that) and has no name any more.

@@ -50,7 +50,8 @@ func (b *builder) command(at string, c *project.Command, depth int) *Command {
 		return out
 	}
 	b.derived = append(b.derived, secret.Derived(r.Text, r.Secrets)...)
-	script := b.script(r, text)
+	script := b.script(out.Shell, r, text)
+	out.Direct = script.Words != nil
 	out.Text = func([]string) (Script, error) { return script, nil }
 	out.Script = text
 	if len(r.Secrets) > 0 {
@@ -130,8 +131,11 @@ func shown(r jinja.Rendered, q *shell.Quoter) string {
 }
 
 // script is text, which was rendered as r, with what is to be known of it.
-func (b *builder) script(r jinja.Rendered, text string) Script {
-	return Script{Text: text, Private: len(r.Secrets) > 0 || b.redactor.Contains(text)}
+func (b *builder) script(sh string, r jinja.Rendered, text string) Script {
+	if len(r.Secrets) > 0 || b.redactor.Contains(text) {
+		return Script{Text: text, Private: true}
+	}
+	return Script{Text: text, Words: shell.Direct(sh, text)}
 }
 
 func usesLine(t *jinja.Template) bool {
@@ -155,14 +159,14 @@ func (b *builder) deferred(at string, c *project.Command, t *jinja.Template, out
 		if err != nil {
 			return Script{}, project.Errors{diagnose(c, at, err)}
 		}
-		return b.script(r, text), nil
+		return b.script(out.Shell, r, text), nil
 	}
-	b.tryOut(at, c, t, quoter, depth)
+	b.tryOut(at, c, t, out, quoter, depth)
 }
 
 // tryOut finds what is wrong with a command of a foreach whatever its line is: undefined names, and a script in
 // which data cannot be quoted. A template that fails as such proves nothing: it may split a real line into parts.
-func (b *builder) tryOut(at string, c *project.Command, t *jinja.Template, q *shell.Quoter, depth int) {
+func (b *builder) tryOut(at string, c *project.Command, t *jinja.Template, out *Command, q *shell.Quoter, depth int) {
 	var bad error
 	for i, line := range sampleLines {
 		r, err := t.RenderMarked(withLines(b.vars, slices.Repeat([]string{line}, depth)))
@@ -172,7 +176,9 @@ func (b *builder) tryOut(at string, c *project.Command, t *jinja.Template, q *sh
 		if err != nil {
 			return
 		}
-		if _, bad = quoted(r, q); bad == nil {
+		var text string
+		if text, bad = quoted(r, q); bad == nil {
+			out.Direct = b.script(out.Shell, r, text).Words != nil
 			b.tryHostile(at, c, t, q, depth)
 			return
 		}

@@ -183,7 +183,7 @@ func TestSecretsInThePlan(t *testing.T) {
 		in.Secrets = []secret.Entry{{Key: "token", Value: secret.NewValue("s3cr3t-value")}}
 	})
 	curl := p.Tasks[0].Commands[0].Command
-	if script, _ := curl.Text(nil); script != (Script{"curl s3cr3t-value", true}) || curl.Script != "curl [redacted]" {
+	if script, _ := curl.Text(nil); script.Text != "curl s3cr3t-value" || !script.Private || script.Words != nil || curl.Script != "curl [redacted]" {
 		t.Errorf("script %+v, for show %q", script, curl.Script)
 	}
 	if script, _ := p.Tasks[0].Commands[1].Command.Text(nil); script.Private {
@@ -228,7 +228,7 @@ func TestDerivedSecretsInThePlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]any{tt.shown, Script{tt.text, tt.name != "variable of the project"}}, []any{c.Script, got}); diff != "" {
+			if diff := cmp.Diff([]any{tt.shown, Script{Text: tt.text, Private: tt.name != "variable of the project"}}, []any{c.Script, got}); diff != "" {
 				t.Error(diff)
 			}
 			if secret := strings.TrimPrefix(tt.text, "echo "); got.Private && len(secret) > 6 && r.String(secret) == secret {
@@ -306,5 +306,59 @@ tasks:
 	_, _, err := build(t, strings.Replace(text, "[{command: tap}]", "[{command: 'tap {{ _state_file }}'}]", 1), nil)
 	if err == nil || !strings.Contains(err.Error(), "_state_file") {
 		t.Errorf("outside of its task: %v", err)
+	}
+}
+
+// What is started without a shell is decided from the script of each line.
+func TestDirectCommands(t *testing.T) {
+	t.Parallel()
+	p := mustBuild(t, `
+version: 1
+secrets: [{key: token}]
+vars: [{key: schema, value: raw}]
+tasks:
+- name: a
+  pipeline:
+  - command: tap-x --schema {{ schema }}
+  - command: tap-x {{ token }}
+  - command: echo x
+  - command: seq 3 > files/x
+  - command: seq 3
+    shell: python3
+  - foreach:
+    - name: b
+      commands:
+      - command: fetch '{{ _line }}'
+      - command: "{{ _line }} x"
+      - command: fetch {{ _line }} | wc -l
+`, func(in *Input) {
+		in.Secrets = []secret.Entry{{Key: "token", Value: secret.NewValue("s3cr3t-value")}}
+	})
+	stages := p.Tasks[0].Pipeline
+	var direct []bool
+	for _, s := range stages[:5] {
+		script, err := s.Command.Text(nil)
+		if err != nil || s.Command.Direct != (script.Words != nil) {
+			t.Errorf("%s: shown %v, words %q, error %v", s.Command.Script, s.Command.Direct, script.Words, err)
+		}
+		direct = append(direct, s.Command.Direct)
+	}
+	if diff := cmp.Diff([]bool{true, false, false, false, false}, direct); diff != "" {
+		t.Error(diff)
+	}
+	body := stages[5].Foreach.Tasks[0].Commands
+	if !body[0].Command.Direct || body[2].Command.Direct {
+		t.Errorf("body: %v %v", body[0].Command.Direct, body[2].Command.Direct)
+	}
+	for line, want := range map[string][]string{"AAPL": {"fetch", "AAPL"}, "it's; $x": {"fetch", "it's; $x"}, "a\x01": nil} {
+		script, err := body[0].Command.Text([]string{line})
+		if diff := cmp.Diff(want, script.Words); err != nil || diff != "" {
+			t.Errorf("%q: %v %s", line, err, diff)
+		}
+	}
+	for line, want := range map[string][]string{"fetch": {"fetch", "x"}, "echo": nil, "if": nil} {
+		if script, err := body[1].Command.Text([]string{line}); err == nil && !cmp.Equal(want, script.Words) {
+			t.Errorf("program %q: %q", line, script.Words)
+		}
 	}
 }

@@ -70,10 +70,11 @@ type Foreach struct {
 	Tasks       []Task `json:"tasks"`
 }
 
-// Command is one process: Shell -c Script.
+// Command is one process: Shell -c Script, or the program itself where the script has nothing for a shell to do.
 type Command struct {
-	Shell   string   `json:"shell"`  // path or name of the shell
-	Script  string   `json:"script"` // for show: secrets are masked, and in a foreach body the parts that need the line are still templates
+	Shell   string   `json:"shell"`            // path or name of the shell
+	Script  string   `json:"script"`           // for show: secrets are masked, and in a foreach body the parts that need the line are still templates
+	Direct  bool     `json:"direct,omitempty"` // for show: started without the shell; in a foreach body for a line that is a plain word
 	Venv    string   `json:"venv,omitempty"`
 	Env     []string `json:"-"` // "K=V", on top of the environment of handoff; holds secrets
 	Timeout Duration `json:"timeout,omitempty"`
@@ -89,6 +90,10 @@ type Command struct {
 type Script struct {
 	Text    string
 	Private bool // it contains a secret, or what a template made of one: it must be no argument of a process
+
+	// Words are what the shell would make of the script, where it has nothing else to do but to start a program with them;
+	// nil: it has, or the script is private.
+	Words []string
 }
 
 // Duration prints as seconds, the unit of project.yml.

@@ -44,15 +44,16 @@ func Look(shell, script string) Uses {
 		return true
 	})
 	u.Programs = slices.DeleteFunc(u.Programs, func(name string) bool {
-		return name == "" || strings.Contains(name, "/") || functions[name] || slices.Contains(builtins(), name)
+		return name == "" || strings.Contains(name, "/") || functions[name] || isBuiltin(name)
 	})
 	return u
 }
 
-// builtins are the names that shells know without a program, in any of the shells that handoff knows.
-func builtins() []string {
-	return strings.Fields(`. : [ [[ alias bg bind break builtin caller case cd command compgen complete compopt continue
-		declare dirs disown echo enable eval exec exit export false fc fg function getopts hash help history jobs kill let local
-		logout mapfile popd print printf pushd pwd read readarray readonly return select set shift shopt source suspend test time
-		times trap true type typeset ulimit umask unalias unset until wait whence`)
-}
+// isBuiltin reports whether shells know a name without a program, in any of the shells that handoff knows: a builtin or a
+// reserved word.
+func isBuiltin(name string) bool { return strings.Contains(builtins, " "+name+" ") }
+
+const builtins = " . : [ [[ alias bg bind break builtin caller case cd chdir command compgen complete compopt continue coproc " +
+	"declare dirs disown do done echo elif else enable esac eval exec exit export false fc fg fi for function getopts hash help " +
+	"history if in jobs kill let local logout mapfile popd print printf pushd pwd read readarray readonly return select set " +
+	"shift shopt source suspend test then time times trap true type typeset ulimit umask unalias unset until wait whence while "
