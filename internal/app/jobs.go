@@ -42,7 +42,7 @@ func (r JobResult) Code() int {
 	return ExitFailed
 }
 
-// CloudRun starts a job of the task. With Wait the error is that of ctx where that ends first: the job goes on.
+// CloudRun starts a job of the task. With Wait the error is a GoesOnError where ctx ends first.
 func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, err error) {
 	moveScope(&o.Target)
 	c, p, err := a.openTask(ctx, o.Target)
@@ -69,7 +69,7 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 		o.Started(job)
 	}
 	if o.Wait {
-		job, err = follow(ctx, c, job, o.Line)
+		job, err = a.follow(ctx, c, job, o.Line)
 	}
 	return jobResult(job), err
 }
@@ -184,56 +184,6 @@ func writtenEnv(s project.Schedule) map[string]string {
 
 // quoteWord makes text one word of a shell, with nothing in it to be evaluated.
 func quoteWord(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
-
-// follow waits for the end of the job, and passes on its log.
-func follow(ctx context.Context, c *cloud.Cloud, job cloud.Job, line func(cloud.Line)) (cloud.Job, error) {
-	if line == nil {
-		return awaitJob(ctx, c, job)
-	}
-	done, read := make(chan struct{}), make(chan error, 1)
-	q := cloud.Query{Job: job.ID, Run: job.Run, Follow: true, Done: done}
-	go func() {
-		read <- readLines(ctx, c, q, func(l cloud.Line) error {
-			line(l)
-			return nil
-		})
-	}()
-	job, err := awaitJob(ctx, c, job)
-	close(done)
-	if readErr := <-read; err == nil {
-		err = readErr
-	}
-	return job, err
-}
-
-func readLines(ctx context.Context, c *cloud.Cloud, q cloud.Query, line func(cloud.Line) error) error {
-	for l, err := range c.Logs.Read(ctx, q) {
-		if err == nil {
-			err = line(l)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// awaitJob asks for the state of a job until it has ended, soon at first.
-func awaitJob(ctx context.Context, c *cloud.Cloud, job cloud.Job) (cloud.Job, error) {
-	for wait := 10 * time.Millisecond; !job.State.Ended(); wait = min(wait*5/4, time.Second) {
-		select {
-		case <-ctx.Done():
-			return job, fmt.Errorf("job %s goes on: %w", job.ID, context.Cause(ctx))
-		case <-time.After(wait):
-		}
-		now, err := c.Jobs.Status(ctx, job.ID)
-		if err != nil {
-			return job, err
-		}
-		job = now
-	}
-	return job, nil
-}
 
 // JobQuery says which jobs to show, as -v of `cloud job status` and `cloud job stop`.
 type JobQuery struct {
@@ -381,6 +331,7 @@ func listJobs(ctx context.Context, c *cloud.Cloud, q JobQuery) ([]cloud.Job, err
 type JobStopOptions struct {
 	Target
 	Wait   bool
+	Asked  func(cloud.Job) // with Wait: told as soon as the job was asked to end; may be nil
 	DryRun bool
 }
 
@@ -404,7 +355,10 @@ func (a *App) JobStop(ctx context.Context, o JobStopOptions) (res JobResult, err
 	}
 	job, err = c.Jobs.Stop(ctx, job.ID, cloud.StopOptions{Grace: q.Grace, Reason: q.Reason})
 	if err == nil && o.Wait {
-		job, err = awaitJob(ctx, c, job)
+		if o.Asked != nil {
+			o.Asked(job)
+		}
+		job, err = a.awaitJob(ctx, c, job)
 	}
 	return JobResult{Status: "success", Job: job}, err
 }

@@ -40,10 +40,10 @@ func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
 		q.Done = done
 		go func() {
 			defer close(done)
-			_, _ = awaitJob(waiting, c, job) // without an answer there is nothing more to wait for
+			_, _ = a.awaitJob(waiting, c, job) // without an answer there is nothing more to wait for
 		}()
 	}
-	return readLines(ctx, c, q, o.Line)
+	return a.readLines(ctx, c, q, o.Line)
 }
 
 // namedJob answers the job that q names.

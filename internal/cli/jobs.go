@@ -129,7 +129,8 @@ registered: "handoff cloud task create".
   -v release=ID      run this release
   -e KEY=value       an environment variable of the job
 
-With --wait the exit code is that of the job. Ctrl-C ends the waiting, not the job.
+With --wait the exit code is that of the job. Where the provider cannot be asked for a
+while, the waiting goes on. Ctrl-C ends the waiting, not the job.
 
 ` + exitCodes,
 		Example: `  handoff cloud run -p my_project
@@ -163,9 +164,15 @@ func (c *cli) cloudRun(ctx context.Context, o app.CloudRunOptions, logs bool) er
 	}
 	if o.Wait {
 		log := c.logger(c.con)
-		o.Started = func(job cloud.Job) { log.Info(fmt.Sprintf("job %s of task %s is %s", job.ID, job.Task, job.State)) }
+		o.Started = func(job cloud.Job) {
+			log.Info(fmt.Sprintf("job %s of task %s is %s", job.ID, job.Task, job.State))
+			c.setEnding(fmt.Sprintf("job %s goes on; to stop it: %s", job.ID, app.StopCommand(o.Target, job.ID)))
+		}
 	}
 	res, err := c.app().CloudRun(ctx, o)
+	if err != nil && res.ID != "" && app.Code(err) == app.ExitUsage { // the job has been started
+		return &codedError{error: err, code: app.ExitCloud}
+	}
 	if err != nil {
 		return err
 	}
@@ -253,6 +260,9 @@ after the grace time.
 				return err
 			}
 			o.Target = t
+			o.Asked = func(job cloud.Job) {
+				c.setEnding(fmt.Sprintf("job %s was asked to end, and does so without this command", job.ID))
+			}
 			res, err := c.app().JobStop(cmd.Context(), o)
 			if err != nil {
 				return err

@@ -35,6 +35,7 @@ func (c *cli) cloudLogsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			c.setEnding("no more lines; jobs go on")
 			err = c.app().Logs(cmd.Context(), app.LogsOptions{Target: t, Line: c.logLine})
 			if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(cmd.Context())); ok {
 				c.code = app.ExitSignal + int(in.Signal)

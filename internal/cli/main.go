@@ -77,11 +77,15 @@ type cli struct {
 
 	mu      sync.Mutex
 	killAll func() // ends every process of the current run at once
+	ending  string // what the first signal does, where it is not the end of a run
 }
 
 // fail prints err and answers its exit code.
 func (c *cli) fail(ctx context.Context, err error) int {
 	if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); ok {
+		if _, said := errors.AsType[*app.GoesOnError](err); said {
+			return app.ExitSignal + int(in.Signal)
+		}
 		fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), err)
 		return app.ExitSignal + int(in.Signal)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -15,6 +16,9 @@ import (
 // lastWords is how long a run that was killed at once may take to write its record.
 const lastWords = 2 * time.Second
 
+// sayingTakes is how long a signal waits for what is said about it.
+const sayingTakes = 100 * time.Millisecond
+
 // watchSignals cancels the command at the first signal. The second kills all that was started and ends the process as
 // soon as the record is written; the third does not wait for that either.
 func (c *cli) watchSignals(cancel context.CancelCauseFunc) (stop func()) {
@@ -27,8 +31,8 @@ func (c *cli) watchSignals(cancel context.CancelCauseFunc) (stop func()) {
 			sig, _ := (<-got).(syscall.Signal)
 			switch n {
 			case 0:
+				c.sayEnding(sig)
 				cancel(pipeline.Interrupt{Signal: sig})
-				fmt.Fprintf(c.con, "handoff: %v: stopping (again to stop at once)\n", sig)
 			case 1:
 				c.killNow()
 				time.AfterFunc(lastWords, func() { os.Exit(app.ExitSignal + int(sig)) })
@@ -53,6 +57,29 @@ func stopSignals() []os.Signal {
 		}
 	}
 	return signals
+}
+
+// setEnding says what the first signal does.
+func (c *cli) setEnding(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ending = text
+}
+
+// sayEnding waits, but not for long, until it is said: a terminal that does not take it must not hold the end up.
+func (c *cli) sayEnding(sig syscall.Signal) {
+	c.mu.Lock()
+	text := cmp.Or(c.ending, "stopping (again to stop at once)")
+	c.mu.Unlock()
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		fmt.Fprintf(c.con, "handoff: %v: %s\n", sig, text)
+	}()
+	select {
+	case <-said:
+	case <-time.After(sayingTakes):
+	}
 }
 
 // setKillAll says how to end every process of the current run at once.

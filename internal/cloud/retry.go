@@ -27,8 +27,8 @@ func (b Backoff) tries() int {
 	return b.Tries
 }
 
-// wait answers the time between try n (from 1) and the next one.
-func (b Backoff) wait(n int) time.Duration {
+// Wait returns the time between try n (from 1) and the next one.
+func (b Backoff) Wait(n int) time.Duration {
 	d, longest := b.First, b.Max
 	if d <= 0 {
 		d = 200 * time.Millisecond
@@ -58,7 +58,7 @@ func (b Backoff) Do(ctx context.Context, op func(context.Context) error) error {
 		if n >= b.tries() {
 			return fmt.Errorf("gave up after %d tries: %w", n, err)
 		}
-		if stopped := sleep(ctx, b.wait(n)); stopped != nil {
+		if stopped := sleep(ctx, b.Wait(n)); stopped != nil {
 			return fmt.Errorf("%w (last try: %w)", stopped, err)
 		}
 	}

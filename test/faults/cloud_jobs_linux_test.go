@@ -280,3 +280,27 @@ tasks:
 	}
 	l.nothingLeft()
 }
+
+// Ctrl-C ends the waiting, and says at once that the job goes on and what to type to stop it.
+func TestCloudWaitInterrupted(t *testing.T) {
+	t.Parallel()
+	l := deployed(t, map[string]string{"project.yml": yml(place + "tasks:\n- name: a\n  commands: [{command: sleep 600}]\n")})
+	wait := l.start(l.command("cloud", "run", "-p", "prj", "--wait", "--logs"))
+	l.eventually("the job runs", func() bool { return strings.Contains(wait.stderr(), "a: started") })
+	if err := wait.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := wait.end(); code != 130 {
+		t.Errorf("exit code %d", code)
+	}
+	_, after, found := strings.Cut(wait.stderr(), "goes on; to stop it: handoff ")
+	command, _, _ := strings.Cut(after, "\n")
+	if !found || strings.Count(wait.stderr(), "goes on") != 1 {
+		t.Fatal(wait.stderr())
+	}
+	if jobs := l.jobs(); len(jobs) != 1 || jobs[0].ended() {
+		t.Errorf("jobs %+v", jobs)
+	}
+	l.handoff(0, append(strings.Fields(command), "--wait")...)
+	l.nothingLeft()
+}
