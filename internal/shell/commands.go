@@ -39,7 +39,7 @@ func commands() []command {
 		{"umask ulimit times jobs bg fg hash", fixed, "umask 077; echo {{ d }}", "umask {{ d }}"},
 		{"break continue return exit shift", number, "for i in {{ d }}; do break 1; done; exit $?", "exit {{ d }}\nreturn $x"},
 		{"wait", waits, "cat {{ d }} & wait $!", "wait {{ d }}\nwait -n -p x"},
-		{"set", sets, "set -eu -o pipefail; set -- {{ d }}", "set {{ d }}\nset -k\nset -o $x"},
+		{"set", sets, "set -eu -o pipefail; set -o; set -- {{ d }}", "set {{ d }}\nset -k\nset -o $x\nset -o {{ d }}\nset -eo vi\nset -u $x"},
 		{"printf", prints, `printf '%s\n' {{ d }}`, "printf {{ d }}\nprintf -v x %s {{ d }}\nprintf \"$x\"\nprintf '%n' {{ d }}"},
 		{"test [", tests, `[ {{ d }} = "$x" ] && test -e {{ d }}`, "[ -v {{ d }} ]\n[ $x ]\ntest {{ d }} \"$x\" b\n[ -n a -a -v \"$x\" ]"},
 		{"export readonly local declare typeset", declares, `export X={{ d }}`, "export {{ d }}\nexport \"$x\"\ndeclare -i x={{ d }}\nexport PS4={{ d }}"},
@@ -255,28 +255,25 @@ func waits(k *checker, c call) {
 
 // sets lets in options that change neither how a script is read nor what is evaluated; after -- stand arguments.
 func sets(k *checker, c call) {
-	for i := 0; i < len(c.args); i++ {
-		t, ok := literal(c.args[i])
+	for args := c.args; len(args) > 0; args = args[1:] {
+		t, ok := literal(args[0])
 		switch {
 		case ok && t == "--":
 			return
-		case ok && (t == "-o" || t == "+o") && i+1 < len(c.args):
-			i++
-			if o, ok := literal(c.args[i]); !ok || !contains(strings.Fields("pipefail errexit nounset noglob xtrace noclobber"), o) {
-				k.barred(c, "")
-			}
-		case !ok || len(t) < 2 || t[0] != '-' && t[0] != '+' || strings.Trim(t[1:], "eufxCo") != "" || strings.Contains(t[1:len(t)-1], "o"):
+		case !ok || len(t) < 2 || t[0] != '-' && t[0] != '+' || strings.Trim(t[1:len(t)-1], "eufxC") != "" || strings.IndexByte("eufxCo", t[len(t)-1]) < 0:
 			k.barred(c, "write -- before the arguments")
 			return
-		case strings.HasSuffix(t, "o"): // -euo pipefail
-			c.args[i] = wordOf("-o")
-			i--
+		case strings.HasSuffix(t, "o"): // -o pipefail, -euo pipefail
+			if len(args) == 1 {
+				return // prints the options
+			}
+			args = args[1:]
+			if o, ok := literal(args[0]); !ok || !contains(strings.Fields("pipefail errexit nounset noglob xtrace noclobber"), o) {
+				k.barred(c, "")
+				return
+			}
 		}
 	}
-}
-
-func wordOf(t string) *syntax.Word {
-	return &syntax.Word{Parts: []syntax.WordPart{&syntax.Lit{Value: t}}}
 }
 
 // prints lets in a written format that only prints.

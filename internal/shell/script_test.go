@@ -183,3 +183,31 @@ func FuzzScripts(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCheck gives any text to the parser and the checker, which must not panic. Nothing is run.
+func FuzzCheck(f *testing.F) {
+	for _, c := range commands() {
+		f.Add(c.takes + "\n" + c.bars)
+		for bad := range strings.SplitSeq(c.bars, "\n") {
+			f.Add(bad)
+		}
+	}
+	for _, c := range contexts() {
+		f.Add(c.example)
+	}
+	f.Fuzz(func(_ *testing.T, source string) {
+		const mark = "{{ d }}"
+		var pieces []Piece
+		text := ""
+		for i, part := range strings.Split(source, mark) {
+			if i > 0 {
+				pieces = append(pieces, Piece{len(text), len(text) + 4, 1})
+				text += "a; b"
+			}
+			text += part
+		}
+		for _, shell := range []string{"sh", "bash", "zsh", "python3"} {
+			_, _ = For(shell).Script(text, pieces)
+		}
+	})
+}
