@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -141,6 +142,9 @@ func (a *App) planInput(s *session) plan.Input {
 		Workspace: "$WORKSPACE", // for show, where no workspace was named
 		Vars:      s.target.Vars, Envs: s.target.Envs, Secrets: s.secrets, Redactor: s.redactor, Inherited: a.inherited,
 		Activate: func(venv string) []string { return a.activate("$WORKSPACE/" + venv) },
+	}
+	if s.fetched { // nobody here has its .secrets
+		in.AddSecret = fmt.Sprintf("push it where the project is: `handoff secrets push -s %s`", s.target.EnvStage)
 	}
 	if s.ws != nil {
 		in.Workspace = s.ws.Dir()

@@ -127,11 +127,18 @@ func message(e pipeline.Event) (slog.Level, string) {
 	case pipeline.TaskSkipped:
 		return slog.LevelInfo, at + ": skipped: " + e.Text
 	case pipeline.TaskRetrying:
-		return slog.LevelWarn, fmt.Sprintf("%s: %s; next try in %v", at, reason(e), e.Wait)
+		return slog.LevelWarn, fmt.Sprintf("%s: %s; next try %s", at, reason(e), soon(e.Wait))
 	case pipeline.StageEnded, pipeline.TaskEnded:
 		return ended(e, at)
 	}
 	return slog.LevelDebug, ""
+}
+
+func soon(wait time.Duration) string {
+	if wait == 0 {
+		return "at once"
+	}
+	return "in " + wait.String()
 }
 
 // quiet lowers the level for what happens once a line of a foreach.

@@ -29,6 +29,7 @@ type Input struct {
 	StateFile func(task string) string   // where the state of a pipeline is; nil: below the workspace
 	Inherited func(key string) bool      // is the variable in the environment of handoff; nil: no
 	CheckOnly bool                       // nothing will run: a secret without a value is a warning
+	AddSecret string                     // what gives a missing secret its value, as a hint; "": a file of the project does
 	Redactor  *secret.Redactor           // knows the secrets, and is told what templates make of them; nil: one is made
 
 	// What a command names is looked for, where a check wants that; nil: it is not.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -270,19 +271,21 @@ func linePos(c *project.Command, line int) project.Pos {
 
 // checkSecrets fails for what the project declares and nobody gave: better now than in the middle of a load.
 func (b *builder) checkSecrets() {
+	add := cmp.Or(b.in.AddSecret, "add it to .secrets/secrets.yml")
 	have := map[string]bool{}
 	for _, s := range b.in.Secrets {
 		have[s.Key] = true
 	}
 	for _, s := range b.in.Project.Secrets {
 		if !have[s.Key] {
-			b.lacks(s.Pos, "secrets", fmt.Sprintf("secret %q has no value", s.Key), "add it to .secrets/secrets.yml")
+			b.lacks(s.Pos, "secrets", fmt.Sprintf("secret %q has no value", s.Key), add)
+			have[s.Key] = true // told
 		}
 	}
 	for _, e := range b.in.Project.Envs {
 		if e.Value == nil && !have[e.Key] && !b.given(e.Key) {
 			b.lacks(e.Pos, "envs", fmt.Sprintf("%q has no value and there is no secret of that name", e.Key),
-				fmt.Sprintf("add one to .secrets/secrets.yml, or give -e %s=...", e.Key))
+				fmt.Sprintf("%s, or give -e %s=...", add, e.Key))
 		}
 	}
 }

@@ -166,6 +166,19 @@ func TestProblemsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
+// A job has no .secrets to add anything to; and what is missing is one problem, however often it is named.
+func TestMissingSecretIsOneProblemWithAWayOut(t *testing.T) {
+	t.Parallel()
+	text := "version: 1\nsecrets: [{key: TOKEN}]\nenvs: [{key: TOKEN}]\ntasks:\n- name: a\n  commands:\n  - command: echo\n"
+	for add, want := range map[string]string{"": "add it to .secrets/secrets.yml", "push it": "push it"} {
+		_, _, err := build(t, text, func(in *Input) { in.AddSecret = add })
+		list, ok := errors.AsType[project.Errors](err)
+		if !ok || len(list) != 1 || list[0].Hint != want {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
 func TestUndefinedIsAWarningInLenientMode(t *testing.T) {
 	t.Parallel()
 	_, warnings, err := build(t, "version: 0.4\nvars: [{key: name, value: x}]\ntasks:\n- name: a\n  pipeline:\n  - command: |\n      echo one\n      echo {{ nam }}\n  - foreach:\n    - name: b\n      commands:\n      - command: echo {{ _line }} {{ nme }}\n", nil)
