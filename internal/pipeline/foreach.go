@@ -108,7 +108,7 @@ func (f *foreach) loop(ctx context.Context, rd *records) error {
 // before.
 func (f *foreach) stopOn(place string) {
 	<-f.failing()
-	f.cancel(&terminated{why: fmt.Sprintf("terminated because stage %q failed at %s", f.spec.Name, place)})
+	f.cancel(&terminated{why: fmt.Sprintf("stage %q failed at %s", f.spec.Name, place)})
 }
 
 // dispatch starts the body of a line as soon as there is room for it; false: ctx ended before.
@@ -189,7 +189,7 @@ func (f *foreach) took(n int64, line string, end ending) {
 	switch {
 	case end.broken:
 		f.broken = true
-		f.cancel(&terminated{why: fmt.Sprintf("terminated because nobody reads the output of stage %q any more", f.spec.Name)})
+		f.cancel(&terminated{why: fmt.Sprintf("nobody reads the output of stage %q any more", f.spec.Name)})
 	case end.ok():
 		f.lines.Succeeded++
 	case end.failed() && f.ctx.Err() == nil:

@@ -43,7 +43,7 @@ func (f *fork) run() ending {
 		err = f.feed(ctx)
 	}
 	if err != nil {
-		f.cancel(&terminated{why: fmt.Sprintf("terminated because stage %q failed", f.spec.Name)})
+		f.cancel(&terminated{why: fmt.Sprintf("stage %q failed", f.spec.Name)})
 	}
 	f.in.release() // where all branches have gone, the stage before gets its SIGPIPE
 	f.all.Wait()
@@ -95,7 +95,7 @@ func (f *fork) branch(ctx context.Context, b *branch) {
 	f.first, f.name = &end, b.task.Name
 	if f.t.KillDownstreamOnFail && b.task.KillDownstreamOnFail {
 		f.failing()
-		f.cancel(&terminated{why: fmt.Sprintf("terminated because branch %q failed", b.task.Name)})
+		f.cancel(&terminated{why: fmt.Sprintf("branch %q failed", b.task.Name)})
 	}
 }
 

@@ -156,7 +156,7 @@ func (p *linear) fail(st *stage) {
 	if p.t.Drain {
 		return
 	}
-	why := fmt.Sprintf("terminated because stage %q failed", st.spec.Name)
+	why := fmt.Sprintf("stage %q failed", st.spec.Name)
 	p.stopAll(st, func(i int) error { return &terminated{why: why, after: p.base+i > st.index} })
 }
 

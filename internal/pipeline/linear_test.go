@@ -223,7 +223,7 @@ func TestUpstreamIsTerminated(t *testing.T) {
 	if res.Elapsed > 10*time.Second || res.Stage != "s2" {
 		t.Errorf("%+v", res)
 	}
-	want := Result{Outcome: Terminated, Code: 143, Signal: "SIGTERM", Reason: `terminated because stage "s2" failed`}
+	want := Result{Outcome: Terminated, Code: 143, Signal: "SIGTERM", Reason: `stage "s2" failed`}
 	got := *w.stage("s0").Result
 	got.Elapsed = 0
 	if diff := cmp.Diff(want, got); diff != "" {
