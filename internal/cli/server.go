@@ -156,7 +156,7 @@ func (c *cli) serve(ctx context.Context, home *local.Home, standby bool) error {
 		Status string `json:"status"`
 		server.Summary
 	}{"success", sum}
-	return c.print(res, fmt.Sprintf("%d started, %d skipped, %d failed, %d missed", sum.Started, sum.Skipped, sum.Failed, sum.Missed))
+	return c.print(res, fmt.Sprintf("%d started, %d skipped, %d failed, %d missed; jobs that failed: %d", sum.Started, sum.Skipped, sum.Failed, sum.Missed, sum.JobsFailed))
 }
 
 func (c *cli) serveHome(ctx context.Context, home *local.Home, standby bool) (server.Summary, error) {

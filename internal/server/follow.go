@@ -69,9 +69,12 @@ func (s *scheduler) over(end ending) {
 		s.Log.Info(what + " skipped: " + end.Reason)
 	case cloud.JobSucceeded:
 		s.Log.Info(what + " succeeded")
+	case cloud.JobStopped:
+		s.Log.Warn(what + " stopped: " + end.Reason)
 	case "":
 		s.Log.Warn(what + " is not known any more")
 	default:
+		s.sum.JobsFailed++
 		s.Log.Error(fmt.Sprintf("%s %s: %s", what, end.State, end.Reason))
 	}
 	if err := s.Store.Record(false, r); err != nil { // else the next scheduler looks again

@@ -38,11 +38,12 @@ type Options struct {
 
 // Summary counts what a scheduler has done.
 type Summary struct {
-	Schedules int `json:"schedules"`
-	Started   int `json:"started"`
-	Skipped   int `json:"skipped"` // jobs that did not run, by their overlap policy; not among Started
-	Failed    int `json:"failed"`
-	Missed    int `json:"missed"`
+	Schedules  int `json:"schedules"`
+	Started    int `json:"started"`
+	Skipped    int `json:"skipped"`     // jobs that did not run, by their overlap policy; not among Started
+	Failed     int `json:"failed"`      // fires for which no job could be started
+	JobsFailed int `json:"jobs_failed"` // jobs that were started, and failed or were lost
+	Missed     int `json:"missed"`
 }
 
 const (

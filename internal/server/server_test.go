@@ -32,6 +32,7 @@ type world struct {
 	refuse    func(spec cloud.Start) error   // of a start; may be nil
 	takes     time.Duration                  // of each job
 	ends      map[string]time.Time           // of jobs, by token
+	fails     map[string]bool                // jobs that fail
 	skips     map[string]bool                // jobs that end as skipped
 	full      bool                           // the journal cannot be written
 	calls     int                            // of all that changes something
@@ -48,7 +49,7 @@ var (
 func newWorld(list ...cloud.Schedule) *world {
 	w := &world{
 		schedules: map[cloud.ScheduleKey]cloud.ScheduleEntry{}, journal: map[string]*cloud.FireState{},
-		specs: map[string]cloud.Start{}, ends: map[string]time.Time{}, skips: map[string]bool{}, told: map[cloud.ScheduleKey]struct{}{},
+		specs: map[string]cloud.Start{}, ends: map[string]time.Time{}, skips: map[string]bool{}, fails: map[string]bool{}, told: map[cloud.ScheduleKey]struct{}{},
 	}
 	for _, s := range list {
 		w.put(s)
@@ -164,6 +165,8 @@ func (j jobs) Status(_ context.Context, id string) (cloud.Job, error) {
 		return cloud.Job{ID: id, State: cloud.JobSkipped, Reason: "run x goes on"}, nil
 	case time.Now().Before(end):
 		return cloud.Job{ID: id, State: cloud.JobRunning}, nil
+	case j.fails[id]:
+		return cloud.Job{ID: id, State: cloud.JobFailed, Reason: "no"}, nil
 	}
 	return cloud.Job{ID: id, State: cloud.JobSucceeded}, nil
 }
@@ -315,6 +318,19 @@ func TestCatchupOneByOne(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestJobsFail: a fire has its job, and yet what that did is told and counted.
+func TestJobsFail(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(cloud.Schedule{TargetID: "q", Cron: quarter})
+		w.fails["prod/etl/rates/q@2000-01-01T00:30:00Z"] = true
+		w.takes = time.Minute
+		if diff := cmp.Diff(Summary{Schedules: 1, Started: 3, JobsFailed: 1}, w.serve(t, 59*time.Minute)); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 // TestSkipped: a job that did not run is told as such, also where the scheduler was killed before it knew.

@@ -279,7 +279,6 @@ func (i *Inside) outcome(w LastWord) {
 		return
 	case w.Skipped:
 		i.rec.State = cloud.JobSkipped
-		return
 	case i.why != nil:
 		i.rec.State, i.rec.Reason = i.why.state, i.why.reason
 		if i.why.killed {

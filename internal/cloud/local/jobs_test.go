@@ -10,12 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/cloudtest"
 )
 
 const jobMark = "HANDOFF_TEST_JOB"
@@ -209,19 +209,28 @@ func TestJobEnds(t *testing.T) {
 	}
 }
 
-func TestJobToken(t *testing.T) {
+func TestJobs(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, cloud.TaskSpec{})
-	spec := b.spec("true")
-	spec.Token = "fire-1"
-	first := b.run(spec)
-	if again := b.run(spec); again.ID != first.ID {
-		t.Errorf("the token started %s and %s", first.ID, again.ID)
-	}
-	b.end(first.ID)
-	if again := b.run(spec); again.ID != first.ID || again.State != cloud.JobSucceeded {
-		t.Errorf("job = %+v", again)
-	}
+	cloudtest.Jobs(t, func(t *testing.T) cloudtest.JobsBench {
+		b := newBench(t, cloud.TaskSpec{})
+		return cloudtest.JobsBench{
+			Jobs: b.jobs,
+			Says: func(t *testing.T, id string) {
+				t.Helper()
+				b.says(id)
+			},
+			Kill: func(t *testing.T, job cloud.Job) {
+				t.Helper()
+				r, err := b.jobs.read(job.ID)
+				if err == nil {
+					err = syscall.Kill(r.Pid, syscall.SIGKILL)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+	})
 }
 
 // A starter that was killed between the record and the runner is made up for by the next call with the token, and only so.
@@ -369,37 +378,6 @@ func TestJobCrashes(t *testing.T) {
 	spec := b.spec(`echo 'panic: a bug' >>crash.log; kill -9 $PPID`)
 	if end := b.end(b.run(spec).ID); end.State != cloud.JobLost || !strings.HasSuffix(end.Reason, "; it said: panic: a bug") {
 		t.Errorf("job = %+v", end)
-	}
-}
-
-// Of 50 starts at a time each has its job, and of those with one token there is one.
-func TestJobConcurrentStarts(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, cloud.TaskSpec{})
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	ids := map[string]int{}
-	for n := range 50 {
-		spec := b.spec("true")
-		if n < 25 {
-			spec.Token = "one"
-		}
-		wg.Go(func() {
-			job, err := b.jobs.Run(t.Context(), spec)
-			if err != nil {
-				t.Error(err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			ids[job.ID]++
-		})
-	}
-	wg.Wait()
-	if len(ids) != 26 {
-		t.Errorf("%d jobs", len(ids))
-	}
-	for id := range ids {
-		b.end(id)
 	}
 }
 
