@@ -14,9 +14,14 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/handoff-run/handoff/internal/artifact"
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/cloud/memory"
+	"github.com/handoff-run/handoff/internal/pipeline"
+	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/state"
 )
 
 // cutFiles fails the call at which it is cut: the work of the call is not done, or it is and only its answer is lost. dead
@@ -234,5 +239,50 @@ func TestRunKeepsWhatTheWorkspaceHasChanged(t *testing.T) {
 	}
 	if res, err := b.run(t.Context(), here); err != nil || res.ExitCode != 0 || b.next("n") != "2" {
 		t.Errorf("when it is stored: %+v, %v, %q", res, err, b.next("n"))
+	}
+}
+
+// A bucket that does not respond while a checkpoint is stored stops no stage.
+func TestEventsDoNotWaitForTheBucket(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := &plan.Plan{Tasks: []plan.Task{
+		{Name: "a", State: &plan.State{File: filepath.Join(dir, "a.json"), Checkpoint: true}},
+		{Name: "b", State: &plan.State{File: filepath.Join(dir, "b.json"), Checkpoint: true}},
+	}}
+	s := newStates(p, dir)
+	begun, respond := make(chan struct{}), make(chan struct{})
+	var stored []string
+	s.checkpointed = func(_ context.Context, v state.Version) error {
+		if len(stored) == 0 {
+			close(begun)
+			<-respond
+		}
+		stored = append(stored, string(v.State))
+		return nil
+	}
+	event := func(kind pipeline.Kind, task string) {
+		e := pipeline.Event{Kind: kind, Task: []string{task}, Result: &pipeline.Result{Outcome: pipeline.Success}}
+		s.event(t.Context(), e)
+	}
+	event(pipeline.TaskStarted, "a")
+	event(pipeline.StageStarted, "a")
+	if err := os.WriteFile(filepath.Join(dir, "a_stdout.log"), []byte("{\"n\":1}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.follow(t.Context())
+	<-begun
+	for _, task := range []string{"a", "b"} {
+		for _, kind := range []pipeline.Kind{pipeline.TaskEnded, pipeline.TaskStarted, pipeline.StageStarted, pipeline.TaskEnded} {
+			event(kind, task)
+		}
+	}
+	close(respond)
+	if err := os.WriteFile(filepath.Join(dir, "b_stdout.log"), []byte("{\"n\":2}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.close(t.Context())
+	if diff := cmp.Diff([]string{`{"n":1}`, `{"n":2}`}, stored); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -68,8 +68,8 @@ func (l *localRun) begin(ctx context.Context, log *slog.Logger, rec *ledger.Reco
 
 // commit implements edge.
 func (l *localRun) commit(ctx context.Context, _ pipeline.Result, code int) (final bool, err error) {
-	l.close()
 	ctx = context.WithoutCancel(ctx)
+	l.close(ctx)
 	if code == 0 {
 		if err := l.storeStates(ctx); err != nil {
 			return false, err
@@ -114,7 +114,7 @@ func (l *localRun) push(ctx context.Context, fence int64, failed bool) error {
 }
 
 // end implements edge.
-func (l *localRun) end(context.Context, ledger.Run) error {
-	l.close()
+func (l *localRun) end(ctx context.Context, _ ledger.Run) error {
+	l.close(context.WithoutCancel(ctx))
 	return nil
 }

@@ -300,7 +300,7 @@ func (r *remoteRun) begin(ctx context.Context, log *slog.Logger, rec *ledger.Rec
 // commit implements edge.
 func (r *remoteRun) commit(ctx context.Context, _ pipeline.Result, code int) (final bool, err error) {
 	ctx = context.WithoutCancel(ctx)
-	r.close()
+	r.close(ctx)
 	if code == 0 {
 		if final, err = r.commitSuccess(ctx); err == nil {
 			return final, nil
@@ -431,7 +431,7 @@ func (r *remoteRun) wordsOfRun() []string {
 // end implements edge.
 func (r *remoteRun) end(ctx context.Context, run ledger.Run) error {
 	ctx = context.WithoutCancel(ctx)
-	r.close()
+	r.close(ctx)
 	if r.mirror == nil {
 		return r.ledger.Put(ctx, run)
 	}

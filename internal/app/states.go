@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -28,10 +29,12 @@ type states struct {
 	log          *slog.Logger
 	rec          *ledger.Recorder
 
-	mu    sync.Mutex
 	tasks map[string]*taskState // by the path of the task
 	stop  chan struct{}         // nil: nobody looks for checkpoints
 	done  chan struct{}
+
+	storing sync.Mutex // held while a checkpoint is stored, however long that takes
+	mu      sync.Mutex // what events wait for
 }
 
 // taskState is one pipeline with a state.
@@ -42,8 +45,11 @@ type taskState struct {
 	checkpoint bool
 	capture    *state.Capture
 	stored     json.RawMessage // the last checkpoint
-	writing    bool            // the file is that of this try, not one of a run before
-	succeeded  bool
+
+	// What events have told; states.mu is held.
+	anew      bool // the file is to be read from its start
+	writing   bool // the file is that of this try, not one of a run before
+	succeeded bool
 }
 
 // newStates returns the pipelines of p that have a state.
@@ -92,16 +98,20 @@ func (s *states) follow(ctx context.Context) {
 	}()
 }
 
-// close ends follow.
-func (s *states) close() {
+// close ends follow, and stores the last checkpoints.
+func (s *states) close(ctx context.Context) {
 	if s.stop != nil {
 		close(s.stop)
 		<-s.done
 		s.stop = nil
+		s.checkpoints(ctx)
 	}
 }
 
-// event notes how the tries of a pipeline begin and end.
+// patience is how long a checkpoint may take: a further try waits for the one from which it is to go on.
+const patience = 30 * time.Second
+
+// event notes how the tries of a pipeline begin and end. It waits for the bucket only before a further try.
 func (s *states) event(ctx context.Context, e pipeline.Event) {
 	if len(e.Lines) > 0 {
 		return
@@ -110,25 +120,23 @@ func (s *states) event(ctx context.Context, e pipeline.Event) {
 	if t == nil {
 		return
 	}
+	if e.Kind == pipeline.TaskRetrying {
+		s.checkpoint(ctx, t)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch e.Kind {
 	case pipeline.TaskStarted:
-		t.capture.Reset()
-		t.writing, t.succeeded = false, false
+		t.anew, t.writing, t.succeeded = true, false, false
 	case pipeline.StageStarted:
 		t.writing = true // its output file has been made
-	case pipeline.TaskRetrying:
-		s.checkpoint(ctx, t)
 	case pipeline.TaskEnded:
 		t.succeeded = e.Result != nil && e.Result.Outcome == pipeline.Success
-		s.checkpoint(ctx, t)
 	}
 }
 
 func (s *states) checkpoints(ctx context.Context) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, t := range s.tasks {
 		s.checkpoint(ctx, t)
 	}
@@ -136,13 +144,31 @@ func (s *states) checkpoints(ctx context.Context) {
 
 // checkpoint stores what the target has printed so far. What fails now is tried again at the next one, or at the end.
 func (s *states) checkpoint(ctx context.Context, t *taskState) {
-	if !t.checkpoint || !t.writing {
+	if !t.checkpoint {
 		return
 	}
+	s.storing.Lock()
+	defer s.storing.Unlock()
+	if !s.ready(t) {
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the bucket does not respond"))
+	defer cancel()
 	err := s.save(ctx, t)
 	if err != nil && s.log != nil {
 		s.log.Warn(fmt.Sprintf("%s: the state at this point is not stored: %v", t.name, err))
 	}
+}
+
+// ready prepares the capture of a task. It returns false where its file may be of an earlier try, or run.
+func (s *states) ready(t *taskState) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.anew {
+		t.anew = false
+		t.capture.Reset()
+	}
+	return t.writing
 }
 
 func (s *states) save(ctx context.Context, t *taskState) error {
@@ -163,16 +189,13 @@ func (t *taskState) version(got state.Captured) state.Version {
 	return state.Version{Task: t.name, By: state.ByRun, Line: got.Line, State: got.State}
 }
 
-// ended returns the states of the pipelines that succeeded, after a run that did. It says of those that have none that the
+// ended returns the states of the pipelines that succeeded, after a run that did, and after close. It says of those that have none that the
 // last state stays.
 func (s *states) ended() ([]state.Version, error) {
-	s.close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var out []state.Version
 	for _, path := range slices.Sorted(maps.Keys(s.tasks)) {
 		t := s.tasks[path]
-		if !t.succeeded {
+		if !s.ready(t) || !t.succeeded {
 			continue
 		}
 		got, err := t.capture.Read(true)
