@@ -14,9 +14,10 @@ const forgotten = 7 * 24 * time.Hour
 // begin notes that an archive is about to be written, so that a later Settle finds what is left of it. current is the archive
 // from which the next run would go on.
 func (s *Store) begin(ctx context.Context, a Archive, current string, fence int64) error {
-	return s.change(ctx, func(x *Index) {
+	return s.change(ctx, true, func(x *Index) error {
 		x.adopt(current)
 		x.loosen(a, fence)
+		return nil
 	})
 }
 
@@ -26,12 +27,18 @@ func (x *Index) loosen(a Archive, fence int64) {
 	x.Loose = append(x.Loose, Loose{Archive: a, Fence: fence})
 }
 
-// adopt makes a loose archive one of those that there are: somebody has named it. The run that did may have died since.
+// adopt makes the archive that somebody has named one of those that there are: the run that did may have died since.
 func (x *Index) adopt(name string) {
 	i := slices.IndexFunc(x.Loose, func(l Loose) bool { return l.Name == name })
 	if i >= 0 {
 		x.insert(x.Loose[i].Archive)
 		x.Loose = slices.Delete(x.Loose, i, i+1)
+		return
+	}
+	at, err := time.Parse(archivesName+"/"+timeForm, name)
+	known := slices.ContainsFunc(x.Archives, func(a Archive) bool { return a.Name == name })
+	if err == nil && !known { // the machine has crashed before the index was safe
+		x.insert(Archive{Name: name, Time: at})
 	}
 }
 
@@ -46,33 +53,54 @@ func (x *Index) insert(a Archive) {
 }
 
 // Settle takes a stored archive into the index and removes what is too many, and what runs have left that died while they
-// stored. current is the archive from which the next run goes on: it always stays. What fails here is made up for by the next
-// Settle.
-func (s *Store) Settle(ctx context.Context, a Archive, current string, fence int64, keep int) error {
-	x, err := s.Index(ctx)
+// stored. now returns the archive from which the next run goes on, which always stays. It is asked when the index has been read:
+// who has named an archive since, has not brought it into the index before. What fails here is made up for by the next Settle.
+func (s *Store) Settle(ctx context.Context, a Archive, now func(context.Context) (string, error), fence int64, keep int) error {
+	dead, err := s.dropDead(ctx, a, now, fence)
 	if err != nil {
 		return err
 	}
-	x.adopt(current)
-	dead := x.dead(a, fence, s.Now())
-	for _, name := range dead {
-		if err := s.drop(ctx, name); err != nil {
+	var trimmed []Archive
+	err = s.change(ctx, false, func(x *Index) error {
+		current, err := now(ctx)
+		if err != nil {
 			return err
 		}
-	}
-	var trimmed []Archive
-	err = s.change(ctx, func(x *Index) {
 		x.adopt(current)
 		x.Loose = slices.DeleteFunc(x.Loose, func(l Loose) bool { return l.Name == a.Name || slices.Contains(dead, l.Name) })
 		if a.Name != "" {
 			x.insert(a)
 		}
 		trimmed = x.trim(keep, current)
+		return nil
 	})
+	if err != nil {
+		return err
+	}
 	for _, old := range trimmed { // they are loose: what is left of them now, the next Settle removes
 		err = errors.Join(err, s.drop(ctx, old.Name))
 	}
 	return err
+}
+
+// dropDead removes what nobody writes any more, and names it.
+func (s *Store) dropDead(ctx context.Context, a Archive, now func(context.Context) (string, error), fence int64) ([]string, error) {
+	x, err := s.Index(ctx)
+	if err != nil {
+		return nil, err
+	}
+	current, err := now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	x.adopt(current)
+	dead := x.dead(a, fence, s.Now())
+	for _, name := range dead {
+		if err := s.drop(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	return dead, nil
 }
 
 // dead names what nobody writes any more: who has a lower fence has lost the lease.

@@ -102,20 +102,23 @@ func (s *Store) Index(ctx context.Context) (*Index, error) {
 // tries is how often a change of the index that others overtake begins anew.
 const tries = 20
 
-// change lets do change the index and writes it; it begins anew where another change came in between.
-func (s *Store) change(ctx context.Context, do func(*Index)) error {
+// change lets do change the index and writes it; it begins anew where another change came in between. fleeting: a crash of the
+// machine may undo it.
+func (s *Store) change(ctx context.Context, fleeting bool, do func(*Index) error) error {
 	for try := 1; ; try++ {
 		x, err := s.Index(ctx)
+		if err == nil {
+			x.SchemaVersion = SchemaVersion
+			err = do(x)
+		}
 		if err != nil {
 			return err
 		}
-		x.SchemaVersion = SchemaVersion
-		do(x)
 		text, err := json.MarshalIndent(x, "", " ")
 		if err != nil {
 			return fmt.Errorf("encode index of artifacts: %w", err)
 		}
-		_, err = s.Files.Put(ctx, s.indexKey(), bytes.NewReader(append(text, '\n')), cloud.PutOptions{IfAbsent: x.etag == "", IfMatch: x.etag})
+		_, err = s.Files.Put(ctx, s.indexKey(), bytes.NewReader(append(text, '\n')), cloud.PutOptions{IfAbsent: x.etag == "", IfMatch: x.etag, Fleeting: fleeting})
 		if err == nil {
 			return nil
 		}

@@ -103,10 +103,12 @@ func (s *Store) tidy(ctx context.Context, ch Change, before Commit, d Done) erro
 			if ch.Push != nil {
 				keep = ch.Push.Keep
 			}
-			artifacts = errors.Join(
-				s.Artifacts.Settle(ctx, d.Pushed.Archive, d.Artifacts, ch.Fence, keep),
-				s.Artifacts.Show(ctx, d.Artifacts),
-			)
+			settled := s.Artifacts.Settle(ctx, d.Pushed.Archive, s.archive, ch.Fence, keep)
+			now, err := s.archive(ctx)
+			if err == nil {
+				err = s.Artifacts.Show(ctx, now)
+			}
+			artifacts = errors.Join(settled, err)
 		})
 	}
 	states := cloud.Each(ctx, s.States.Parallel, d.Versions, func(ctx context.Context, v state.Version) error {
@@ -114,6 +116,12 @@ func (s *Store) tidy(ctx context.Context, ch Change, before Commit, d Done) erro
 	})
 	wg.Wait()
 	return errors.Join(states, artifacts)
+}
+
+// archive returns the archive from which the next run goes on.
+func (s *Store) archive(ctx context.Context) (string, error) {
+	c, err := s.Read(ctx)
+	return c.Artifacts, err
 }
 
 // PushApart stores what a failed run has left where no run goes on from.
@@ -125,7 +133,7 @@ func (s *Store) PushApart(ctx context.Context, o artifact.PushOptions) (artifact
 	o.Failed = true
 	pushed, err := s.Artifacts.Upload(ctx, now.Artifacts, o)
 	if err == nil {
-		err = s.Artifacts.Settle(ctx, pushed.Archive, now.Artifacts, o.Fence, o.Keep)
+		err = s.Artifacts.Settle(ctx, pushed.Archive, s.archive, o.Fence, o.Keep)
 	}
 	return pushed, err
 }
@@ -141,7 +149,7 @@ func (s *Store) Archive(ctx context.Context, keep int) (artifact.Archive, error)
 	}
 	a, err := s.Artifacts.Copy(ctx, now.Artifacts, 0)
 	if err == nil {
-		err = s.Artifacts.Settle(ctx, a, now.Artifacts, 0, keep)
+		err = s.Artifacts.Settle(ctx, a, s.archive, 0, keep)
 	}
 	return a, err
 }

@@ -168,8 +168,11 @@ func (s *Store) write(ctx context.Context, c Commit) (Commit, error) {
 		return c, fmt.Errorf("encode commit: %w", err)
 	}
 	o := cloud.PutOptions{IfAbsent: c.etag == "", IfMatch: c.etag}
-	if c.damaged {
+	switch {
+	case c.damaged:
 		o = cloud.PutOptions{}
+	case c.By == ByStart && c.etag != "": // it keeps others out, and a crash of the machine does that, too
+		o.Fleeting = true
 	}
 	stored, err := s.Files.Put(ctx, s.key(), bytes.NewReader(append(text, '\n')), o)
 	if err == nil {
