@@ -2,8 +2,7 @@ package app
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"reflect"
 
 	"github.com/handoff-run/handoff/internal/plan"
 )
@@ -22,42 +21,35 @@ func (a *App) Plan(_ context.Context, o PlanOptions) (res *plan.Plan, err error)
 	if err != nil {
 		return nil, inProject(err)
 	}
-	return masked(p, s.redactor.String)
+	return forShow(p, s.redactor.String), nil
 }
 
-// masked copies p through its printed form, so that no text escapes the mask.
-func masked(p *plan.Plan, mask func(string) string) (*plan.Plan, error) {
-	text, err := json.Marshal(p)
-	if err != nil {
-		return nil, fmt.Errorf("encode plan: %w", err)
-	}
-	var tree any
-	if err := json.Unmarshal(text, &tree); err != nil {
-		return nil, fmt.Errorf("decode plan: %w", err)
-	}
-	text, err = json.Marshal(maskTree(tree, mask))
-	if err != nil {
-		return nil, fmt.Errorf("encode plan: %w", err)
-	}
-	out := new(plan.Plan)
-	if err := json.Unmarshal(text, out); err != nil {
-		return nil, fmt.Errorf("decode plan: %w", err)
-	}
-	return out, nil
+// forShow makes p, which will not run, one that can be shown to anybody.
+func forShow(p *plan.Plan, mask func(string) string) *plan.Plan {
+	maskShown(reflect.ValueOf(p).Elem(), mask)
+	return p
 }
 
-func maskTree(v any, mask func(string) string) any {
-	switch v := v.(type) {
-	case string:
-		return mask(v)
-	case []any:
-		for i := range v {
-			v[i] = maskTree(v[i], mask)
+// maskShown masks every text that is printed, whatever fields there are, and drops the rest, which is for running and has secrets in it.
+func maskShown(v reflect.Value, mask func(string) string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(mask(v.String()))
+	case reflect.Pointer:
+		if !v.IsNil() {
+			maskShown(v.Elem(), mask)
 		}
-	case map[string]any:
-		for k := range v {
-			v[k] = maskTree(v[k], mask)
+	case reflect.Slice:
+		for i := range v.Len() {
+			maskShown(v.Index(i), mask)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).Tag.Get("json") == "-" {
+				v.Field(i).SetZero()
+			} else {
+				maskShown(v.Field(i), mask)
+			}
 		}
 	}
-	return v
 }

@@ -130,7 +130,7 @@ func (a *App) PlanRemote(ctx context.Context, o RemoteOptions) (res *plan.Plan, 
 		return nil, inProject(err)
 	}
 	p.Project = f.cloud.Scope.Task
-	return masked(p, f.redactor.String)
+	return forShow(p, f.redactor.String), nil
 }
 
 func (a *App) newRemoteRun(f *fetched, o RemoteOptions) *remoteRun {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 
-	"go.yaml.in/yaml/v4"
 	"golang.org/x/term"
 
 	"github.com/handoff-run/handoff/internal/app"
@@ -55,37 +54,6 @@ func (c *cli) deliver(text []byte) error {
 		return &codedError{error: fmt.Errorf("write result: %w", err), code: app.ExitFailed}
 	}
 	return nil
-}
-
-// jsonToYAML keeps the order of keys: JSON is YAML, only its style differs.
-func jsonToYAML(text []byte) ([]byte, error) {
-	var node yaml.Node
-	if err := yaml.Unmarshal(text, &node); err != nil {
-		return nil, fmt.Errorf("encode result: %w", err)
-	}
-	block(&node)
-	var buf bytes.Buffer
-	enc := yaml.NewEncoder(&buf)
-	enc.SetIndent(2)
-	if err := enc.Encode(&node); err != nil {
-		return nil, fmt.Errorf("encode result: %w", err)
-	}
-	return buf.Bytes(), enc.Close()
-}
-
-func block(n *yaml.Node) {
-	if len(n.Content) > 0 {
-		n.Style &^= yaml.FlowStyle
-	}
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
-		n.Style = 0 // the encoder quotes what would be read as something else
-		if strings.Contains(n.Value, "\n") {
-			n.Style = yaml.LiteralStyle
-		}
-	}
-	for _, child := range n.Content {
-		block(child)
-	}
 }
 
 type color string
