@@ -75,7 +75,7 @@ func (g *guardian) start(null *os.File) (pid int, err error) {
 }
 
 // tell sends one message and never waits: a guardian that was stopped must not stop the run, and finds what it was
-// not told of by the cookie.
+// not told of by its mark.
 func (g *guardian) tell(op byte, n int) {
 	if g.conn == nil {
 		return
