@@ -163,10 +163,15 @@ func TestCommands(t *testing.T) {
 			if c.takes == "" {
 				return
 			}
-			for _, shell := range shellsFor(t, "") {
+			slow := strings.Contains("sed jq python perl ruby", strings.Fields(c.names)[0])
+			only := ""
+			if slow {
+				only = "bash"
+			}
+			for _, shell := range shellsFor(t, only) {
 				var all strings.Builder
 				for i, data := range hostile() {
-					if slow := strings.Contains("sed jq python pypy ruby", strings.Fields(c.names)[0]); slow && i > 4 && data[0] != '-' {
+					if slow && i > 4 && data[0] != '-' {
 						continue
 					}
 					script, err := render(t, c.takes, shell, jinja.Vars{"d": jinja.Data(data)})
@@ -287,8 +292,8 @@ func TestPlainWords(t *testing.T) {
 func TestOtherEncodings(t *testing.T) {
 	t.Parallel()
 	bin, locales := tools(t), t.TempDir()
-	env := []string{"LC_ALL=C.UTF-8"}
-	for name, charmap := range map[string]string{"zh_CN": "GBK", "zh_TW": "BIG5", "ja_JP": "SHIFT_JIS"} {
+	var env []string
+	for name, charmap := range map[string]string{"zh_CN": "GBK", "ja_JP": "SHIFT_JIS"} {
 		// Not everywhere are these charmaps installed.
 		_ = exec.Command("localedef", "-c", "-i", name, "-f", charmap, filepath.Join(locales, name+"."+charmap)).Run()
 		env = append(env, "LC_ALL="+name+"."+charmap)
