@@ -103,12 +103,17 @@ func (g *guardian) release() {
 	_ = g.w.Close()
 }
 
+// guardName is the name of the guardian in the table of processes. It must not have "handoff" in it: `pkill -9 handoff` and
+// `killall -9 handoff` would kill both, and nobody would end what the run has started.
+const guardName = "run-guardian"
+
 // RunGuard is the whole life of the guardian, which the caller starts by Options.Guard; args is what follows that in
 // its argv. It returns when the run is over. If handoff died, all that it had started is gone by then; rest is
 // Options.GuardArgs. late, which may be nil, is told once when the processes had to be killed by the limit of
 // Supervisor.Lives; handoff may go on after that.
 func RunGuard(args []string, late func(rest []string)) (died bool, rest []string) {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
+	nameProcess(guardName)
 	if len(args) == 0 {
 		return false, nil
 	}

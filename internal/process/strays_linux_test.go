@@ -112,6 +112,21 @@ func TestGuardianIsReplaced(t *testing.T) {
 	p.Stop(time.Minute)
 }
 
+// Who kills everything that is called handoff leaves the guardian, which ends what the run has started.
+func TestGuardianIsNotCalledHandoff(t *testing.T) {
+	s := newTestSupervisor(t)
+	p, out := sh(t, s, "echo ready; exec sleep 60")
+	line(t, out)
+	s.mu.Lock()
+	guard := s.guard.pid
+	s.mu.Unlock()
+	eventually(t, "its name", func() bool {
+		g, ok := readStat(guard)
+		return ok && g.comm == guardName && !strings.Contains(g.comm, "handoff")
+	})
+	p.Stop(time.Minute)
+}
+
 // What a stage started must not take the death of another process for the end of its work. The publisher is not in the
 // group, and must never get to its last step.
 func TestNothingIsPublishedWhenItIsEnded(t *testing.T) {

@@ -13,6 +13,9 @@ const maxrssUnit = 1024 // bytes
 
 func onMainThread() bool { return unix.Gettid() == os.Getpid() }
 
+// nameProcess gives this process another name than that of its program, at most 15 bytes.
+func nameProcess(name string) { _ = os.WriteFile("/proc/self/comm", []byte(name), 0) } // only a name
+
 // childAttr makes a process die with handoff where there is no guardian. The guardian does it better: a process that dies
 // alone shows those that it had started, and that read from it, the end of their input.
 func childAttr(pidfd *int, guarded bool) *syscall.SysProcAttr {

@@ -80,6 +80,8 @@ func awaitExit(pid, _ int) {
 	}
 }
 
+func nameProcess(string) {}
+
 func finalIO(int) Usage { return Usage{Read: -1, Written: -1} }
 
 func liveUsage(int) Usage { return Usage{Read: -1, Written: -1} }
