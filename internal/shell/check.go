@@ -34,20 +34,29 @@ type checker struct {
 	within  string          // "sh -c" for the script of an inner shell, which has no data of its own
 	line    int             // of the script before this one, for an inner shell
 	c       *classifier     // nil within an inner shell
-	written map[string]bool // files that redirections write
+	written map[string]bool // names, without folders, of the files that redirections write
 	rules   map[string]rule // of commands, by name
 	found   *unsafe
 }
 
 func (k *checker) file(f *syntax.File) {
 	k.written = map[string]bool{}
+	named := map[string][]string{} // values that the script gives to variables
+	syntax.Walk(f, func(n syntax.Node) bool {
+		if a, ok := n.(*syntax.Assign); ok && a.Name != nil && a.Value != nil {
+			if file, ok := lastName(a.Value); ok {
+				named[a.Name.Value] = append(named[a.Name.Value], file)
+			}
+		}
+		return true
+	})
 	syntax.Walk(f, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Redirect:
-			k.writes(n.Word)
+			k.writes(named, n.Word)
 		case *syntax.CallExpr:
 			if len(n.Args) > 0 && k.source(n.Args[0]) == "tee" {
-				k.writes(n.Args[1:]...)
+				k.writes(named, n.Args[1:]...)
 			}
 		}
 		return true
@@ -55,16 +64,39 @@ func (k *checker) file(f *syntax.File) {
 	k.stmts(f.Stmts)
 }
 
-// writes remembers files that the script writes: it must not run them.
-func (k *checker) writes(words ...*syntax.Word) {
+// writes remembers files that the script writes: it must not run them. Folders do not count, since a script can change its own.
+func (k *checker) writes(named map[string][]string, words ...*syntax.Word) {
 	for _, w := range words {
 		if w == nil {
 			continue
 		}
-		if file, ok := literal(w); ok {
-			k.written[path.Clean(file)] = true
+		if file, ok := lastName(w); ok {
+			k.written[file] = true
+		}
+		for _, file := range named[strings.Trim(k.source(w), `"${}`)] {
+			k.written[file] = true
 		}
 	}
+}
+
+// isWritten reports whether the script writes a file of this name.
+func (k *checker) isWritten(file string) bool { return k.written[path.Base(file)] }
+
+// lastName returns the last part of the name of a file, where that is written out: s of "$PWD"/s.
+func lastName(w *syntax.Word) (string, bool) {
+	if file, ok := literal(w); ok {
+		return path.Base(file), file != ""
+	}
+	last := w.Parts[len(w.Parts)-1]
+	if q, ok := last.(*syntax.DblQuoted); ok && len(q.Parts) > 0 {
+		last = q.Parts[len(q.Parts)-1]
+	}
+	l, ok := last.(*syntax.Lit)
+	if !ok {
+		return "", false
+	}
+	file, ok := literal(&syntax.Word{Parts: []syntax.WordPart{l}})
+	return path.Base(file), ok && strings.Contains(file, "/") && !strings.HasSuffix(file, "/")
 }
 
 // refuse notes a construct that keeps out data that is not a plain word.

@@ -132,7 +132,7 @@ func (k *checker) start(n syntax.Node, words []*syntax.Word, redirs []*syntax.Re
 		k.refuse(n, "a command whose name is not written out", "")
 		k.code(call{"sh", n, words[1:], redirs}, words[1:]) // $SHELL -c ...
 		return
-	case k.written[path.Clean(name)]:
+	case k.isWritten(name):
 		k.refuse(n, "a program that the script itself writes", "")
 	}
 	c := call{name, n, words[1:], redirs}
@@ -143,14 +143,29 @@ func (k *checker) start(n syntax.Node, words []*syntax.Word, redirs []*syntax.Re
 	k.shellsIn(c)
 }
 
-// shellsIn checks the shells among the arguments of a program, which may start them: docker exec x sh -c ...
+// shellsIn checks the shells among the arguments of a program, which may start them: docker exec x sh -c ... And the
+// interpreters that are given options: uv run python -c ...
 func (k *checker) shellsIn(c call) {
 	for i, w := range c.args {
-		if t, ok := literal(w); ok && isShell(t) {
+		t, ok := literal(w)
+		if !ok {
+			continue
+		}
+		if isShell(t) {
 			shells(k, call{t, c.node, c.args[i+1:], c.redirs})
 			return
 		}
+		if i+1 < len(c.args) && isInterpreter(t) && strings.HasPrefix(beginning(k.source(c.args[i+1])), "-") {
+			k.rule(t)(k, call{t, c.node, c.args[i+1:], c.redirs})
+			return
+		}
 	}
+}
+
+// isInterpreter reports whether a program takes its program as an option or from a file. python3.12 is python.
+func isInterpreter(name string) bool {
+	name = strings.TrimRight(path.Base(name), "0123456789.")
+	return contains(strings.Fields("python pypy perl ruby node nodejs php lua Rscript julia"), name)
 }
 
 // barred refuses a call.

@@ -135,5 +135,8 @@ func isShell(name string) bool {
 
 // isStdin reports whether a file name stands for what a program reads from its input.
 func isStdin(file string) bool {
+	if file != "" {
+		file = path.Clean(file)
+	}
 	return file == "-" || strings.HasPrefix(file, "/dev/stdin") || strings.HasPrefix(file, "/dev/fd/") || strings.HasPrefix(file, "/proc/")
 }

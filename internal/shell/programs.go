@@ -141,7 +141,7 @@ func shellOptions(k *checker, args []*syntax.Word) (rest []*syntax.Word, code, k
 func (k *checker) shellFile(c call, w *syntax.Word) {
 	t, ok := literal(w)
 	switch {
-	case ok && !isStdin(t) && !k.written[path.Clean(t)]:
+	case ok && !isStdin(t) && !k.isWritten(t):
 	case ok || isPrinted(w):
 		k.readsProgram(c, t)
 	default:
@@ -350,7 +350,7 @@ func (s *scan) programFile(w *syntax.Word) {
 func (s *scan) programText(name string) {
 	s.program = true
 	switch {
-	case isStdin(name) || s.k.written[path.Clean(name)]:
+	case isStdin(name) || s.k.isWritten(name):
 		s.readsProgram()
 	case s.p.module != "" && contains([]string{"timeit", "pdb", "code", "cProfile", "profile", "trace", "runpy"}, name):
 		s.bar("")

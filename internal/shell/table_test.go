@@ -228,6 +228,9 @@ func TestLaterEvaluation(t *testing.T) {
 		`perl -e {{ d }}`, `perl -ne print {{ d }}`, `python3 -c "print('{{ d }}')"`, `echo {{ d }} | python3`, `echo {{ d }} | perl`,
 		"python3 <<E\n{{ d }}\nE\n", "x={{ d }}; python3 <<E\n$x\nE\n", `ssh host ls {{ d }}`, `x={{ d }}; ssh host "ls $x"`, `echo {{ d }} | ssh host`,
 		`echo {{ d }} > f; sh f`, `echo {{ d }} > ./f; ./f`, `echo {{ d }} > f; . ./f`, `sh -c 'eval "$1"' sh {{ d }}`,
+		`d=f; echo {{ d }} > "$d"; sh ./f`, `d=f; echo {{ d }} | tee ${d}; sh f`, `echo {{ d }} > "$PWD"/f; sh f`, `cd x; echo {{ d }} > "$y/f"; sh x/f`,
+		`echo {{ d }} | bash /dev/../dev/stdin`, `echo {{ d }} | bash //dev/stdin`, `echo {{ d }} | awk -f /dev/./stdin`,
+		`uv run python3 -c "print('{{ d }}')"`, `docker exec x python3.12 -c {{ d }}`, `echo {{ d }} | docker exec -i x python -`, `x={{ d }}; uv run python -uc "$x"`,
 		`sh -c 'sh -c "$1"' sh {{ d }}`, `sh -c 'echo $(($1))' sh {{ d }}`, `env -S {{ d }}`, `watch {{ d }}`, `parallel echo ::: {{ d }}`,
 		`docker exec x sh -c "echo {{ d }}"`, `echo {{ d }} | docker exec -i x sh`, `source /dev/stdin <<< {{ d }}`, `. /dev/fd/0 <<< {{ d }}`,
 		`coproc bash; echo {{ d }} >&${COPROC[1]}`, `exec < <(echo {{ d }}); sh`, `complete -C {{ d }} x`, `mapfile -C {{ d }} -c 1 a < x`,
@@ -254,6 +257,7 @@ func TestLetIn(t *testing.T) {
 		`name={{ d }}; base=${name##*/}; echo "${base%.csv}"`, "cat <<END | jq -R .\n{{ d }}\nEND\n", `timeout 60 nice -n 10 ./load {{ d }}`,
 		`PATH=$PATH:/opt/bin; LC_ALL=C sort {{ d }}`, `command -v jq >/dev/null || exit 1; echo {{ d }}`, `echo $((1 + 2)) {{ d }}`,
 		`cat {{ d }} & wait; sleep 1 & wait $!`, `docker run --rm image ./load {{ d }}`, `docker run --rm image sh -c 'echo "$1"' sh {{ d }}`,
+		`uv run python load.py {{ d }}`, `docker exec x python3 -c 'import sys; print(sys.argv[1])' {{ d }}`, `d=out/x.csv; ./load {{ d }} > "$d"; python3 check.py "$d"`,
 		`ssh host 'cat > file' < {{ d }}`, `sed -n 1p ./{{ d }}`, `sed -e 's/a/b/' -- {{ d }} "$x"`, `find ./{{ d }} -name '*.csv' | head`,
 	} {
 		for _, shell := range []string{"sh", "bash", "dash"} {
