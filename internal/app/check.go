@@ -3,14 +3,17 @@ package app
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/secret"
 )
 
 // check makes the plan of a session that will not run, and looks for all else that can be found wrong with the project
-// before it runs: times and variables of schedules, venvs that no install makes, programs and files that are not there.
+// before it runs: times and variables of schedules, templates in files/, venvs that no install makes, programs and files that
+// are not there.
 func (a *App) check(s *session) (*plan.Plan, error) {
 	s.input.HasFile = func(name string) bool { return exists(filepath.Join(s.project.Dir, name)) }
 	s.input.HasProgram = func(venv, name string) bool { return s.ws == nil || a.hasProgram(s.ws.Venv(venv), name) }
@@ -23,6 +26,9 @@ func (a *App) check(s *session) (*plan.Plan, error) {
 		} else {
 			a.Log.Warn(d.String())
 		}
+	}
+	if !s.input.CheckOnly || s.hasSecrets() { // what a template makes of a secret that is not here, nobody knows
+		errs = append(errs, a.checkFiles(s)...)
 	}
 	p, err := a.build(s)
 	if more := a.checkGiven(s.project, lists...); more != nil {
@@ -37,6 +43,13 @@ func (a *App) check(s *session) (*plan.Plan, error) {
 		return nil, errs
 	}
 	return p, nil
+}
+
+// hasSecrets reports whether each secret that the project declares is here.
+func (s *session) hasSecrets() bool {
+	return !slices.ContainsFunc(s.project.Secrets, func(d project.Secret) bool {
+		return !slices.ContainsFunc(s.secrets, func(e secret.Entry) bool { return e.Key == d.Key })
+	})
 }
 
 // uninstalled finds the venvs that commands run in and no install makes.

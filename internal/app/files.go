@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -48,22 +49,45 @@ func (a *App) render(ctx context.Context, s *session) error {
 		Raw:  s.project.Files.Raw,
 		Link: s.fetched, // what a command changes is noticed, and fetched anew, the next time
 		Render: func(name, text string) (string, bool, error) {
-			t, err := jinja.Parse(name, text)
-			if err != nil {
-				return "", false, err
-			}
-			r, err := t.RenderFile(vars)
-			if err != nil {
-				return "", false, err
-			}
+			r, err := a.renderFile(s, vars, name, text)
 			derived.add(secret.Derived(r.Text, r.Secrets))
-			return r.Text, len(r.Secrets) > 0 || s.redactor.Contains(r.Text), a.undefined(s, name, r.Undefined)
+			return r.Text, len(r.Secrets) > 0 || s.redactor.Contains(r.Text), err
 		},
 	})
 	for _, w := range warnings {
 		a.Log.Warn(w.String())
 	}
 	return inProject(err)
+}
+
+// renderFile renders the text of one file.
+func (a *App) renderFile(s *session, vars jinja.Vars, name, text string) (jinja.Rendered, error) {
+	t, err := jinja.Parse(name, text)
+	if err != nil {
+		return jinja.Rendered{}, err
+	}
+	r, err := t.RenderFile(vars)
+	if err != nil {
+		return jinja.Rendered{}, err
+	}
+	return r, a.undefined(s, name, r.Undefined)
+}
+
+// checkFiles finds what would be wrong with the templates in files/ when they are rendered, and renders none into a workspace.
+func (a *App) checkFiles(s *session) (errs project.Errors) {
+	vars := plan.Variables(s.input)
+	_ = workspace.Templates(s.project.Dir, s.project.Files.Raw, func(name, text string) { // what is wrong with the folder, a run tells
+		_, err := a.renderFile(s, vars, name, text)
+		found, _ := errors.AsType[project.Errors](err)
+		if e, ok := errors.AsType[*jinja.Error](err); ok {
+			found = project.Errors{{Pos: project.Pos{File: name, Line: e.Line, Column: 1}, Message: e.Message}}
+		}
+		for _, d := range found {
+			d.Hint = "to copy the file as it is: " + workspace.CopyAsItIs(name)
+			errs = append(errs, d)
+		}
+	})
+	return errs
 }
 
 // made collects what templates have made of secrets.

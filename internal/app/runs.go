@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -52,8 +55,21 @@ type RunsList struct {
 	Runs   []RunSummary `json:"runs"`
 }
 
+// outcome returns how a person has named the outcome of a run, as records have it.
+func outcome(name string) (string, error) {
+	known := []string{ledger.Running, string(pipeline.Success), string(pipeline.Failed), string(pipeline.TimedOut), string(pipeline.Interrupted), ledger.Died, ledger.Skipped}
+	got := strings.ReplaceAll(name, " ", "_") // as lists of runs show it
+	if got != "" && !slices.Contains(known, got) {
+		return "", &UsageError{Message: fmt.Sprintf("there is no outcome %q", name), Hint: "there are: " + strings.Join(known, ", ")}
+	}
+	return got, nil
+}
+
 // Runs lists the runs of the task.
 func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, err error) {
+	if q.Outcome, err = outcome(q.Outcome); err != nil {
+		return RunsList{}, err
+	}
 	c, _, err := a.openTask(ctx, t)
 	if err != nil {
 		return RunsList{}, err

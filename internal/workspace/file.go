@@ -82,6 +82,9 @@ func (r *renderer) templateError(name string, err error) error {
 	return fmt.Errorf("%s%w\n  to copy it as it is, put this in project.yml: %s", where, err, wayOut(name))
 }
 
+// CopyAsItIs returns the setting of project.yml that makes a file, "files/...", no template.
+func CopyAsItIs(name string) string { return wayOut(strings.TrimPrefix(name, filesName+"/")) }
+
 // wayOut answers the setting that makes name a file to be copied: its whole top folder, since a file that is no
 // template of ours seldom comes alone.
 func wayOut(name string) string {
