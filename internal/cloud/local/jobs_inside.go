@@ -38,12 +38,12 @@ type Inside struct {
 	busy   *os.File
 	slot   *slot
 	limits *limits
-	begin  time.Time // of the run, by a clock that nobody sets
 	out    *os.File
 	lines  chan struct{} // closed when the output has been read to the end
 	done   chan struct{} // closed by End
 
 	mu    sync.Mutex // guards what follows
+	begin time.Time  // of the run, by a clock that nobody sets; zero: it waits
 	rec   *jobRecord
 	why   *demand
 	ended bool
@@ -77,7 +77,7 @@ func Enter(home, dir, cgroup string) (*Inside, error) {
 	scope := rec.Start.Scope
 	i := &Inside{
 		jobs: h.Jobs(scope, JobOptions{}), dir: dir, logs: h.Logs(scope), busy: busy, rec: rec,
-		lines: make(chan struct{}), done: make(chan struct{}), begin: time.Now(),
+		lines: make(chan struct{}), done: make(chan struct{}),
 	}
 	rec.Pid = os.Getpid()
 	if err := rec.save(dir, false); err != nil {
@@ -161,7 +161,8 @@ func (i *Inside) tell(state cloud.JobState, reason string) {
 	}
 	i.rec.State, i.rec.Reason = state, reason
 	if state == cloud.JobRunning {
-		i.rec.Started = time.Now().UTC()
+		i.begin = time.Now()
+		i.rec.Started = i.begin.UTC()
 	}
 	if err := i.rec.save(i.dir, false); err != nil {
 		i.say(fmt.Sprintf("the record of the job cannot be written: %v", err))
@@ -185,8 +186,7 @@ func (i *Inside) Watch(stop, kill func()) {
 			case fresh:
 				stop()
 			case time.Since(why.at) >= why.grace:
-				kill()
-				i.dieAfter(lastWords)
+				i.kill(kill)
 				return
 			}
 		}
@@ -202,7 +202,7 @@ func (i *Inside) demanded() (why *demand, fresh bool) {
 	switch {
 	case i.why == nil && asked:
 		i.why, fresh = &demand{state: cloud.JobStopped, reason: stop.Reason, grace: defaultGrace, at: time.Now()}, true
-	case i.why == nil && limit > 0 && time.Since(i.begin) >= limit:
+	case i.why == nil && limit > 0 && !i.begin.IsZero() && time.Since(i.begin) >= limit:
 		i.why, fresh = &demand{state: cloud.JobFailed, reason: "timed out after " + limit.String(), grace: defaultGrace, at: time.Now()}, true
 	}
 	if i.why != nil && asked && stop.Grace > 0 { // it may have been shortened
@@ -211,14 +211,15 @@ func (i *Inside) demanded() (why *demand, fresh bool) {
 	return i.why, fresh
 }
 
-// dieAfter ends the process, unless it ends by itself before.
-func (i *Inside) dieAfter(d time.Duration) {
+// kill calls kill, and ends this process, unless it soon ends by itself.
+func (i *Inside) kill(kill func()) {
 	i.mu.Lock()
-	i.why.killed = true
+	i.why.killed = true // before the end that comes of it is written down
 	i.mu.Unlock()
+	kill()
 	select {
 	case <-i.done:
-	case <-time.After(d):
+	case <-time.After(lastWords):
 		_ = i.End(LastWord{Code: exitKilled}) // there is nobody to tell
 		os.Exit(exitKilled)
 	}
