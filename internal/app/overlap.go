@@ -23,6 +23,13 @@ const renewLocally = 2 * time.Second
 func (a *App) leaseOptions(c *cloud.Cloud, runID string) lease.Options {
 	o := lease.Options{
 		Key: leaseKey(c), Times: a.Lease, Now: a.Now, Sight: a.sight,
+		Above: func(ctx context.Context) int64 {
+			from, err := a.commits(c).Read(ctx)
+			if err != nil {
+				return 0 // who goes on from it says so
+			}
+			return from.Fence
+		},
 		Holder: lease.Holder{Run: runID, Host: a.where(), Pid: os.Getpid(), Born: process.Born(os.Getpid())},
 	}
 	if o.Renew == 0 && c.Provider == defaultProvider {

@@ -95,9 +95,10 @@ type Options struct {
 	Key string // of the object
 	Holder
 	Times
-	Sight   func(Record) Sight // nil: nothing is seen
-	Now     func() time.Time   // nil: time.Now
-	Waiting func(Record)       // told once which run has the lease, when that does not decide at once; may be nil
+	Sight   func(Record) Sight          // nil: nothing is seen
+	Now     func() time.Time            // nil: time.Now
+	Above   func(context.Context) int64 // asked where the lease is not there: the highest fence that anybody remembers; may be nil
+	Waiting func(Record)                // told once which run has the lease, when that does not decide at once; may be nil
 }
 
 func (o Options) withDefaults() Options {
@@ -106,6 +107,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Sight == nil {
 		o.Sight = func(Record) Sight { return Unseen }
+	}
+	if o.Above == nil {
+		o.Above = func(context.Context) int64 { return 0 }
 	}
 	if o.Waiting == nil {
 		o.Waiting = func(Record) {}

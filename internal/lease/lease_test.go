@@ -92,6 +92,22 @@ func TestFenceRisesOverRelease(t *testing.T) {
 	}
 }
 
+// A lease that was deleted is made anew by a machine whose clock is behind that of the first holder.
+func TestFenceRisesWhereTheClockWasAhead(t *testing.T) {
+	t.Parallel()
+	remembered := time.Now().Add(24 * time.Hour).UnixMilli()
+	o := options("r1")
+	o.Above = func(context.Context) int64 { return remembered }
+	_, l, err := Acquire(t.Context(), &memory.Files{}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release(t, l)
+	if l.Fence() <= remembered {
+		t.Errorf("fence %d after %d", l.Fence(), remembered)
+	}
+}
+
 func TestHolderKeepsItWhileItLives(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -58,7 +58,7 @@ func (t *taker) try(ctx context.Context) (held context.Context, l *Lease, more b
 func (t *taker) take(ctx context.Context, before Record, etag string) (context.Context, *Lease, error) {
 	at := t.o.Now().UTC().Round(0)
 	l := &Lease{files: t.files, o: t.o, previous: before, record: Record{
-		SchemaVersion: 1, Holder: t.o.Holder, Fence: nextFence(before, at), TTL: t.o.TTL.Seconds(), Taken: at, Renewed: at,
+		SchemaVersion: 1, Holder: t.o.Holder, Fence: t.nextFence(ctx, before, at), TTL: t.o.TTL.Seconds(), Taken: at, Renewed: at,
 	}}
 	calls, cancel := context.WithTimeout(ctx, t.o.Stop())
 	defer cancel()
@@ -79,10 +79,11 @@ func (t *taker) take(ctx context.Context, before Record, etag string) (context.C
 }
 
 // nextFence returns a number higher than those of all holders before. Where the lease is not there, those are not known:
-// it may be the first one, or one that was damaged and deleted by hand. A number of holders never gets near the time.
-func nextFence(before Record, at time.Time) int64 {
+// it may be the first one, or one that was damaged and deleted by hand. A number of holders never gets near the time; but the
+// clock that the first of them went by may have been ahead of this one.
+func (t *taker) nextFence(ctx context.Context, before Record, at time.Time) int64 {
 	if before.Fence == 0 {
-		return max(at.UnixMilli(), 1)
+		return max(at.UnixMilli(), t.o.Above(ctx)+1)
 	}
 	return before.Fence + 1
 }
