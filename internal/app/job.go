@@ -162,7 +162,7 @@ func (a *App) lastWord(ctx context.Context, t Target, start cloud.Start, why err
 		return nil // it is among the reasons
 	}
 	to := &ledger.Bucket{Files: c.Files, Task: c.Scope.Task, Parallel: c.Parallel}
-	if _, err := to.Get(ctx, start.Run, a.Now()); !errors.Is(err, cloud.ErrNotFound) {
+	if _, err := to.Get(ctx, start.Run); !errors.Is(err, cloud.ErrNotFound) {
 		return nil
 	}
 	run := ledger.Run{

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/lease"
+	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
@@ -87,4 +89,98 @@ func (h *hangingFiles) Put(ctx context.Context, key string, body io.Reader, o cl
 		<-h.end
 	}
 	return h.Files.Put(ctx, key, body, o)
+}
+
+// Whether a run lives does not depend on what its clock said.
+func TestWhatIsKnownOfARunningRun(t *testing.T) {
+	t.Parallel()
+	b := pushed(t, "tasks: []\n")
+	b.Lease = lease.Times{TTL: 2 * time.Second}
+	bucket := b.ledger(b.cloud, 0)
+	put := func(run ledger.Run) string {
+		run.ID, run.Start, run.Outcome, run.Tasks = newRunID(time.Now()), time.Now(), ledger.Running, []*ledger.Task{}
+		run.Updated = time.Now().Add(-5 * time.Hour)
+		if err := bucket.Put(t.Context(), run); err != nil {
+			t.Fatal(err)
+		}
+		return run.ID
+	}
+	look := func(id string) ledger.Run {
+		t.Helper()
+		run, err := b.RunShow(t.Context(), b.target, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := b.Runs(t.Context(), b.target, RunsQuery{})
+		if err != nil || !slices.ContainsFunc(list.Runs, func(s RunSummary) bool { return s.ID == id && s.Outcome == run.Outcome }) {
+			t.Errorf("list %+v, %v; shown %+v", list, err, run)
+		}
+		return run
+	}
+	elsewhere := func(id string) *lease.Lease {
+		o := b.leaseOptions(b.cloud, id)
+		o.Host, o.Times = "elsewhere", lease.Times{TTL: time.Hour}
+		_, l, err := lease.Acquire(t.Context(), b.cloud.Files, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	give := func(l *lease.Lease) {
+		t.Helper()
+		if err := l.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+
+	id := put(ledger.Run{})
+	l := elsewhere(id)
+	if run := look(id); run.Outcome != ledger.Running || run.Reason != "" {
+		t.Errorf("a holder elsewhere: %+v", run)
+	}
+	give(l)
+	if run := look(id); run.Outcome != ledger.Died {
+		t.Errorf("without a word at its end: %+v", run)
+	}
+	id = put(ledger.Run{Fence: l.Fence() + 1})
+	l = elsewhere(newRunID(time.Now()))
+	if run := look(id); run.Outcome != ledger.Running {
+		t.Errorf("the other one has no higher number: %+v", run)
+	}
+	give(l)
+	l = elsewhere(newRunID(time.Now()))
+	defer give(l)
+	if run := look(id); run.Outcome != ledger.Died {
+		t.Errorf("another one has taken the task: %+v", run)
+	}
+	id = put(ledger.Run{}) // with overlap: allow
+	if run := look(id); run.Outcome != ledger.Running || run.Reason != "" {
+		t.Errorf("just heard of: %+v", run)
+	}
+}
+
+// A run of which nothing is heard any more may be dead or cut off. A list says for how long that has been; who goes on to look
+// knows in the end.
+func TestSilentRun(t *testing.T) {
+	t.Parallel()
+	b := pushed(t, "tasks: []\n")
+	b.Lease = lease.Times{TTL: time.Second}
+	id := newRunID(time.Now())
+	run := ledger.Run{ID: id, Start: time.Now(), Updated: time.Now().Add(5 * time.Hour), Outcome: ledger.Running, Tasks: []*ledger.Task{}}
+	if err := b.ledger(b.cloud, 0).Put(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		res, err := b.Runs(t.Context(), b.target, RunsQuery{})
+		if err != nil || len(res.Runs) != 1 || res.Runs[0].Outcome != ledger.Running {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		if strings.Contains(res.Runs[0].Reason, "not heard of for") {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if run, err := b.RunFollow(t.Context(), b.target, id, func(Step) {}); err != nil || run.Outcome != ledger.Died {
+		t.Errorf("%+v, %v", run, err)
+	}
 }

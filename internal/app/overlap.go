@@ -57,16 +57,6 @@ func (a *App) sight(r lease.Record) lease.Sight {
 	return lease.Gone
 }
 
-// goneRun returns the id of the run that has the lease of the task although its process is known to be gone, "" if there
-// is none: one need not wait for it to have been silent for long.
-func (a *App) goneRun(ctx context.Context, c *cloud.Cloud) string {
-	r, _, err := lease.Read(ctx, c.Files, leaseKey(c))
-	if err != nil || r.Released || r.Run == "" || a.sight(r) != lease.Gone {
-		return ""
-	}
-	return r.Run
-}
-
 func leaseKey(c *cloud.Cloud) string { return c.Scope.Task + "/lease.json" }
 
 // takeLease makes this the only run of its task, as the overlap policy wants it. The context ends when that is over.

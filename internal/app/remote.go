@@ -276,7 +276,7 @@ func (r *remoteRun) fetchStates(ctx context.Context) error {
 func (r *remoteRun) record(run *ledger.Run) {
 	scope := r.f.cloud.Scope
 	run.Project, run.ResourceGroup, run.Task, run.EnvStage = scope.Task, scope.ResourceGroup, scope.Task, scope.Stage
-	run.Release = r.f.release
+	run.Release, run.Fence = r.f.release, r.fence()
 	run.Job, run.Schedule, run.ScheduledAt = r.jobID, r.job.Schedule, r.job.ScheduledAt
 	if r.job.Trigger != "" {
 		run.Trigger = string(r.job.Trigger)

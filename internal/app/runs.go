@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/commit"
+	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/workspace"
@@ -144,7 +146,7 @@ func (a *App) RunShow(ctx context.Context, t Target, id string) (run ledger.Run,
 
 // lookAt answers the record of a run as it is to be understood now.
 func (a *App) lookAt(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id string) (ledger.Run, error) {
-	run, err := b.Get(ctx, id, a.Now())
+	run, err := b.Get(ctx, id)
 	if err != nil || run.Outcome == string(pipeline.Success) {
 		return run, err
 	}
@@ -157,8 +159,10 @@ func (a *App) lookAt(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id s
 
 // known is what tells more of a run than its record.
 type known struct {
-	gone string        // id of the run that has the lease, and whose process is gone
-	from commit.Commit // what the last good run has stored
+	from  commit.Commit // what the last good run has stored
+	lease lease.Record
+	sight lease.Sight               // of who has the lease
+	clock func() (time.Time, error) // of the bucket
 }
 
 func (a *App) whatIsKnown(ctx context.Context, c *cloud.Cloud) (known, error) {
@@ -166,23 +170,87 @@ func (a *App) whatIsKnown(ctx context.Context, c *cloud.Cloud) (known, error) {
 	if err != nil && !errors.Is(err, cloud.ErrCorrupt) { // then it tells nothing; who goes on from it says so
 		return known{}, err
 	}
-	return known{gone: a.goneRun(ctx, c), from: from}, nil
+	k := known{from: from}
+	k.lease, _, err = lease.Read(ctx, c.Files, leaseKey(c))
+	if err != nil && !errors.Is(err, cloud.ErrCorrupt) {
+		return known{}, err
+	}
+	k.sight = a.sight(k.lease)
+	k.clock = sync.OnceValues(func() (time.Time, error) {
+		o, err := c.Files.Put(ctx, c.Scope.Task+"/lease/clock", strings.NewReader("{}\n"), cloud.PutOptions{})
+		return o.Modified, err
+	})
+	return k, nil
+}
+
+// fate is what is known of a run whose record says that it is running.
+type fate int
+
+const (
+	unknown fate = iota
+	lives
+	dead
+)
+
+// fate goes by the lease: who has lost it, or has given it back, does not run any more.
+func (k known) fate(run ledger.Run) fate {
+	switch {
+	case run.ID == k.lease.Run && k.lease.Released, run.Fence > 0 && k.lease.Fence > run.Fence:
+		return dead
+	case run.ID != k.lease.Run:
+		return unknown
+	case k.sight == lease.Gone:
+		return dead
+	case k.sight == lease.Alive:
+		return lives
+	}
+	return unknown
 }
 
 // understand returns run as the success that it is where what it left was stored, and as one that died where it says that it is
-// running, but is known to be gone, or its job has ended without a word of it.
-func (a *App) understand(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run ledger.Run, known known) (ledger.Run, error) {
-	if run.ID == known.from.Run {
-		return ledger.Committed(run, known.from.Ended), nil
+// running, but has lost the lease or is known to be gone, or its job has ended without a word of it. Nobody can know from afar
+// whether a run is dead or cut off: then it is running, with how long nothing was heard of it.
+func (a *App) understand(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run ledger.Run, k known) (ledger.Run, error) {
+	if run.ID == k.from.Run {
+		return ledger.Committed(run, k.from.Ended), nil
 	}
-	if run.Outcome != ledger.Running || run.ID != known.gone && !jobEnded(ctx, c, run.Job) {
+	if run.Outcome != ledger.Running {
 		return run, nil
 	}
-	run, err := b.Get(ctx, run.ID, a.Now()) // it may have ended meanwhile
+	f := k.fate(run)
+	if f != dead && jobEnded(ctx, c, run.Job) {
+		f = dead
+	}
+	switch f {
+	case lives:
+		return run, nil
+	case unknown:
+		return a.silent(ctx, c, b, run, k), nil
+	}
+	run, err := b.Get(ctx, run.ID) // it may have ended meanwhile
 	if err != nil {
 		return run, err
 	}
 	return ledger.Bury(run), nil
+}
+
+// silent says of a running run for how long nothing was heard of it, if that is long. Both times are of the clock of the bucket.
+func (a *App) silent(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run ledger.Run, k known) ledger.Run {
+	heard, err := b.Heard(ctx, run.ID)
+	if run.ID == k.lease.Run {
+		heard, err = lease.Heard(ctx, c.Files, leaseKey(c))
+	}
+	if err != nil {
+		return run
+	}
+	now, err := k.clock()
+	if err != nil { // one may be allowed to read only
+		return run
+	}
+	if d := now.Sub(heard); d > lease.Patience(k.lease, a.Lease) {
+		run.Reason = fmt.Sprintf("not heard of for %v by the clock of the bucket: it is cut off, or has lost its machine", short(d))
+	}
+	return run
 }
 
 // jobEnded reports whether it is known that a job has ended. id may be "": there is none.
@@ -208,8 +276,16 @@ func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step
 		return ledger.Run{}, err
 	}
 	told := map[string]string{}
+	var seen time.Time // sign of life, and since when there is no other one
+	since := time.Now()
 	for {
 		run, err := a.lookAt(ctx, c, b, id)
+		if !run.Updated.Equal(seen) {
+			seen, since = run.Updated, time.Now()
+		}
+		if err == nil && run.Outcome == ledger.Running && run.Reason != "" && time.Since(since) > lease.Patience(lease.Record{}, a.Lease) {
+			run = ledger.Bury(run) // it is silent by two clocks now
+		}
 		if err != nil && !errors.Is(err, cloud.ErrNotFound) {
 			return ledger.Run{}, err
 		}

@@ -29,7 +29,8 @@ func (c *cli) runsListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List the runs of the task, the newest first",
 		Long: `List the runs of the task that went through the bucket ("handoff run", jobs), the
-newest first. A run that gives no sign of life any more is shown as died.`,
+newest first. A run that is known to be gone is shown as died;
+of one that is silent it is said for how long.`,
 		Example: `  handoff runs list -p my_project -s prod -o text
   handoff runs list -p my_project -s prod --limit 10 --outcome failed
   handoff runs list -e resource_group=etl task=quakes --since 24h`,

@@ -178,6 +178,15 @@ func Read(ctx context.Context, files cloud.Files, key string) (Record, string, e
 	return r, o.ETag, nil
 }
 
+// Heard returns when the lease was written last, by the clock of the bucket.
+func Heard(ctx context.Context, files cloud.Files, key string) (time.Time, error) {
+	body, o, err := files.Get(ctx, key)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read lease: %w", err)
+	}
+	return o.Modified, body.Close()
+}
+
 func decode(body io.Reader) (Record, error) {
 	var r Record
 	text, err := io.ReadAll(io.LimitReader(body, maxSize))

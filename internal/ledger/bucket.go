@@ -14,10 +14,6 @@ import (
 	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
-// Silence is how long a running record may go without a sign of life before its run counts as dead. Signs come every
-// ten seconds.
-const Silence = 45 * time.Second
-
 // Outcomes that only a look at the bucket can answer.
 const (
 	Damaged = "damaged" // the record cannot be read
@@ -108,8 +104,8 @@ func (b *Bucket) store(ctx context.Context, id string, text []byte, o cloud.PutO
 	return nil
 }
 
-// Get answers the record of a run as it is to be understood at the time now: see Judge. cloud.ErrNotFound: there is none.
-func (b *Bucket) Get(ctx context.Context, id string, now time.Time) (Run, error) {
+// Get returns the record of a run. One that is running may be of a run that has died. cloud.ErrNotFound: there is none.
+func (b *Bucket) Get(ctx context.Context, id string) (Run, error) {
 	key, err := b.Key(id)
 	if err != nil {
 		return Run{}, err
@@ -118,7 +114,7 @@ func (b *Bucket) Get(ctx context.Context, id string, now time.Time) (Run, error)
 	if err != nil {
 		return Run{}, fmt.Errorf("run %s: %w", id, err)
 	}
-	return Judge(run, now), nil
+	return run, nil
 }
 
 func (b *Bucket) read(ctx context.Context, key string) (Run, error) {
@@ -173,12 +169,17 @@ func damaged(id string, err error) Run {
 	return Run{ID: id, Outcome: Damaged, Reason: err.Error(), Start: start, End: start, ExitCode: -1, Tasks: []*Task{}}
 }
 
-// Judge answers run, or run as one that died where it says that it is running but has given no sign of life for long.
-func Judge(run Run, now time.Time) Run {
-	if now.Sub(run.Updated) < Silence {
-		return run
+// Heard returns the last sign of life of a run by the clock of the bucket.
+func (b *Bucket) Heard(ctx context.Context, id string) (time.Time, error) {
+	key, err := b.Key(id)
+	if err != nil {
+		return time.Time{}, err
 	}
-	return Bury(run)
+	body, o, err := b.Files.Get(ctx, key)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("run %s: %w", id, err)
+	}
+	return o.Modified, body.Close()
 }
 
 // Bury answers run, or run as one that died where it says that it is running: the caller knows that it is not.

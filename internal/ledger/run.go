@@ -28,6 +28,7 @@ type Run struct {
 	Release       string    `json:"release,omitempty"`     // hash of project.yml and files/
 	Version       string    `json:"handoff_version"`
 	Local         bool      `json:"local,omitempty"` // a run of a project folder; else of what a bucket has
+	Fence         int64     `json:"fence,omitempty"` // of the lease of the task; 0: the run has none
 	Host          string    `json:"host"`
 	Pid           int       `json:"pid"`
 	Start         time.Time `json:"start"`

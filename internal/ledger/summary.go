@@ -127,8 +127,8 @@ type search struct {
 	yield func(Run, error) bool
 }
 
-// Runs yields the runs, the newest first, as they are to be understood at the time now. A record that is damaged is
-// yielded as a Run with the outcome Damaged: it must not hide the others. With an Outcome some others are yielded, too. Of runs of days that are long over only the fields of
+// Runs yields the runs, the newest first; one that is running may have died. now says which days are long over. A record that
+// is damaged is yielded as a Run with the outcome Damaged: it must not hide the others. With an Outcome some others are yielded, too. Of runs of days that are long over only the fields of
 // a line are set.
 func (b *Bucket) Runs(ctx context.Context, now time.Time, q Query) iter.Seq2[Run, error] {
 	return func(yield func(Run, error) bool) {
@@ -196,7 +196,7 @@ func (s *search) batch(ctx context.Context, keys []string) bool {
 			continue
 		}
 		s.note(keys[i], run)
-		if !s.give(Judge(run, s.now)) {
+		if !s.give(run) {
 			return false
 		}
 	}
