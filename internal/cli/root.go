@@ -137,8 +137,12 @@ func flagError(cmd *cobra.Command, err error) error {
 		collect := func(f *pflag.Flag) { known = append(known, f.Name) }
 		cmd.Flags().VisitAll(collect)
 		cmd.InheritedFlags().VisitAll(collect)
-		if near := project.Suggest(word[i+2:], known); near != "" {
+		name := word[i+2:]
+		if near := project.Suggest(name, known); near != "" {
 			hint = fmt.Sprintf("did you mean --%s?", near)
+		}
+		if strings.Contains(cmd.Long, "-v "+name+"=") { // a variable of this command
+			hint = fmt.Sprintf("write -v %s=...", name)
 		}
 	}
 	return &app.UsageError{Message: word, Hint: hint}

@@ -15,6 +15,12 @@ func died(x process.Exit) string {
 		return "was killed by " + signalName(x.Signal) + meaning(x.Signal, x.Usage.PeakMemory)
 	}
 	text := fmt.Sprintf("exited with code %d", x.Code)
+	switch x.Code { // in the words of every shell
+	case 126:
+		return text + ": a program in it may not be executed"
+	case 127:
+		return text + ": a program in it was not found"
+	}
 	sig := syscall.Signal(x.Code - 128) // what a shell exits with when its last program died by a signal
 	if name := unix.SignalName(sig); x.Code > 128 && name != "" && sig != syscall.SIGPIPE {
 		text += fmt.Sprintf(": a program in it was killed by %s%s", name, meaning(sig, x.Usage.PeakMemory))

@@ -19,6 +19,8 @@ func TestReasonsInWords(t *testing.T) {
 		"killed":            {commandsTask("t", "kill -9 $$"), `^stage "s0" was killed by SIGKILL; no one here sent it$`},
 		"killed when large": {commandsTask("t", "x=$(head -c 150000000 /dev/zero | tr '\\0' x); kill -9 $$"), `^stage "s0" was killed by SIGKILL; no one here sent it: perhaps memory, peak was \d{3} MiB of \d+$`},
 		"killed below":      {commandsTask("t", "sh -c 'kill -9 $$'; exit $?"), `^stage "s0" exited with code 137: a program in it was killed by SIGKILL; no one here sent it$`},
+		"not found":         {commandsTask("t", "no-such-program-here x"), `^stage "s0" exited with code 127: a program in it was not found$`},
+		"not executable":    {commandsTask("t", "/dev/null"), `^stage "s0" exited with code 126: a program in it may not be executed$`},
 		"terminated":        {commandsTask("t", "kill $$"), `^stage "s0" was killed by SIGTERM; no one here sent it$`},
 		"crashed":           {commandsTask("t", "kill -SEGV $$"), `^stage "s0" was killed by SIGSEGV: it crashed$`},
 		"a code":            {commandsTask("t", "exit 200"), `^stage "s0" exited with code 200$`},
