@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
 // MaxSize is the capacity in bytes that New asks the kernel for; more needs a privilege on a usual Linux.
@@ -17,7 +19,30 @@ const minSize = 64 << 10
 
 // New returns the two ends of a pipe, close-on-exec and in blocking mode, so that both may be handed to a child.
 // The pipe is enlarged to MaxSize, or to what the kernel grants; not being granted anything is no error.
-func New() (r, w *os.File, err error) { return newPipe() }
+func New() (r, w *os.File, err error) {
+	p, err := newPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	enlarge(p[1], MaxSize)
+	return os.NewFile(uintptr(p[0]), "|0"), os.NewFile(uintptr(p[1]), "|1"), nil
+}
+
+// ForChild returns a pipe for what a child writes, close-on-exec and of the usual size: w is in blocking mode, and reads of r can
+// be ended by a deadline. It costs half of the system calls of os.Pipe, of which both ends can be waited for.
+func ForChild() (r, w *os.File, err error) {
+	p, err := newPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	w = os.NewFile(uintptr(p[1]), "|1")
+	if err := unix.SetNonblock(p[0], true); err != nil {
+		_ = unix.Close(p[0])
+		_ = w.Close()
+		return nil, nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(p[0]), "|0"), w, nil
+}
 
 // Level returns how many bytes wait in the pipe and how many it can hold, asked at either end. A pipe is full
 // before used reaches size when it was filled by writes that are no multiple of the page size.

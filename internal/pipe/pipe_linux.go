@@ -8,13 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func newPipe() (r, w *os.File, err error) {
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-		return nil, nil, os.NewSyscallError("pipe2", err)
-	}
-	enlarge(p[1], MaxSize)
-	return os.NewFile(uintptr(p[0]), "|0"), os.NewFile(uintptr(p[1]), "|1"), nil
+func newPipe() (p [2]int, err error) {
+	return p, os.NewSyscallError("pipe2", unix.Pipe2(p[:], unix.O_CLOEXEC))
 }
 
 // enlarge gives the pipe the given capacity, or half of it, and so on: a user may hold 64 MiB in pipes in all

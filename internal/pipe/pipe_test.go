@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -19,6 +20,33 @@ func newTestPipe(t testing.TB) (r, w *os.File) {
 	}
 	t.Cleanup(func() { _ = r.Close(); _ = w.Close() })
 	return r, w
+}
+
+func TestForChild(t *testing.T) {
+	t.Parallel()
+	r, w, err := ForChild()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if err := r.SetReadDeadline(time.Now()); err != nil {
+		t.Fatalf("reads cannot be ended: %v", err)
+	}
+	if _, err := r.Read(make([]byte, 1)); !os.IsTimeout(err) {
+		t.Errorf("read: %v", err)
+	}
+	for name, f := range map[string]*os.File{"read end": r, "write end": w} {
+		if err := control(f, func(fd int) {
+			flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+			closes, cerr := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+			if err != nil || cerr != nil || (flags&unix.O_NONBLOCK != 0) != (f == r) || closes&unix.FD_CLOEXEC == 0 {
+				t.Errorf("%s: flags %o and %o, errors %v, %v", name, flags, closes, err, cerr)
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestLevel(t *testing.T) {

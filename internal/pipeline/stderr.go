@@ -48,7 +48,7 @@ type readers struct {
 
 // readLines starts a reader and returns the write end for a child.
 func (e *Engine) readLines() (*lineReader, *os.File, error) {
-	r, w, err := os.Pipe()
+	r, w, err := pipe.ForChild()
 	if err != nil {
 		return nil, nil, fmt.Errorf("create pipe: %w", err)
 	}

@@ -254,7 +254,7 @@ func TestStartDuringKillAll(t *testing.T) {
 	s.KillAll()
 	started := make(chan *Process)
 	s.parent <- func() {
-		p, err := s.start(Spec{Path: "/bin/sleep", Args: []string{"sleep", "60"}})
+		p, err := s.start(Spec{Path: "/bin/sleep", Args: []string{"sleep", "60"}}, s.guarded())
 		if err != nil {
 			t.Error(err)
 		}

@@ -31,10 +31,10 @@ type Supervisor struct {
 	o      Options
 	life   sync.RWMutex // read: Start is under way; write: the first Start, or Close
 	ready  bool
-	over   atomic.Bool // nothing can be started any more
-	mark   mark        // of the run; 0: the kernel has none
-	count  uint64      // of the processes started, for the parent thread
-	unwear func()      // takes off the mark that Watch put on; nil: it did not
+	over   atomic.Bool   // nothing can be started any more
+	mark   mark          // of the run; 0: the kernel has none
+	count  atomic.Uint64 // of the processes started
+	unwear func()        // takes off the mark that Watch put on; nil: it did not
 
 	null     *os.File
 	parent   chan func() // what the parent thread does, see runParent
@@ -78,19 +78,29 @@ func (s *Supervisor) Start(sp Spec) (*Process, error) {
 	if s.timeOver() {
 		return nil, fmt.Errorf("start %s: %w", sp.Path, errOver)
 	}
-	var p *Process
-	var err error
-	done := make(chan struct{})
-	s.parent <- func() {
-		defer close(done)
-		s.startGuardian()
-		p, err = s.start(sp)
-	}
-	<-done
+	p, err := s.startAnywhere(sp)
 	if err != nil {
 		return nil, startError(sp, err)
 	}
 	return p, nil
+}
+
+// startAnywhere starts a process on the thread of the caller, without a switch to another one, where a guardian sees to it that
+// the process dies with handoff; else, and in place of the main thread, on the parent thread: see runParent.
+func (s *Supervisor) startAnywhere(sp Spec) (p *Process, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if s.guarded() && !onMainThread() {
+		return s.start(sp, true)
+	}
+	done := make(chan struct{})
+	s.parent <- func() {
+		defer close(done)
+		s.startGuardian()
+		p, err = s.start(sp, s.guarded())
+	}
+	<-done
+	return p, err
 }
 
 // Watch makes the Supervisor answer for processes that others start with its Environ: Close and KillAll end them, and so
@@ -152,8 +162,8 @@ func (s *Supervisor) prepare() error {
 	return nil
 }
 
-// runParent starts all processes on one thread that lives as long as they do. The death signal that they are given
-// is sent at the end of the *thread* that started them: the Go runtime ends a thread when a goroutine that is locked
+// runParent starts processes on one thread that lives as long as they do. The death signal that they are given where there is
+// no guardian is sent at the end of the *thread* that started them: the Go runtime ends a thread when a goroutine that is locked
 // to it returns, and such a goroutine may, at another time, use any thread that is not locked.
 //
 // The main thread is left alone: it adopts orphans, and must have no other children to confuse them with.
@@ -175,13 +185,12 @@ func (s *Supervisor) runParent() {
 	}
 }
 
-// start runs on the parent thread. Until the process is registered nobody can take its exit for that of an orphan:
+// start runs on a thread that is not the main one. Until the process is registered nobody can take its exit for that of an orphan:
 // orphans are the children of the main thread.
-func (s *Supervisor) start(sp Spec) (*Process, error) {
+func (s *Supervisor) start(sp Spec, guarded bool) (*Process, error) {
 	was, is := adoptOrphans()
-	s.count++
-	m := s.mark.command(s.count)
-	pid, pidfd, err := s.fork(sp, m)
+	m := s.mark.command(s.count.Add(1))
+	pid, pidfd, err := s.fork(sp, m, guarded)
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +274,7 @@ func (s *Supervisor) guardianDied() bool {
 }
 
 // fork starts the process with mark m and returns its id, and a descriptor for it or -1.
-func (s *Supervisor) fork(sp Spec, m mark) (pid, pidfd int, err error) {
+func (s *Supervisor) fork(sp Spec, m mark, guarded bool) (pid, pidfd int, err error) {
 	files := []*os.File{sp.Stdin, sp.Stdout, sp.Stderr}
 	for i, f := range files {
 		if f == nil {
@@ -281,7 +290,7 @@ func (s *Supervisor) fork(sp Spec, m mark) (pid, pidfd int, err error) {
 		Dir:   sp.Dir,
 		Env:   withCookie(sp.Env, s.o.Cookie),
 		Files: fds,
-		Sys:   childAttr(&pidfd, s.guarded()),
+		Sys:   childAttr(&pidfd, guarded),
 	}
 	withMark(m, func() { pid, _, err = syscall.StartProcess(sp.Path, sp.Args, attr) })
 	runtime.KeepAlive(files)

@@ -19,6 +19,7 @@ func main() {
 	bin := flag.String("bin", "bin/handoff", "the handoff binary")
 	python := flag.String("python", "", "the handoff 0.4.4 program to compare with; empty: leave it out")
 	gb := flag.Float64("gb", 2, "size of the streams in GB")
+	rows := flag.String("rows", "", "measure only the rows whose name has this in it")
 	rounds := flag.Int("rounds", 5, "rounds of each measurement; the median counts")
 	out := flag.String("out", "", "write the page to this file instead of stdout")
 	parts := flag.String("local", "", "measure the provider local instead: all, or some of push,jobs,runs,server")
@@ -31,7 +32,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	measure := (&bench{bin: path, python: *python, bytes: int64(*gb * 1e9), rounds: *rounds, dir: dir}).page
+	measure := (&bench{bin: path, python: *python, bytes: int64(*gb * 1e9), rounds: *rounds, dir: dir, only: *rows}).page
 	if *parts != "" {
 		measure = func() (string, error) { return (&localBench{bin: path, dir: dir, rounds: *rounds}).localPage(*parts) }
 	}
@@ -54,6 +55,7 @@ type bench struct {
 	bytes       int64
 	rounds      int
 	dir         string
+	only        string // part of the names of rows; "": all
 	n           int
 }
 
@@ -65,14 +67,15 @@ type row struct {
 	peerIs  string
 	bar     float64       // at most this many times the peer
 	limit   time.Duration // without a peer: at most this long
-	args    []string      // instead of run local
+	args    []string      // instead of run local in the project
+	verb    []string      // instead of run local; nil: that
 	no044   string        // why 0.4.4 is not measured
 }
 
 func (b *bench) rows() []row {
 	n := b.bytes
-	lines := func(rest string) string {
-		return fmt.Sprintf("version: 0.4\ntasks:\n- name: t\n  pipeline:\n  - command: seq 2000\n  - foreach:\n    - name: body\n      commands:\n      - command: 'true {{ _line }}'\n%s", rest)
+	lines := func(program, rest string) string {
+		return fmt.Sprintf("version: 0.4\ntasks:\n- name: t\n  pipeline:\n  - command: seq 2000\n  - foreach:\n    - name: body\n      commands:\n      - command: '%s {{ _line }}'\n%s", program, rest)
 	}
 	empty := "version: 0.4\ntasks:\n- name: t\n  active: false\n  commands:\n  - command: 'true'\n"
 	return []row{
@@ -90,18 +93,34 @@ func (b *bench) rows() []row {
 			no044: "reads the stream line by line: with no line ends it would hold it all in memory",
 		},
 		{
-			what: "foreach, 2,000 lines, one short command each", project: lines(""),
+			what: "foreach, 2,000 lines, a builtin of the shell each", project: lines("true", ""),
 			peer:   []string{"bash", "-c", `seq 2000 | while read l; do sh -c "true $l"; done`},
-			peerIs: "while read l; do sh -c ...; done", bar: 1.3,
+			peerIs: "while read l; do sh -c ...; done", bar: 0.95,
 		},
 		{
-			what: "the same with concurrency: 2", project: lines("    concurrency: 2\n"),
+			what: "the same with concurrency: 2", project: lines("true", "    concurrency: 2\n"),
 			peer:   []string{"bash", "-c", `seq 2000 | xargs -P2 -I{} sh -c "true {}"`},
 			peerIs: "xargs -P2", bar: 1.0, no044: "has no concurrency",
 		},
+		{
+			what: "foreach, 2,000 lines, a program each, concurrency: 2", project: lines("/bin/true", "    concurrency: 2\n"),
+			peer:   []string{"bash", "-c", `seq 2000 | xargs -P2 -I{} sh -c "/bin/true {}"`},
+			peerIs: "xargs -P2 sh -c", bar: 0.7, no044: "has no concurrency",
+		},
 		{what: "handoff version", args: []string{"version"}, limit: 30 * time.Millisecond},
 		{what: "run local of a task with nothing to run", project: empty, limit: 30 * time.Millisecond},
+		{what: "plan of 200 tasks as YAML", project: manyTasks(200), verb: []string{"plan", "-o", "yaml"}, limit: 15 * time.Millisecond, no044: "has no plan"},
 	}
+}
+
+// manyTasks is a project with n pipelines of two stages.
+func manyTasks(n int) string {
+	var p strings.Builder
+	p.WriteString("version: 0.4\nvars: [{key: schema, value: raw}]\ntasks:\n")
+	for i := range n {
+		fmt.Fprintf(&p, "- name: task-%d\n  pipeline:\n  - command: seq %d\n    args: --schema {{ schema }}\n  - command: cat\n", i, i)
+	}
+	return p.String()
 }
 
 func (b *bench) page() (string, error) {
@@ -110,6 +129,9 @@ func (b *bench) page() (string, error) {
 	fmt.Fprintf(&out, "Streams of %.1f GB; the median of %d rounds, handoff and its peer in turn. Every run is a whole\nprocess: start, validation, run record and logs are in the time.\n\n", float64(b.bytes)/1e9, b.rounds)
 	out.WriteString("| what | handoff | peer | ratio | bar | met | memory of handoff | 0.4.4 |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, r := range b.rows() {
+		if !strings.Contains(r.what, b.only) {
+			continue
+		}
 		line, err := b.measure(r)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", r.what, err)
@@ -117,11 +139,13 @@ func (b *bench) page() (string, error) {
 		out.WriteString(line)
 		fmt.Fprint(os.Stderr, line)
 	}
-	slow, err := b.slowBranch()
-	if err != nil {
-		return "", err
+	if b.only == "" {
+		slow, err := b.slowBranch()
+		if err != nil {
+			return "", err
+		}
+		out.WriteString(slow)
 	}
-	out.WriteString(slow)
 	out.WriteString("\nMemory is the peak resident size of handoff and its guardian together; the bar is 40 MB.\n")
 	return out.String(), nil
 }
@@ -183,7 +207,11 @@ func (b *bench) args(r row) ([]string, error) {
 	if err := os.WriteFile(filepath.Join(dir, "project.yml"), []byte(r.project), 0o644); err != nil {
 		return nil, err
 	}
-	return []string{"run", "local", "-p", dir, "-w", dir + "_ws", "-l", "error"}, nil
+	verb := r.verb
+	if verb == nil {
+		verb = []string{"run", "local"}
+	}
+	return append(slices.Clip(verb), "-p", dir, "-w", dir+"_ws", "-l", "error"), nil
 }
 
 // old measures 0.4.4 on the same project; one round, for it takes long.
