@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -63,13 +64,21 @@ func (b *builder) command(at string, c *project.Command, depth int) *Command {
 	return out
 }
 
+var templateTag = regexp.MustCompile(`(?s)\{\{.*?\}\}|\{%.*?%\}`)
+
+// noPipe stands for a | that is none of the shell.
+const noPipe = "\ufffc"
+
 // unseenFailure warns of a pipe inside of a command: only its last part decides how the command ends, so that a load of
 // the half looks complete.
 func (b *builder) unseenFailure(c *project.Command, at string, out *Command) {
 	if c.AllowPipe {
 		return
 	}
-	if line, part, found := shell.UnseenFailure(out.Shell, out.Script); found {
+	// The script of a foreach body has its templates still in it, and a filter is no pipe.
+	script := templateTag.ReplaceAllStringFunc(out.Script, func(tag string) string { return strings.ReplaceAll(tag, "|", noPipe) })
+	if line, part, found := shell.UnseenFailure(out.Shell, script); found {
+		part = strings.ReplaceAll(part, noPipe, "|")
 		b.warnings = append(b.warnings, project.Diagnostic{
 			Pos: linePos(c, line), Path: at, Message: fmt.Sprintf("a failure of %q is not seen: it stands before a pipe inside of one command", shorten(b.redactor.String(part))),
 			Hint: "split it into stages; or shell: /bin/bash and `set -o pipefail`; allow_pipe: true if that is as it shall be",

@@ -166,6 +166,28 @@ func TestProblemsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
+// A filter of a template is no pipe of the shell; a pipe beside it is one.
+func TestFilterIsNoPipe(t *testing.T) {
+	t.Parallel()
+	for command, want := range map[string]string{
+		"wc {{ _line | raw }}":              "",
+		"echo {{ _line | upper }} > x":      "",
+		"tap {{ _line | upper }} | cat > x": `"tap {{ _line | upper }}"`,
+	} {
+		_, warnings, err := build(t, "version: 1\ntasks:\n- name: a\n  pipeline:\n  - command: seq 3\n  - foreach:\n    - name: b\n      commands:\n      - command: "+command+"\n", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, w := range warnings {
+			got += w.Message
+		}
+		if (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: warnings %q", command, got)
+		}
+	}
+}
+
 // A job has no .secrets to add anything to; and what is missing is one problem, however often it is named.
 func TestMissingSecretIsOneProblemWithAWayOut(t *testing.T) {
 	t.Parallel()
