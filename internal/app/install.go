@@ -92,7 +92,7 @@ func (a *App) install(ctx context.Context, s *session, lock *workspace.Lock, o I
 		o.Started(sup.KillAll)
 	}
 	i := a.installOptions(s)
-	i.Force, i.VenvDir, i.Environ = o.Force, o.venvDir, sup.Environ(i.Environ)
+	i.Force, i.VenvDir, i.Environ, i.Starting = o.Force, o.venvDir, sup.Environ(i.Environ), sup.Starting
 	i.Output = func(line string) {
 		if o.Output != nil {
 			o.Output(s.clean(line))

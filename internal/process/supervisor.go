@@ -28,13 +28,12 @@ type Options struct {
 
 // Supervisor starts the processes of one run and knows those that are left. It is safe for concurrent use.
 type Supervisor struct {
-	o      Options
-	life   sync.RWMutex // read: Start is under way; write: the first Start, or Close
-	ready  bool
-	over   atomic.Bool   // nothing can be started any more
-	mark   mark          // of the run; 0: the kernel has none
-	count  atomic.Uint64 // of the processes started
-	unwear func()        // takes off the mark that Watch put on; nil: it did not
+	o     Options
+	life  sync.RWMutex // read: Start is under way; write: the first Start, or Close
+	ready bool
+	over  atomic.Bool   // nothing can be started any more
+	mark  mark          // of the run; 0: the kernel has none
+	count atomic.Uint64 // of the processes started
 
 	null     *os.File
 	parent   chan func() // what the parent thread does, see runParent
@@ -103,8 +102,8 @@ func (s *Supervisor) startAnywhere(sp Spec) (p *Process, err error) {
 	return p, err
 }
 
-// Watch makes the Supervisor answer for processes that others start with its Environ: Close and KillAll end them, and so
-// does the guardian when handoff is killed. Finding them needs Linux.
+// Watch makes the Supervisor answer for processes that others start by Starting, with its Environ: Close and KillAll end
+// them, and so does the guardian when handoff is killed. Finding them needs Linux.
 func (s *Supervisor) Watch() error {
 	if err := s.prepare(); err != nil {
 		return fmt.Errorf("watch processes: %w", err)
@@ -117,7 +116,6 @@ func (s *Supervisor) Watch() error {
 	s.mu.Lock()
 	s.unadopted = true // a process may be there that is nobody's orphan
 	s.mu.Unlock()
-	s.unwear = wear(s.mark)
 	done := make(chan struct{})
 	s.parent <- func() {
 		defer close(done)
@@ -125,6 +123,12 @@ func (s *Supervisor) Watch() error {
 	}
 	<-done
 	return nil
+}
+
+// Starting calls start, which starts one process, so that the process is one of the run. Watch has been called.
+func (s *Supervisor) Starting(start func() error) (err error) {
+	withMark(s.mark, func() { err = start() })
+	return err
 }
 
 // Environ answers env with the cookie in it.
@@ -396,9 +400,6 @@ func (s *Supervisor) Close(grace time.Duration) error {
 	close(s.parent)
 	s.routines.Wait()
 	s.guard.release()
-	if s.unwear != nil {
-		s.unwear()
-	}
 	s.disown()
 	return errors.Join(err, s.guardErr, s.null.Close())
 }

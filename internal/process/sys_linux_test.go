@@ -393,7 +393,6 @@ func BenchmarkStart(b *testing.B) {
 	})
 }
 
-// Not parallel: all that this process starts meanwhile is watched.
 func TestWatch(t *testing.T) {
 	for _, end := range []string{"Close", "KillAll"} {
 		t.Run(end, func(t *testing.T) {
@@ -404,9 +403,20 @@ func TestWatch(t *testing.T) {
 			cmd := exec.Command("sleep", "60")
 			cmd.Env = s.Environ([]string{"HANDOFF_RUN=another", "PATH=" + os.Getenv("PATH")})
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			if err := cmd.Start(); err != nil {
+			if err := s.Starting(cmd.Start); err != nil {
 				t.Fatal(err)
 			}
+			other := exec.Command("sleep", "60") // started meanwhile by another part of this program
+			if err := other.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer other.Wait()         //nolint:errcheck // it is killed
+			defer other.Process.Kill() //nolint:errcheck // see above
+			defer func() {
+				if err := other.Process.Signal(syscall.Signal(0)); err != nil || readMark(other.Process.Pid).sameRun(s.mark) {
+					t.Errorf("a process of another part of the program was taken for one of the run: %v", err)
+				}
+			}()
 			ended := make(chan error, 1)
 			go func() { ended <- cmd.Wait() }()
 			if end == "KillAll" {

@@ -30,8 +30,6 @@ func ownMark() mark { return 0 }
 
 func withMark(_ mark, start func()) { start() }
 
-func wear(mark) func() { return func() {} }
-
 // Leave does nothing here: a run ends its process groups only.
 func Leave() {}
 

@@ -26,6 +26,7 @@ type child struct {
 	environ []string
 	output  func(line string) // both streams, line by line; may be nil
 
+	starting  func(start func() error) error
 	killAfter time.Duration
 	tail      []string // the last lines that it wrote
 }
@@ -46,7 +47,11 @@ func (c *child) run(ctx context.Context) error {
 		in.Close()
 		return context.Cause(ctx)
 	}
-	err = cmd.Start()
+	if c.starting == nil {
+		err = cmd.Start()
+	} else {
+		err = c.starting(cmd.Start)
+	}
 	in.Close()
 	if err != nil {
 		return err

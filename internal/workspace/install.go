@@ -28,6 +28,9 @@ type InstallOptions struct {
 	Environ  []string          // "K=V" of the commands; nothing is inherited
 	Python   string            // name or path of the interpreter for new virtual environments; default python3
 	VenvDir  string            // folder of the virtual environments; default: the workspace
+
+	// Starting calls start, which starts one process; nil: nobody wants to know of it.
+	Starting func(start func() error) error
 }
 
 // InstallStatus is how an install ended.
@@ -255,7 +258,7 @@ func (i *installer) run(ctx context.Context, in Install) error {
 }
 
 func (i *installer) child(environ []string, args ...string) *child {
-	return &child{args: args, dir: i.w.dir, environ: environ, output: i.o.Output, killAfter: i.killAfter}
+	return &child{args: args, dir: i.w.dir, environ: environ, output: i.o.Output, starting: i.o.Starting, killAfter: i.killAfter}
 }
 
 // shell answers bash where there is one, since that is what install commands have been written for.
