@@ -184,11 +184,29 @@ func (a *App) ProjectDelete(ctx context.Context, o DeleteOptions) (res ProjectDe
 		res.Pushes = len(pushes)
 		return res, err
 	}
+	if err := needIdle(ctx, c); err != nil {
+		return res, err
+	}
 	res.Status = "success"
 	if res.Pushes, err = store.Delete(ctx); err != nil {
 		return res, err
 	}
 	return res, c.Secrets.Delete(ctx, cloud.LevelTask, res.Secrets...)
+}
+
+// needIdle returns a cloud.ErrConflict while a job of the task is active.
+func needIdle(ctx context.Context, c *cloud.Cloud) error {
+	for job, err := range c.Jobs.List(ctx, cloud.JobQuery{Active: true, Limit: 1}) {
+		switch {
+		case errors.Is(err, cloud.ErrUnsupported):
+			return nil // then there are none
+		case err != nil:
+			return err
+		}
+		return cloud.WithHint(fmt.Errorf("%w: job %s of task %q is %s", cloud.ErrConflict, job.ID, job.Task, job.State),
+			"stop it with `handoff cloud job stop`, or wait for its end")
+	}
+	return nil
 }
 
 // ConfigText answers the project.yml of a release, as it was pushed; name is as release.Store.Resolve takes it.

@@ -265,6 +265,29 @@ func jobEnded(ctx context.Context, c *cloud.Cloud, id string) bool {
 // lookAtRun is how often a run that is followed is looked at.
 const lookAtRun = time.Second
 
+// awaitRecord returns the id of a run. Where its job has only just been started it waits for the record.
+func awaitRecord(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id string) (string, error) {
+	for {
+		full, err := b.Resolve(ctx, id)
+		if !errors.Is(err, cloud.ErrNotFound) || !starting(ctx, c, id) {
+			return full, err
+		}
+		select {
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		case <-time.After(lookAtRun / 5):
+		}
+	}
+}
+
+// starting reports whether an active job is to become the run.
+func starting(ctx context.Context, c *cloud.Cloud, id string) bool {
+	for _, err := range c.Jobs.List(ctx, cloud.JobQuery{Run: id, Active: true, Limit: 1}) {
+		return err == nil
+	}
+	return false
+}
+
 // RunFollow tells each step of a run until it has ended, and answers its record then.
 func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step)) (run ledger.Run, err error) {
 	c, _, err := a.openTask(ctx, t)
@@ -272,7 +295,7 @@ func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step
 		return ledger.Run{}, err
 	}
 	b := a.ledger(c, 0)
-	if id, err = b.Resolve(ctx, id); err != nil {
+	if id, err = awaitRecord(ctx, c, b, id); err != nil {
 		return ledger.Run{}, err
 	}
 	told := map[string]string{}
