@@ -34,7 +34,8 @@ part "format" make --no-print-directory fmt-check
 part "vet" make --no-print-directory vet
 part "lint" make --no-print-directory lint
 part "tests" go_tests -race -timeout 30m ./...
-part "end to end" go_tests -tags e2e -timeout 30m -p 1 ./test/...
+part "end to end" go_tests -tags e2e -timeout 30m -p 1 ./test/compat ./test/docs ./test/e2e
+part "slow faults" go_tests -tags e2e -timeout 30m -run '^TestSlow' ./test/faults
 part "demo" test/demo.sh
 part "fuzz" test/fuzz.sh "${FUZZTIME:-1500x}"
 
