@@ -34,6 +34,9 @@ type given struct {
 // mistyped, and the run would go on with the default of the one that was meant. They are errors in strict projects, else
 // warnings.
 func (a *App) checkGiven(p *project.Project, lists ...given) error {
+	if !slices.ContainsFunc(lists, func(g given) bool { return len(g.vars) > 0 }) {
+		return nil // most runs: their templates need not be parsed once more
+	}
 	known := declared(p)
 	var errs, unknown project.Errors
 	for _, g := range lists {
