@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -410,5 +411,41 @@ func TestWhatIsNoFileIsNamed(t *testing.T) {
 	p, err := newStore(&memory.Files{}).Upload(t.Context(), "", PushOptions{Dir: dir, Run: "r1", Fence: 1})
 	if err != nil || p.Files != 1 || !cmp.Equal(p.Skipped, []string{"link", "pipe"}) {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// Of many runs that end at the same time each gets its archive into the index.
+func TestManyRunsEndAtOnce(t *testing.T) {
+	const runs = 60
+	var writes sync.Mutex // as of a disk: one after the other
+	files := &memory.Files{Before: func(call, _ string) error {
+		if call == "put" {
+			writes.Lock()
+			defer writes.Unlock()
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	}}
+	var all sync.WaitGroup
+	errs := make([]error, runs)
+	for i := range runs {
+		all.Go(func() {
+			s := newStore(files)
+			at := time.Date(2026, 1, 2, 3, 4, i, 0, time.UTC)
+			s.Now = func() time.Time { return at }
+			p, err := s.Upload(t.Context(), "", PushOptions{Dir: t.TempDir(), Run: fmt.Sprint("r", i)})
+			if err == nil {
+				err = s.Settle(t.Context(), p.Archive, is(""), 0, 0)
+			}
+			errs[i] = err
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	good, _, err := newStore(files).List(t.Context(), "")
+	if err != nil || len(good) != runs {
+		t.Errorf("%d archives, %v; want %d", len(good), err, runs)
 	}
 }

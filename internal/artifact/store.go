@@ -99,33 +99,28 @@ func (s *Store) Index(ctx context.Context) (*Index, error) {
 	return x, nil
 }
 
-// tries is how often a change of the index that others overtake begins anew.
-const tries = 20
-
 // change lets do change the index and writes it; it begins anew where another change came in between. fleeting: a crash of the
 // machine may undo it.
 func (s *Store) change(ctx context.Context, fleeting bool, do func(*Index) error) error {
-	for try := 1; ; try++ {
+	return cloud.Compete(ctx, func() (again bool, err error) {
 		x, err := s.Index(ctx)
 		if err == nil {
 			x.SchemaVersion = SchemaVersion
 			err = do(x)
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		text, err := json.MarshalIndent(x, "", " ")
 		if err != nil {
-			return fmt.Errorf("encode index of artifacts: %w", err)
+			return false, fmt.Errorf("encode index of artifacts: %w", err)
 		}
 		_, err = s.Files.Put(ctx, s.indexKey(), bytes.NewReader(append(text, '\n')), cloud.PutOptions{IfAbsent: x.etag == "", IfMatch: x.etag, Fleeting: fleeting})
-		if err == nil {
-			return nil
+		if err != nil {
+			err = fmt.Errorf("write index of artifacts: %w", err)
 		}
-		if !errors.Is(err, cloud.ErrConflict) || try == tries {
-			return fmt.Errorf("write index of artifacts: %w", err)
-		}
-	}
+		return errors.Is(err, cloud.ErrConflict), err
+	})
 }
 
 // Snapshot returns the files of an archive; none for the name "". Archives of earlier versions of handoff have no manifest:

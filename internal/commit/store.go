@@ -132,19 +132,16 @@ func (s *Store) read(ctx context.Context, by By) (Commit, error) {
 	return c, err
 }
 
-// tries is how often a commit that others overtake begins anew.
-const tries = 20
-
 // change lets do change the commit and writes it; it begins anew where another commit came in between. cloud.ErrConflict: who
 // holds a later lease has begun.
-func (s *Store) change(ctx context.Context, ch Change, do func(*Commit)) (Commit, error) {
-	for try := 1; ; try++ {
+func (s *Store) change(ctx context.Context, ch Change, do func(*Commit)) (done Commit, err error) {
+	err = cloud.Compete(ctx, func() (again bool, err error) {
 		c, err := s.read(ctx, ch.By)
 		if err != nil {
-			return Commit{}, err
+			return false, err
 		}
 		if ch.Fence != 0 && ch.Fence < c.Fence {
-			return Commit{}, fmt.Errorf("%w: run %s has taken over the task", cloud.ErrConflict, c.Writer)
+			return false, fmt.Errorf("%w: run %s has taken over the task", cloud.ErrConflict, c.Writer)
 		}
 		c.SchemaVersion, c.ID, c.By, c.Writer, c.Time = SchemaVersion, rand.Text(), ch.By, ch.Writer, s.Now().UTC()
 		c.Fence = max(c.Fence, ch.Fence)
@@ -153,11 +150,10 @@ func (s *Store) change(ctx context.Context, ch Change, do func(*Commit)) (Commit
 			c.States = map[string]state.Ref{}
 		}
 		do(&c)
-		done, err := s.write(ctx, c)
-		if !errors.Is(err, cloud.ErrConflict) || try == tries {
-			return done, err
-		}
-	}
+		done, err = s.write(ctx, c)
+		return errors.Is(err, cloud.ErrConflict), err
+	})
+	return done, err
 }
 
 // write replaces the commit that c was read from. Where the answer is an error the commit may be made all the same: a call

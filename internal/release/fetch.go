@@ -61,7 +61,7 @@ func replace(fresh, dir, old string) error {
 	for try := 0; ; try++ {
 		err := os.Rename(fresh, dir)
 		full := errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST)
-		if !full || try >= maxTries {
+		if !full || try == 50 {
 			return err
 		}
 		if err := exchange(fresh, dir, old); !errors.Is(err, fs.ErrNotExist) {

@@ -215,26 +215,21 @@ func (p *Push) named(name string) bool {
 	return len(name) >= minDigits && strings.HasPrefix(p.Release, idPrefix+name)
 }
 
-// maxTries is how often a push that others overtake begins anew.
-const maxTries = 50
-
-// change reads the record, lets do change it, and writes it; it begins anew where someone else was faster. do answers
+// change reads the record, lets do change it, and writes it; it begins anew where someone else was faster. do returns
 // false where there is nothing to write.
 func (s *Store) change(ctx context.Context, do func(*record) (bool, error)) error {
-	for try := 1; ; try++ {
+	return cloud.Compete(ctx, func() (again bool, err error) {
 		r, err := s.read(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		changed, err := do(r)
 		if err != nil || !changed {
-			return err
+			return false, err
 		}
 		err = s.write(ctx, r)
-		if err == nil || !errors.Is(err, cloud.ErrConflict) || try >= maxTries {
-			return err
-		}
-	}
+		return errors.Is(err, cloud.ErrConflict), err
+	})
 }
 
 // Rollback makes an earlier release current again; name is as in Resolve, but "" is the one before the current one.
