@@ -112,7 +112,7 @@ func (a *App) loadSecrets(s *session) error {
 	return nil
 }
 
-// secretsDir answers the folder of the secrets.
+// secretsDir returns the folder of the secrets.
 func (t Target) secretsDir() string {
 	dir := filepath.Join(t.ProjectDir, ".secrets")
 	for _, v := range t.Vars {
@@ -153,7 +153,7 @@ func (a *App) planInput(s *session) plan.Input {
 	return in
 }
 
-// activate answers what a virtual environment changes in the environment of a command.
+// activate returns what a virtual environment changes in the environment of a command.
 func (a *App) activate(venv string) []string {
 	var env []string
 	for _, kv := range workspace.ActivateEnv(venv, a.Environ) {
@@ -182,7 +182,7 @@ func (a *App) warn(warnings []project.Diagnostic) {
 	}
 }
 
-// newRunID answers an id that sorts by time: 20260102T030405.678Z-1a2b3c.
+// newRunID returns an id that sorts by time: 20260102T030405.678Z-1a2b3c.
 func newRunID(now time.Time) string {
 	var b [3]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -19,7 +19,7 @@ import (
 	"github.com/handoff-run/handoff/internal/project"
 )
 
-// newApp answers an App whose log is kept.
+// newApp returns an App whose log is kept.
 func newApp(t *testing.T) (*App, *bytes.Buffer) {
 	t.Helper()
 	log := new(bytes.Buffer)

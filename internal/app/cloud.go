@@ -87,7 +87,7 @@ func needTask(c *cloud.Cloud) error {
 	return nil
 }
 
-// env answers the value of -e key=value, "" where there is none. The last one wins.
+// env returns the value of -e key=value, "" where there is none. The last one wins.
 func (t Target) env(key string) string {
 	value := ""
 	for _, kv := range t.Envs {
@@ -98,7 +98,7 @@ func (t Target) env(key string) string {
 	return value
 }
 
-// env answers a variable of the environment.
+// env returns a variable of the environment.
 func (a *App) env(key string) string {
 	value := ""
 	for _, kv := range a.Environ {
@@ -109,7 +109,7 @@ func (a *App) env(key string) string {
 	return value
 }
 
-// first answers the first text that is not empty.
+// first returns the first text that is not empty.
 func first(texts ...string) string {
 	for _, s := range texts {
 		if s != "" {

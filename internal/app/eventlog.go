@@ -15,7 +15,7 @@ import (
 // runLog is the name of the log in the artifacts folder.
 const runLog = "run.log"
 
-// openRunLog answers a logger that writes to the console and to artifacts/run.log.
+// openRunLog returns a logger that writes to the console and to artifacts/run.log.
 func (a *App) openRunLog(s *session) (*slog.Logger, func(), error) {
 	root, err := os.OpenRoot(s.ws.Artifacts())
 	if err != nil {

@@ -145,7 +145,7 @@ type InfraStatusResult struct {
 	Resources []cloud.Resource `json:"resources"`
 }
 
-// InfraStatus answers what exists of a kind.
+// InfraStatus returns what exists of a kind.
 func (a *App) InfraStatus(ctx context.Context, t Target, k cloud.Kind) (res InfraStatusResult, err error) {
 	c, _, err := a.openScope(ctx, t)
 	if err != nil {

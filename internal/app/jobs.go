@@ -19,7 +19,7 @@ type CloudRunOptions struct {
 	Wait    bool             // until the job has ended
 	Line    func(cloud.Line) // with Wait: each line of its log; nil: not wanted
 	Started func(cloud.Job)  // told as soon as the job is accepted; may be nil
-	DryRun  bool             // answer the job that would be started, and start none
+	DryRun  bool             // return the job that would be started, and start none
 	Overlap cloud.Overlap    // "": as the task says
 }
 
@@ -250,7 +250,7 @@ type JobsResult struct {
 	Jobs   []cloud.Job `json:"jobs"`
 }
 
-// JobStatus answers the jobs that the variables of t ask for.
+// JobStatus returns the jobs that the variables of t ask for.
 func (a *App) JobStatus(ctx context.Context, t Target) (res JobsResult, err error) {
 	moveScope(&t)
 	q, err := jobQuery(t.Vars)
@@ -363,7 +363,7 @@ func (a *App) JobStop(ctx context.Context, o JobStopOptions) (res JobResult, err
 	return JobResult{Status: "success", Job: job}, err
 }
 
-// oneJob answers the job that is meant.
+// oneJob returns the job that is meant.
 func oneJob(ctx context.Context, c *cloud.Cloud, q JobQuery) (cloud.Job, error) {
 	q.Active, q.Ended, q.Limit = q.Run == "", false, 2
 	list, err := listJobs(ctx, c, q)

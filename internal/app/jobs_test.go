@@ -21,7 +21,7 @@ type stage struct {
 	cloud.Jobs
 	cloud.Logs
 	cloud.Infra
-	jobs    []cloud.Job // those that Status answers, one after the other
+	jobs    []cloud.Job // those that Status returns, one after the other
 	start   cloud.Start
 	stopped cloud.StopOptions
 	query   cloud.Query

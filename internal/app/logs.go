@@ -46,7 +46,7 @@ func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
 	return a.readLines(ctx, c, q, o.Line)
 }
 
-// namedJob answers the job that q names.
+// namedJob returns the job that q names.
 func namedJob(ctx context.Context, c *cloud.Cloud, q cloud.Query) (cloud.Job, error) {
 	list, err := listJobs(ctx, c, JobQuery{ID: q.Job, Run: q.Run, Limit: 1})
 	if err != nil {

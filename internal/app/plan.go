@@ -10,7 +10,7 @@ import (
 // PlanOptions names what to plan.
 type PlanOptions struct{ Target }
 
-// Plan answers what `run local` would run, with the values of secrets masked. Nothing is changed.
+// Plan returns what `run local` would run, with the values of secrets masked. Nothing is changed.
 func (a *App) Plan(_ context.Context, o PlanOptions) (res *plan.Plan, err error) {
 	s, err := a.open(o.Target)
 	if err != nil {

@@ -119,7 +119,7 @@ func previewPush(ctx context.Context, c *cloud.Cloud, o release.PushOptions) (Pu
 	return res, nil
 }
 
-// currentEntries answers what the current release consists of; none where there is none.
+// currentEntries returns what the current release consists of; none where there is none.
 func currentEntries(ctx context.Context, c *cloud.Cloud) ([]release.Entry, error) {
 	store := release.Open(c)
 	pushes, err := store.List(ctx)
@@ -209,7 +209,7 @@ func needIdle(ctx context.Context, c *cloud.Cloud) error {
 	return nil
 }
 
-// ConfigText answers the project.yml of a release, as it was pushed; name is as release.Store.Resolve takes it.
+// ConfigText returns the project.yml of a release, as it was pushed; name is as release.Store.Resolve takes it.
 func (a *App) ConfigText(ctx context.Context, t Target, name string) (text []byte, err error) {
 	c, _, err := a.openTask(ctx, t)
 	if err != nil {

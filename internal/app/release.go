@@ -15,7 +15,7 @@ type ReleaseListResult struct {
 	Releases []release.Push `json:"releases"` // what was made current, the last one first
 }
 
-// ReleaseList answers which releases were current, and when.
+// ReleaseList returns which releases were current, and when.
 func (a *App) ReleaseList(ctx context.Context, t Target) (res ReleaseListResult, err error) {
 	c, _, err := a.openTask(ctx, t)
 	if err != nil {

@@ -108,7 +108,7 @@ func (a *App) RunRemote(ctx context.Context, o RemoteOptions) (res RunResult, er
 	return res, err
 }
 
-// PlanRemote answers what RunRemote would run, with the values of secrets masked. The release is fetched into a temporary
+// PlanRemote returns what RunRemote would run, with the values of secrets masked. The release is fetched into a temporary
 // folder; nothing else is changed.
 func (a *App) PlanRemote(ctx context.Context, o RemoteOptions) (res *plan.Plan, err error) {
 	tmp, err := os.MkdirTemp("", "handoff-plan-")
@@ -342,7 +342,7 @@ func (r *remoteRun) pushOptions() *artifact.PushOptions {
 	}
 }
 
-// stillHeld answers an error if another run has taken over the task: what this one has made is not what the next one
+// stillHeld returns an error if another run has taken over the task: what this one has made is not what the next one
 // should go on from.
 func (r *remoteRun) stillHeld(ctx context.Context) error {
 	if r.lease == nil {

@@ -82,7 +82,7 @@ func (b *bucket) job(ctx context.Context, s cloud.Start) (RunResult, error) {
 	return inside.RunJob(ctx, JobOptions{})
 }
 
-// next answers the content of an artifact as the next run finds it, "" where it finds none.
+// next returns the content of an artifact as the next run finds it, "" where it finds none.
 func (b *bucket) next(name string) string {
 	b.t.Helper()
 	dir := b.t.TempDir()

@@ -106,7 +106,7 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 	return res, nil
 }
 
-// ledger answers the records of the task; limit is how many are wanted, 0 where that is not known.
+// ledger returns the records of the task; limit is how many are wanted, 0 where that is not known.
 func (a *App) ledger(c *cloud.Cloud, limit int) *ledger.Bucket {
 	parallel := c.Parallel
 	if limit > 0 {
@@ -130,7 +130,7 @@ func summary(run ledger.Run, now time.Time) RunSummary {
 	return out
 }
 
-// RunShow answers the record of one run; id "" is the newest. The beginning of an id is enough where only one of the
+// RunShow returns the record of one run; id "" is the newest. The beginning of an id is enough where only one of the
 // newest runs has it.
 func (a *App) RunShow(ctx context.Context, t Target, id string) (run ledger.Run, err error) {
 	c, _, err := a.openTask(ctx, t)
@@ -144,7 +144,7 @@ func (a *App) RunShow(ctx context.Context, t Target, id string) (run ledger.Run,
 	return a.lookAt(ctx, c, b, id)
 }
 
-// lookAt answers the record of a run as it is to be understood now.
+// lookAt returns the record of a run as it is to be understood now.
 func (a *App) lookAt(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id string) (ledger.Run, error) {
 	run, err := b.Get(ctx, id)
 	if err != nil || run.Outcome == string(pipeline.Success) {
@@ -288,7 +288,7 @@ func starting(ctx context.Context, c *cloud.Cloud, id string) bool {
 	return false
 }
 
-// RunFollow tells each step of a run until it has ended, and answers its record then.
+// RunFollow tells each step of a run until it has ended, and returns its record then.
 func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step)) (run ledger.Run, err error) {
 	c, _, err := a.openTask(ctx, t)
 	if err != nil {

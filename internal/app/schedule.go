@@ -167,7 +167,7 @@ func (a *App) warnUnserved(ctx context.Context, c *cloud.Cloud) {
 	}
 }
 
-// nextFire answers when a schedule fires next, zero where it never does.
+// nextFire returns when a schedule fires next, zero where it never does.
 func (a *App) nextFire(s cloud.Schedule) time.Time {
 	next, err := schedule.Next(s.Cron, s.Timezone, a.Now(), 1)
 	if err != nil || len(next) == 0 {
@@ -224,7 +224,7 @@ func readScheduleVars(vars []project.KeyValue) (scheduleVars, error) {
 	return q, nil
 }
 
-// wantedSchedules answers what to put: the envs of the command line win over those of the schedule.
+// wantedSchedules returns what to put: the envs of the command line win over those of the schedule.
 func (a *App) wantedSchedules(o ScheduleOptions, p *project.Project) ([]cloud.Schedule, error) {
 	q, err := readScheduleVars(o.Vars)
 	if err != nil {
@@ -289,7 +289,7 @@ func checkSchedule(s cloud.Schedule) error {
 	return nil
 }
 
-// ScheduleList answers the schedules of the task. -v include_unpublished=true adds those of the project that differ or are
+// ScheduleList returns the schedules of the task. -v include_unpublished=true adds those of the project that differ or are
 // not in place yet.
 func (a *App) ScheduleList(ctx context.Context, t Target) (res SchedulesResult, err error) {
 	moveScope(&t)

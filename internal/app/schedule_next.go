@@ -40,7 +40,7 @@ type nextQuery struct {
 	count          int
 }
 
-// ScheduleNext answers the next fires of the schedules of the project, or of one that the variables of t describe.
+// ScheduleNext returns the next fires of the schedules of the project, or of one that the variables of t describe.
 func (a *App) ScheduleNext(_ context.Context, t Target) (ScheduleNextResult, error) {
 	q, err := readNextQuery(t.Vars, a.Now())
 	if err != nil {
@@ -68,7 +68,7 @@ func (a *App) ScheduleNext(_ context.Context, t Target) (ScheduleNextResult, err
 	return res, nil
 }
 
-// previewed answers the schedules of the project that q asks for.
+// previewed returns the schedules of the project that q asks for.
 func (a *App) previewed(t Target, q nextQuery) ([]project.Schedule, error) {
 	p, err := a.wantProject(t, "or name the times: -v cron='0 9 * * ? *'")
 	if err != nil {
@@ -87,7 +87,7 @@ func (a *App) wantProject(t Target, instead string) (*project.Project, error) {
 	return p, inProject(err)
 }
 
-// chosen answers the schedules of these targets, all where none are named.
+// chosen returns the schedules of these targets, all where none are named.
 func chosen(p *project.Project, targets []string) ([]project.Schedule, error) {
 	if len(targets) == 0 {
 		return p.Schedules, nil
@@ -173,7 +173,7 @@ func checkTimes(cron, zone string) error {
 	return err
 }
 
-// wrongSchedules answers what would keep schedules of a project from being created.
+// wrongSchedules returns what would keep schedules of a project from being created.
 func wrongSchedules(p *project.Project) project.Errors {
 	var errs project.Errors
 	for i, s := range p.Schedules {

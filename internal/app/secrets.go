@@ -123,7 +123,7 @@ func (a *App) SecretsDelete(ctx context.Context, o SecretsOptions) (res SecretsR
 	return res, nil
 }
 
-// doomed answers what SecretsDelete deletes.
+// doomed returns what SecretsDelete deletes.
 func (a *App) doomed(ctx context.Context, o SecretsOptions) (*cloud.Cloud, []SecretStatus, error) {
 	list := []SecretStatus{}
 	if len(o.Keys) > 0 {

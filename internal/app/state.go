@@ -88,7 +88,7 @@ func (s *pipelineState) current(ctx context.Context) (state.Version, error) {
 	return s.commits.State(ctx, s.now, s.name)
 }
 
-// StateShow answers the state from which the next run goes on.
+// StateShow returns the state from which the next run goes on.
 func (a *App) StateShow(ctx context.Context, o StateOptions) (res StateResult, err error) {
 	s, err := a.openState(ctx, o)
 	if err != nil {
@@ -112,7 +112,7 @@ type StateLog struct {
 	Versions []state.Version `json:"versions"`
 }
 
-// StateLog answers the versions of a state; limit 0 is all of them.
+// StateLog returns the versions of a state; limit 0 is all of them.
 func (a *App) StateLog(ctx context.Context, o StateOptions, limit int) (res StateLog, err error) {
 	s, err := a.openState(ctx, o)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/handoff-run/handoff/internal/project"
 )
 
-// shaky answers each call with the next of its errors, nil for one that works; then all work. A job runs until `ends`.
+// shaky returns each call with the next of its errors, nil for one that works; then all work. A job runs until `ends`.
 type shaky struct {
 	cloud.Jobs
 	cloud.Logs

@@ -35,7 +35,7 @@ func (c *cli) openCloud(ctx context.Context, o app.CloudOptions) (*cloud.Cloud, 
 	return open(ctx, o)
 }
 
-// home answers the folder in which the local provider keeps everything: HANDOFF_HOME, else "handoff" in the data folder
+// home returns the folder in which the local provider keeps everything: HANDOFF_HOME, else "handoff" in the data folder
 // of the user.
 func (c *cli) home() (string, error) {
 	if dir := c.getenv("HANDOFF_HOME"); dir != "" {

@@ -88,7 +88,7 @@ func (c *console) run() {
 	}
 }
 
-// take answers what waits, and whether there may be more.
+// take returns what waits, and whether there may be more.
 func (c *console) take() (b []byte, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -109,7 +109,7 @@ func splitLists(args []string, root *cobra.Command) []string {
 	return out
 }
 
-// listFlag answers the long name of a list flag in arg, and a value that is written into the same word.
+// listFlag returns the long name of a list flag in arg, and a value that is written into the same word.
 func listFlag(arg string) (name, value string) {
 	for short, long := range map[string]string{"-v": "--vars", "-e": "--envs"} {
 		if arg == short || arg == long {
@@ -170,7 +170,7 @@ func (c *cli) check() error {
 	return nil
 }
 
-// target answers what the flags say of project, workspace and variables. The project is the one in this folder where
+// target returns what the flags say of project, workspace and variables. The project is the one in this folder where
 // none is given.
 func (c *cli) target() (app.Target, error) {
 	t, err := c.anyTarget()

@@ -26,7 +26,7 @@ const guardWord = "__guard"
 // Stdio is where the program reads and writes.
 type Stdio struct{ In, Out, Err *os.File }
 
-// Main runs one command and answers the exit code of the process.
+// Main runs one command and returns the exit code of the process.
 func Main(args []string, io Stdio) int {
 	keepDescriptors()
 	if len(args) > 0 && args[0] == guardWord {
@@ -80,7 +80,7 @@ type cli struct {
 	ending  string // what the first signal does, where it is not the end of a run
 }
 
-// fail prints err and answers its exit code.
+// fail prints err and returns its exit code.
 func (c *cli) fail(ctx context.Context, err error) int {
 	if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); ok {
 		if _, said := errors.AsType[*app.GoesOnError](err); said {

@@ -102,7 +102,7 @@ func (c *cli) printError(err error) {
 	}
 }
 
-// hintOf answers the way out of err, "" where nobody knows one.
+// hintOf returns the way out of err, "" where nobody knows one.
 func hintOf(err error) string {
 	if usage, ok := errors.AsType[*app.UsageError](err); ok && usage.Hint != "" {
 		return usage.Hint

@@ -73,7 +73,7 @@ func (c *cli) pushCommand(w pushWords) *cobra.Command {
 	return cmd
 }
 
-// uploads answers what shows the progress of a push to a person, and what takes it away.
+// uploads returns what shows the progress of a push to a person, and what takes it away.
 func (c *cli) uploads() (show func(release.Uploads), done func()) {
 	if !c.showsProgress() {
 		return nil, func() {}

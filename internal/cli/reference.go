@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Reference answers the reference of all commands as Markdown; docs/reference/commands.md is its copy.
+// Reference returns the reference of all commands as Markdown; docs/reference/commands.md is its copy.
 func Reference() string {
 	c := &cli{}
 	root := c.root()

@@ -167,7 +167,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// app answers the verbs, wired to this process.
+// app returns the verbs, wired to this process.
 func (c *cli) app() *app.App {
 	host, _ := os.Hostname()
 	venvs := ""

@@ -7,7 +7,7 @@
 //     which errors.Is(err, context.Cause(ctx)) or errors.Is(err, ctx.Err()) holds.
 //   - Errors are one of the sentinels of this package where one fits (errors.Is), may carry a hint (Hint) and are marked
 //     where another try may help (IsTemporary). Providers do not retry on their own: that is what Retry is for.
-//   - A method that answers nil has made its change durable: it outlives a crash of the machine.
+//   - A method that returns nil has made its change durable: it outlives a crash of the machine.
 //   - An iterator may be left early; after it has yielded an error it yields nothing more.
 package cloud
 
@@ -43,7 +43,7 @@ type Scope struct {
 // maxName is what every vendor takes as part of a name.
 const maxName = 100
 
-// Check answers an error that is ErrInvalid unless Stage and ResourceGroup are names, and Task is one or empty. A name
+// Check returns an error that is ErrInvalid unless Stage and ResourceGroup are names, and Task is one or empty. A name
 // has 1 to 100 ASCII letters, digits, "_", "-" and ".", and does not begin with a dot.
 func (s Scope) Check() error {
 	if err := checkName("env stage", s.Stage); err != nil {
@@ -58,7 +58,7 @@ func (s Scope) Check() error {
 	return checkName("task", s.Task)
 }
 
-// checkName answers an error that names what the name is of.
+// checkName returns an error that names what the name is of.
 func checkName(what, name string) error {
 	switch {
 	case name == "":

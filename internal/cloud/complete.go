@@ -6,7 +6,7 @@ import (
 	"iter"
 )
 
-// Complete puts, for every ability that c lacks (a nil field), one whose methods answer ErrUnsupported, and makes Parallel
+// Complete puts, for every ability that c lacks (a nil field), one whose methods return ErrUnsupported, and makes Parallel
 // at least 1.
 func Complete(c Cloud) *Cloud {
 	c.Parallel = max(c.Parallel, 1)

@@ -32,7 +32,7 @@ func WithHint(err error, hint string) error {
 	return &hinted{err: err, hint: hint}
 }
 
-// Hint answers the outermost hint of err; without one, a sentence that fits its sentinel; else "".
+// Hint returns the outermost hint of err; without one, a sentence that fits its sentinel; else "".
 func Hint(err error) string {
 	if h, ok := errors.AsType[*hinted](err); ok {
 		return h.hint
@@ -66,7 +66,7 @@ func IsTemporary(err error) bool {
 	return ok
 }
 
-// Unsupported answers an ErrUnsupported: provider cannot do what, and this is what to do instead.
+// Unsupported returns an ErrUnsupported: provider cannot do what, and this is what to do instead.
 func Unsupported(provider, what, instead string) error {
 	return WithHint(fmt.Errorf("%s: %w by cloud provider %q", what, ErrUnsupported, provider), instead)
 }

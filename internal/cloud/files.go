@@ -14,8 +14,8 @@ import (
 // object "a/b" can exist side by side. What Put or Delete did is seen by every Get and List that begins after it
 // returned, in any process.
 type Files interface {
-	// Get opens the object. The reader answers that one version to its end, also where the object is replaced or deleted
-	// meanwhile. Where the content is not what was written, Get or the reader answers ErrCorrupt, the reader at the latest
+	// Get opens the object. The reader returns that one version to its end, also where the object is replaced or deleted
+	// meanwhile. Where the content is not what was written, Get or the reader returns ErrCorrupt, the reader at the latest
 	// in place of io.EOF. The caller closes the reader. ErrNotFound: there is no such object.
 	Get(ctx context.Context, key string) (io.ReadCloser, Object, error)
 
@@ -58,7 +58,7 @@ type PutOptions struct {
 // Conditional reports whether the object that is there decides.
 func (o PutOptions) Conditional() bool { return o.IfAbsent || o.IfMatch != "" }
 
-// Check answers an ErrInvalid for options that contradict each other.
+// Check returns an ErrInvalid for options that contradict each other.
 func (o PutOptions) Check() error {
 	if o.IfAbsent && o.IfMatch != "" {
 		return fmt.Errorf("%w: both IfAbsent and IfMatch", ErrInvalid)
@@ -69,7 +69,7 @@ func (o PutOptions) Check() error {
 // MaxKey is the length of the longest key, in bytes.
 const MaxKey = 1024
 
-// CheckKey answers an ErrInvalid unless key is 1 to MaxKey bytes of UTF-8 without NUL, in parts that are joined by single
+// CheckKey returns an ErrInvalid unless key is 1 to MaxKey bytes of UTF-8 without NUL, in parts that are joined by single
 // slashes, where no part is empty, "." or "..". Every provider calls it first.
 func CheckKey(key string) error {
 	switch {
@@ -90,7 +90,7 @@ func CheckKey(key string) error {
 	return nil
 }
 
-// CheckPrefix answers prefix without a slash at its end, or an ErrInvalid. Every provider calls it first in List.
+// CheckPrefix returns prefix without a slash at its end, or an ErrInvalid. Every provider calls it first in List.
 func CheckPrefix(prefix string) (string, error) {
 	if prefix == "" {
 		return "", nil
@@ -102,7 +102,7 @@ func CheckPrefix(prefix string) (string, error) {
 	return folder, nil
 }
 
-// Below reports whether List(prefix) has key; prefix is one that CheckPrefix answered.
+// Below reports whether List(prefix) has key; prefix is one that CheckPrefix returned.
 func Below(key, prefix string) bool {
 	rest, ok := strings.CutPrefix(key, prefix)
 	return ok && (prefix == "" || rest != "" && rest[0] == '/')

@@ -12,7 +12,7 @@ type ScheduleKey struct {
 	TargetID string
 }
 
-// String answers "<env stage>/<resource group>/<task>/<target id>".
+// String returns "<env stage>/<resource group>/<task>/<target id>".
 func (k ScheduleKey) String() string {
 	return k.Scope.Stage + "/" + k.Scope.ResourceGroup + "/" + k.Scope.Task + "/" + k.TargetID
 }

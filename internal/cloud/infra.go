@@ -21,16 +21,16 @@ type Identity struct {
 
 // Infra makes, changes and removes what jobs need around them.
 type Infra interface {
-	// Plan answers what has to change so that the world is as want says, in the order in which Apply does it; no change
+	// Plan returns what has to change so that the world is as want says, in the order in which Apply does it; no change
 	// where it is so already. It changes nothing.
 	Plan(ctx context.Context, want Want) ([]Change, error)
 
-	// Apply makes the changes that Plan answered for the same want, waits until they are done, and calls step (which may
+	// Apply makes the changes that Plan returned for the same want, waits until they are done, and calls step (which may
 	// be nil) from one goroutine as they begin and end. Cancelled or failed midway it leaves a world from which Plan and
 	// Apply go on. ErrConflict: the world has changed since the Plan so that the changes do not fit.
 	Apply(ctx context.Context, want Want, changes []Change, step func(Step)) error
 
-	// Status answers what exists of the kind. Nothing is no error.
+	// Status returns what exists of the kind. Nothing is no error.
 	Status(ctx context.Context, kind Kind) ([]Resource, error)
 }
 

@@ -12,12 +12,12 @@ import (
 // process that asked for it. The task has been registered by Infra (KindTask).
 type Jobs interface {
 	// Run starts a job and returns when the provider has accepted it, without waiting for its end. A Token that was seen
-	// before answers the job that it started, whatever has become of it: a caller that does not know whether its call
+	// before returns the job that it started, whatever has become of it: a caller that does not know whether its call
 	// arrived asks again. ErrNotFound: the task is not registered. Overlap is for the job itself, which takes the lease of
 	// the task in the bucket: one that may not run ends as JobSkipped.
 	Run(ctx context.Context, s Start) (Job, error)
 
-	// Status answers one job. ErrNotFound: there is none, or it is too long ago for the provider to know.
+	// Status returns one job. ErrNotFound: there is none, or it is too long ago for the provider to know.
 	Status(ctx context.Context, id string) (Job, error)
 
 	// List yields the jobs of the task, those created last first.
@@ -119,7 +119,7 @@ type StopOptions struct {
 	Reason string        // shown as Job.Reason
 }
 
-// Check answers an ErrInvalid for a policy that does not exist.
+// Check returns an ErrInvalid for a policy that does not exist.
 func (o Overlap) Check() error {
 	if !slices.Contains([]Overlap{"", OverlapSkip, OverlapQueue, OverlapReplace, OverlapAllow}, o) {
 		return WithHint(fmt.Errorf("overlap: %w policy %q", ErrInvalid, o), "use skip, queue, replace or allow")
@@ -127,7 +127,7 @@ func (o Overlap) Check() error {
 	return nil
 }
 
-// Check answers an ErrInvalid unless the spec can be right.
+// Check returns an ErrInvalid unless the spec can be right.
 func (s TaskSpec) Check() error {
 	if s.CPU < 0 || s.Memory < 0 || s.Storage < 0 || s.Timeout < 0 {
 		return fmt.Errorf("task: %w: cpu, memory, storage and timeout cannot be negative", ErrInvalid)

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// LimitFiles answers f with at most n calls under way at a time; further ones wait for their turn or for the end of their
+// LimitFiles returns f with at most n calls under way at a time; further ones wait for their turn or for the end of their
 // context. An open reader of a Get counts until it is closed. A listing does not count, so that the code that ranges over
 // it may make calls.
 func LimitFiles(f Files, n int) Files {

@@ -44,7 +44,7 @@ type Query struct {
 	Done   <-chan struct{}
 }
 
-// Check answers an ErrInvalid for a Query that can match nothing.
+// Check returns an ErrInvalid for a Query that can match nothing.
 func (q Query) Check() error {
 	switch {
 	case q.Limit < 0:

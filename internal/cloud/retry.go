@@ -47,7 +47,7 @@ func (b Backoff) Wait(n int) time.Duration {
 	return d/2 + time.Duration(random()*float64(d/2))
 }
 
-// Do calls op until it answers nil or an error that is not temporary, or the tries are used up. Where ctx ends during a
+// Do calls op until it returns nil or an error that is not temporary, or the tries are used up. Where ctx ends during a
 // wait, the error is that of ctx and of the last try.
 func (b Backoff) Do(ctx context.Context, op func(context.Context) error) error {
 	for n := 1; ; n++ {
@@ -64,7 +64,7 @@ func (b Backoff) Do(ctx context.Context, op func(context.Context) error) error {
 	}
 }
 
-// sleep answers early, with the cause, where ctx ends.
+// sleep returns early, with the cause, where ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -76,7 +76,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// RetryFiles answers f with every call tried again as b says. A Put is tried again only where its body can be rewound (an
+// RetryFiles returns f with every call tried again as b says. A Put is tried again only where its body can be rewound (an
 // io.Seeker); a listing goes on behind the last key that it yielded; the reader of a Get is not retried.
 func RetryFiles(f Files, b Backoff) Files { return &retryFiles{f, b} }
 

@@ -100,7 +100,7 @@ func (f *fake) Delete(context.Context, ...string) error {
 	return f.enter()
 }
 
-// failing answers an error for the first n calls.
+// failing returns an error for the first n calls.
 func failing(n int) func(int) error {
 	return func(call int) error {
 		if call <= n {

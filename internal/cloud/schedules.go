@@ -14,7 +14,7 @@ type Schedules interface {
 	// these times, zone or policy; the hint says which ones it can. ErrNotFound: the task is not registered.
 	Put(ctx context.Context, s Schedule) error
 
-	// List answers the schedules of the task, sorted by TargetID, with Next and Last where the provider knows them.
+	// List returns the schedules of the task, sorted by TargetID, with Next and Last where the provider knows them.
 	List(ctx context.Context) ([]Schedule, error)
 
 	// Delete removes the schedules; jobs that they have started go on. A target that does not exist is no error.
@@ -47,7 +47,7 @@ const (
 	CatchupAll  Catchup = "all"  // each one is made up for, in order
 )
 
-// Check answers an ErrInvalid unless the schedule has a target id, a cron expression and known policies. Whether the
+// Check returns an ErrInvalid unless the schedule has a target id, a cron expression and known policies. Whether the
 // expression and the zone can be read is for package schedule to say.
 func (s Schedule) Check() error {
 	if err := checkName("target_id", s.TargetID); err != nil {

@@ -15,10 +15,10 @@ type Secrets interface {
 	// Put stores the secrets, replacing those with the same key and level. Values never show in an error.
 	Put(ctx context.Context, secrets ...Secret) error
 
-	// All answers the secrets that a run of the task gets, sorted by key: where a key has both levels, that of the task.
+	// All returns the secrets that a run of the task gets, sorted by key: where a key has both levels, that of the task.
 	All(ctx context.Context) ([]Secret, error)
 
-	// List answers what is stored, on both levels, sorted by key and then with the task first; no values are fetched
+	// List returns what is stored, on both levels, sorted by key and then with the task first; no values are fetched
 	// where the provider can do without.
 	List(ctx context.Context) ([]SecretInfo, error)
 
@@ -52,7 +52,7 @@ type SecretInfo struct {
 // maxSecretKey is the length of the longest key of a secret.
 const maxSecretKey = 255
 
-// CheckSecret answers an ErrInvalid unless level is one of the two and key has 1 to 255 ASCII letters, digits, "_", "-"
+// CheckSecret returns an ErrInvalid unless level is one of the two and key has 1 to 255 ASCII letters, digits, "_", "-"
 // and ".". Every provider calls it first.
 func CheckSecret(level Level, key string) error {
 	switch {

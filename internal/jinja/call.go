@@ -181,7 +181,7 @@ func given(v any) bool {
 	return !missing
 }
 
-// intArg answers an integer argument.
+// intArg returns an integer argument.
 func (s *state) intArg(v any, def int64) int64 {
 	switch v := v.(type) {
 	case absent:
@@ -200,7 +200,7 @@ func (s *state) intArg(v any, def int64) int64 {
 	return 0
 }
 
-// strArg answers a text argument.
+// strArg returns a text argument.
 func (s *state) strArg(v any, def string) string {
 	if !given(v) {
 		return def

@@ -17,7 +17,7 @@ type Dict struct {
 // Set sets the value of a key: at its old place if there is one, else at the end.
 func (d *Dict) Set(key string, value any) { d.set(key, key, value) }
 
-// Get answers the value of a key.
+// Get returns the value of a key.
 func (d *Dict) Get(key string) (any, bool) { return d.get(key) }
 
 // Len is the number of keys.
@@ -44,7 +44,7 @@ func (d *Dict) get(hash any) (any, bool) {
 	return d.values[i], true
 }
 
-// remove takes a key out and answers its value.
+// remove takes a key out and returns its value.
 func (d *Dict) remove(hash any) (any, bool) {
 	at, ok := d.index[hash]
 	if !ok {
@@ -72,7 +72,7 @@ func (d *Dict) clone() *Dict {
 	return c
 }
 
-// hash answers what stands for a value as a key: 1, 1.0 and True are one key, as in Python.
+// hash returns what stands for a value as a key: 1, 1.0 and True are one key, as in Python.
 func (s *state) hash(v any) any {
 	switch v := v.(type) {
 	case nil:

@@ -13,7 +13,7 @@ type Error struct {
 	Hint    string // a way out, where one is known
 }
 
-// Error answers "name:line: message"; the hint is left to the caller.
+// Error returns "name:line: message"; the hint is left to the caller.
 func (e *Error) Error() string {
 	switch {
 	case e.Line > 0 && e.Name != "":

@@ -153,7 +153,7 @@ func (s *state) getItem(x, key any) (any, bool) {
 	return nil, false
 }
 
-// noAttribute answers the undefined value of x.name or x[name]; x itself must be defined.
+// noAttribute returns the undefined value of x.name or x[name]; x itself must be defined.
 func (s *state) noAttribute(node expr, x, key any) any {
 	if u, ok := x.(*undefined); ok {
 		s.fail("%s", u.message)
@@ -258,7 +258,7 @@ func (s *state) itemAt(x any, i int64) (any, bool) {
 	return items[i], true
 }
 
-// asInt answers the value of an integer or bool.
+// asInt returns the value of an integer or bool.
 func asInt(v any) (int64, bool) {
 	switch v := v.(type) {
 	case int64:

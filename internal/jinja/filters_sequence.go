@@ -92,7 +92,7 @@ func (s *state) joinItems(items []any, sep string, str func(any) string) string 
 	return b.String()
 }
 
-// getter answers a function that finds an attribute such as "address.city" or 0 in an item.
+// getter returns a function that finds an attribute such as "address.city" or 0 in an item.
 func (s *state) getter(attribute, def any, ignoreCase bool) func(any) any {
 	parts := s.attributePath(attribute)
 	return func(x any) any {
@@ -260,7 +260,7 @@ func itemsFilter(s *state, v any, _ []any) any {
 	return nil
 }
 
-// pairs answers the items of a dict as tuples.
+// pairs returns the items of a dict as tuples.
 func (s *state) pairs(d *Dict) []any {
 	s.step(len(d.keys))
 	s.made(3 * len(d.keys))

@@ -53,7 +53,7 @@ type percentSpec struct {
 	precision                    int // -1: none
 }
 
-// directive writes one directive, which begins after its %, and answers the rest of the format.
+// directive writes one directive, which begins after its %, and returns the rest of the format.
 func (f *percentFormatter) directive(format string) string {
 	var value any
 	keyed := false
@@ -87,7 +87,7 @@ func (f *percentFormatter) directive(format string) string {
 	return format[n:]
 }
 
-// key reads (name) and answers its value.
+// key reads (name) and returns its value.
 func (f *percentFormatter) key(format string) (value any, rest string) {
 	depth, end := 0, -1
 	for i := range len(format) {
@@ -257,7 +257,7 @@ func (f *percentFormatter) integer(p percentSpec, verb rune, v any) (sign, prefi
 	return p.sign(n.Sign() < 0), prefix, digits
 }
 
-// radix writes the absolute value in the base of the verb, and answers the prefix of that base.
+// radix writes the absolute value in the base of the verb, and returns the prefix of that base.
 func radix(n *big.Int, verb rune) (digits, prefix string) {
 	n = new(big.Int).Abs(n)
 	switch verb {

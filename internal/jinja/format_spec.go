@@ -49,7 +49,7 @@ func (s *state) parseSpec(t string) formatSpec {
 	return p
 }
 
-// readAlign reads [[fill]align] and answers the rest.
+// readAlign reads [[fill]align] and returns the rest.
 func (p *formatSpec) readAlign(t string) string {
 	p.fill = " "
 	if _, n := utf8.DecodeRuneInString(t); n > 0 && len(t) > n && isAlign(t[n]) {

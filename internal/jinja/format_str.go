@@ -68,7 +68,7 @@ func (f *strFormatter) cut(format string) (field, rest string) {
 	return "", ""
 }
 
-// field answers the text of name!conversion:spec.
+// field returns the text of name!conversion:spec.
 func (f *strFormatter) field(field string, depth int) string {
 	name, spec := field, ""
 	conversion := byte(0)

@@ -1,6 +1,6 @@
 package jinja
 
-// global answers a function that every template can call; nil if there is none.
+// global returns a function that every template can call; nil if there is none.
 func global(name string) any {
 	switch name {
 	case "range":
@@ -123,7 +123,7 @@ func (c *cycler) attr(_ *state, name string) (any, bool) {
 	return nil, false
 }
 
-// newJoiner answers a function that gives nothing when it is called first, then the separator.
+// newJoiner returns a function that gives nothing when it is called first, then the separator.
 func newJoiner(s *state, a args) any {
 	var sep any = ", "
 	if len(a.pos) > 0 {

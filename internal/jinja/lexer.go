@@ -186,7 +186,7 @@ func (l *lexer) endRaw(body, at int) bool {
 	return true
 }
 
-// rawTag matches `word %}` or `word -%}` at pos and answers the position after it.
+// rawTag matches `word %}` or `word -%}` at pos and returns the position after it.
 func rawTag(src string, pos int, word string) (after int, strip, ok bool) {
 	pos += spaceLen(src[pos:])
 	if !strings.HasPrefix(src[pos:], word) {

@@ -119,7 +119,7 @@ func (l *lexer) unescape(s string) string {
 	return b.String()
 }
 
-// escape writes the character that the escape stands for; s begins after the backslash. It answers how much it read.
+// escape writes the character that the escape stands for; s begins after the backslash. It returns how much it read.
 func (l *lexer) escape(b *strings.Builder, s string) int {
 	const from, to = `\'"abfnrtv`, "\\'\"\a\b\f\n\r\t\v"
 	c := s[0]

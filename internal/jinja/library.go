@@ -37,7 +37,7 @@ func merged[V any](all ...map[string]V) map[string]V {
 	return all[0]
 }
 
-// methods answers the methods of a value's type: Python's, and nothing of Go.
+// methods returns the methods of a value's type: Python's, and nothing of Go.
 func (l *library) methods(v any) map[string]*builtin {
 	if _, ok := text(v); ok {
 		return l.text

@@ -30,7 +30,7 @@ func (n *forStmt) run(s *state, parent *scope, over any, depth int) {
 	}
 }
 
-// pick answers the items that pass the filter of `for x in y if z`.
+// pick returns the items that pass the filter of `for x in y if z`.
 func (n *forStmt) pick(s *state, parent *scope, over any) []any {
 	all := s.iterate(over)
 	items := make([]any, 0, len(all))

@@ -209,7 +209,7 @@ func expandTabs(s *state, t string, a []any) any {
 	return b.String()
 }
 
-// substring answers t[start:end] and the number of characters before it; not ok if start is beyond the end.
+// substring returns t[start:end] and the number of characters before it; not ok if start is beyond the end.
 func (s *state) substring(t string, a []any) (sub string, before int64, ok bool) {
 	if !given(a[1]) {
 		return t, 0, true

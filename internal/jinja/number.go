@@ -16,7 +16,7 @@ func isNumber(v any) bool {
 	return false
 }
 
-// bigInt answers the value of an integer or bool.
+// bigInt returns the value of an integer or bool.
 func bigInt(v any) (*big.Int, bool) {
 	switch v := v.(type) {
 	case *big.Int:
@@ -30,7 +30,7 @@ func bigInt(v any) (*big.Int, bool) {
 	return nil, false
 }
 
-// asFloat answers the value of a number as a float.
+// asFloat returns the value of a number as a float.
 func (s *state) asFloat(v any) float64 {
 	switch v := v.(type) {
 	case float64:
@@ -65,7 +65,7 @@ func (s *state) arith(op string, x, y any) any {
 	return s.bigArith(op, p, q)
 }
 
-// bigOrInt answers int64 or *big.Int for an integer or bool.
+// bigOrInt returns int64 or *big.Int for an integer or bool.
 func bigOrInt(v any) (any, bool) {
 	if n, ok := asInt(v); ok {
 		return n, true

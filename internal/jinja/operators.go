@@ -187,7 +187,7 @@ func (s *state) equal(x, y any) bool {
 	return !isA[function](y) && x == y
 }
 
-// sequence answers the items of a list and its like, not of text.
+// sequence returns the items of a list and its like, not of text.
 func sequence(v any) ([]any, bool) {
 	switch v := v.(type) {
 	case *list:

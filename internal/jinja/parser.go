@@ -106,7 +106,7 @@ func (p *parser) template() []stmt {
 	return body
 }
 
-// until reads statements up to a tag with one of the names, which it consumes and answers; with no names, to the end.
+// until reads statements up to a tag with one of the names, which it consumes and returns; with no names, to the end.
 func (p *parser) until(names ...string) (body []stmt, end string) {
 	p.nest()
 	defer p.unnest()

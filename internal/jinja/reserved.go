@@ -27,7 +27,7 @@ func LineSafe(line string) string {
 	return b.String()
 }
 
-// Reserved answers the variables that every template has: the names of the env stage (empty for prod), the dates
+// Reserved returns the variables that every template has: the names of the env stage (empty for prod), the dates
 // around now in its own location, the id of the run and its working folder.
 func Reserved(envStage string, now time.Time, runID, workDir string) Vars {
 	v := Vars{

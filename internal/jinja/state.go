@@ -86,7 +86,7 @@ func (s *state) inScope(parent *scope, f func()) {
 	s.scope = old
 }
 
-// lookup answers the value of a variable.
+// lookup returns the value of a variable.
 func (s *state) lookup(name string) any {
 	if v, ok := s.scope.get(name); ok {
 		return v

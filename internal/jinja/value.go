@@ -15,7 +15,7 @@ type (
 		names []string // of a group of groupby: grouper, list
 	}
 
-	// view is what keys(), values() and items() of a dict answer.
+	// view is what keys(), values() and items() of a dict return.
 	view struct {
 		kind  string // dict_keys, ...
 		items []any
@@ -200,7 +200,7 @@ func (r *rangeValue) items() []any {
 	return out
 }
 
-// iterate answers the items of a value; the slice may be the value's own and must not be changed.
+// iterate returns the items of a value; the slice may be the value's own and must not be changed.
 func (s *state) iterate(v any) []any {
 	items, ok := s.tryIterate(v)
 	if !ok {

@@ -14,7 +14,7 @@ import (
 	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
-// Outcomes that only a look at the bucket can answer.
+// Outcomes that only a look at the bucket can return.
 const (
 	Damaged = "damaged" // the record cannot be read
 	Skipped = "skipped" // the run did not start: another one of the task was going on
@@ -34,7 +34,7 @@ type Bucket struct {
 // idTime is the form of the time with which the id of a run begins.
 const idTime = "20060102T150405.000Z"
 
-// Key answers the key of the record of a run; cloud.ErrInvalid where id is not one that handoff makes.
+// Key returns the key of the record of a run; cloud.ErrInvalid where id is not one that handoff makes.
 func (b *Bucket) Key(id string) (string, error) {
 	stamp, _, found := strings.Cut(id, "-")
 	at, err := time.Parse(idTime, stamp)
@@ -49,7 +49,7 @@ func (b *Bucket) day(at time.Time) string {
 	return b.Task + "/runs/" + before(at.Unix()/int64((24*time.Hour).Seconds()), 5)
 }
 
-// before answers n in digits that sort the other way round.
+// before returns n in digits that sort the other way round.
 func before(n int64, digits int) string {
 	most := int64(1)
 	for range digits {
@@ -65,7 +65,7 @@ func startOf(id string) time.Time {
 	return at
 }
 
-// idOf answers the id of the run whose record has this key; "" for other objects.
+// idOf returns the id of the run whose record has this key; "" for other objects.
 func idOf(key string) string {
 	_, id, _ := strings.Cut(strings.TrimSuffix(path.Base(key), ".json"), "-")
 	return id
@@ -132,7 +132,7 @@ func (b *Bucket) read(ctx context.Context, key string) (Run, error) {
 // recent is how many runs Resolve looks at.
 const recent = 1000
 
-// Resolve answers the id that a person means: "" is the newest run, the beginning or the end of an id is enough where it
+// Resolve returns the id that a person means: "" is the newest run, the beginning or the end of an id is enough where it
 // is that of one of the newest runs only.
 func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
 	if _, err := b.Key(word); err == nil && len(word) > len(idTime)+1 {
@@ -182,7 +182,7 @@ func (b *Bucket) Heard(ctx context.Context, id string) (time.Time, error) {
 	return o.Modified, body.Close()
 }
 
-// Bury answers run, or run as one that died where it says that it is running: the caller knows that it is not.
+// Bury returns run, or run as one that died where it says that it is running: the caller knows that it is not.
 func Bury(run Run) Run {
 	if run.Outcome == Running {
 		died(&run, run.Updated)
@@ -190,7 +190,7 @@ func Bury(run Run) Run {
 	return run
 }
 
-// MarkDied finishes the record of a run of which the caller knows that it has died. It answers whether it had to.
+// MarkDied finishes the record of a run of which the caller knows that it has died. It returns whether it had to.
 func (b *Bucket) MarkDied(ctx context.Context, id string, now time.Time) (Run, bool, error) {
 	key, err := b.Key(id)
 	if err != nil {

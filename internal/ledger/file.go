@@ -50,7 +50,7 @@ func release(path string) error {
 	return nil
 }
 
-// Read answers the record at path; the error is fs.ErrNotExist when there is none.
+// Read returns the record at path; the error is fs.ErrNotExist when there is none.
 func Read(path string) (Run, error) {
 	var run Run
 	text, err := os.ReadFile(path)
@@ -63,7 +63,7 @@ func Read(path string) (Run, error) {
 	return run, nil
 }
 
-// MarkDied finishes the record of a run whose handoff is gone. It answers the record and whether it had to:
+// MarkDied finishes the record of a run whose handoff is gone. It returns the record and whether it had to:
 // a finished record, or none, is left alone. The caller knows (by the lock of the workspace) that nobody
 // writes it any more.
 func MarkDied(path string, now time.Time) (Run, bool, error) { return end(path, now, "") }

@@ -7,7 +7,7 @@ import (
 	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
-// task answers the record of the task at path, made on demand with those above it.
+// task returns the record of the task at path, made on demand with those above it.
 func (r *Recorder) task(path []string) *Task {
 	key := strings.Join(path, "\x00")
 	if t := r.tasks[key]; t != nil {

@@ -7,7 +7,7 @@ import "time"
 // SchemaVersion is the version of the document; it rises when a field changes its meaning.
 const SchemaVersion = 1
 
-// Outcomes of a run that no engine can answer; the others are those of package pipeline.
+// Outcomes of a run that no engine can return; the others are those of package pipeline.
 const (
 	Running = "running"
 	Died    = "died" // handoff vanished (SIGKILL, out of memory, power) before it could finish the record

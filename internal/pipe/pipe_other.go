@@ -29,7 +29,7 @@ func enlarge(int, int) {}
 // fionread is FIONREAD of the BSDs, which x/sys does not name.
 const fionread = 0x4004667f
 
-// level answers the capacity that a pipe can grow to: the kernel tells neither that nor the present one.
+// level returns the capacity that a pipe can grow to: the kernel tells neither that nor the present one.
 func level(fd int) (used, size int, err error) {
 	used, err = unix.IoctlGetInt(fd, fionread)
 	if err != nil {

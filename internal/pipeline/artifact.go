@@ -139,7 +139,7 @@ func (g *registry) reserve(tasks []plan.Task) {
 	g.take(g.hash("", ""), leaves(tasks), "")
 }
 
-// claim answers suffix, or suffix with the first free number. key names the body: a further try of the task around
+// claim returns suffix, or suffix with the first free number. key names the body: a further try of the task around
 // its foreach is given the same names again.
 func (g *registry) claim(key string, tasks []string, suffix string) string {
 	g.mu.Lock()

@@ -21,7 +21,7 @@ type deposit struct {
 	last  ticket
 }
 
-// newDeposit answers nil when there can be none.
+// newDeposit returns nil when there can be none.
 func newDeposit() *deposit {
 	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -30,7 +30,7 @@ func newDeposit() *deposit {
 	return &deposit{in: os.NewFile(uintptr(p[0]), "deposit"), box: os.NewFile(uintptr(p[1]), "deposit")}
 }
 
-// put answers 0 when there is no room left: the run goes on without that safety.
+// put returns 0 when there is no room left: the run goes on without that safety.
 func (d *deposit) put(f *os.File) ticket {
 	d.mu.Lock()
 	defer d.mu.Unlock()

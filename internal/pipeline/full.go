@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkRoom answers an error when the file system of f has no block left. A program that does not look at the errors of
+// checkRoom returns an error when the file system of f has no block left. A program that does not look at the errors of
 // its writes ends with success on a full disk; its output is then cut short and nobody has noticed.
 func checkRoom(f *os.File, name string) error {
 	var st unix.Statfs_t

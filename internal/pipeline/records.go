@@ -57,7 +57,7 @@ func pollable(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-// next answers the next line without its newline. The last one comes with io.EOF if it has no newline.
+// next returns the next line without its newline. The last one comes with io.EOF if it has no newline.
 func (r *records) next() ([]byte, error) {
 	line, err := r.r.ReadSlice('\n')
 	r.n.Add(int64(len(line)))

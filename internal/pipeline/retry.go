@@ -39,7 +39,7 @@ func delay(r plan.Retries, n int) time.Duration {
 	return time.Duration(min(d, float64(maxDelay)))
 }
 
-// sleep answers false when ctx ended first.
+// sleep returns false when ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -136,7 +136,7 @@ func (st *stage) inside(outer *stage) bool {
 	return false
 }
 
-// stopped answers why the stage was asked to end, nil if it was not.
+// stopped returns why the stage was asked to end, nil if it was not.
 func (st *stage) stopped() error {
 	if st.ctx.Err() == nil {
 		return nil

@@ -105,7 +105,7 @@ func (l *lineReader) read(rc syscall.RawConn, b []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
-// split hands out the lines in b and answers how much of b it used. full: b cannot grow, its line must be cut.
+// split hands out the lines in b and returns how much of b it used. full: b cannot grow, its line must be cut.
 func (l *lineReader) split(b []byte, end, full bool) int {
 	used := 0
 	for {
@@ -286,7 +286,7 @@ func (l *stderrLog) write(b []byte) {
 	}
 }
 
-// close answers the first error of the log.
+// close returns the first error of the log.
 func (l *stderrLog) close() error {
 	if l == nil {
 		return nil

@@ -74,7 +74,7 @@ func (w *work) closeOut(out output) {
 	}
 }
 
-// lastStage answers a Command for commands, and an empty stage for a task without any.
+// lastStage returns a Command for commands, and an empty stage for a task without any.
 func (w *work) lastStage() plan.Stage {
 	if n := len(w.t.Pipeline); n > 0 {
 		return w.t.Pipeline[n-1]

@@ -37,7 +37,7 @@ type Input struct {
 	HasProgram func(venv, name string) bool // on the PATH of a venv
 }
 
-// Build answers the plan for in, with warnings. The error is project.Errors: every problem at once.
+// Build returns the plan for in, with warnings. The error is project.Errors: every problem at once.
 func Build(in Input) (*Plan, []project.Diagnostic, error) {
 	b := &builder{in: in, vars: Variables(in), redactor: in.Redactor}
 	if b.redactor == nil {
@@ -68,7 +68,7 @@ func Build(in Input) (*Plan, []project.Diagnostic, error) {
 	return out, b.warnings, nil
 }
 
-// Variables answers what templates see: secrets, then envs, then vars, then the command line, the later
+// Variables returns what templates see: secrets, then envs, then vars, then the command line, the later
 // winning, over the reserved names.
 func Variables(in Input) jinja.Vars {
 	vars := jinja.Reserved(in.EnvStage, in.Now, in.RunID, in.Workspace)

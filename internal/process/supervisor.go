@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// errClosed is what Start answers after Close or KillAll.
+// errClosed is what Start returns after Close or KillAll.
 var errClosed = errors.New("supervisor is closed")
 
 // Options configure a Supervisor.
@@ -102,7 +102,7 @@ func (s *Supervisor) startAnywhere(sp Spec) (p *Process, err error) {
 	return p, err
 }
 
-// Watch makes the Supervisor answer for processes that others start by Starting, with its Environ: Close and KillAll end
+// Watch makes the Supervisor responsible for processes that others start by Starting, with its Environ: Close and KillAll end
 // them, and so does the guardian when handoff is killed. Finding them needs Linux.
 func (s *Supervisor) Watch() error {
 	if err := s.prepare(); err != nil {
@@ -131,7 +131,7 @@ func (s *Supervisor) Starting(start func() error) (err error) {
 	return err
 }
 
-// Environ answers env with the cookie in it.
+// Environ returns env with the cookie in it.
 func (s *Supervisor) Environ(env []string) []string { return withCookie(env, s.o.Cookie) }
 
 // prepare sets up what the first Start needs.

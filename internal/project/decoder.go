@@ -39,7 +39,7 @@ func (d *decoder) wantsStrict(root *yaml.Node) bool {
 	return there && e.what.node.Kind == yaml.ScalarNode && knownVersion(e.what.node.Value) == "1"
 }
 
-// pos answers where a node stands.
+// pos returns where a node stands.
 func (d *decoder) pos(n *yaml.Node) Pos { return Pos{d.src.file, n.Line, n.Column} }
 
 func (d *decoder) diagnostic(v value, message, hint string) Diagnostic {
@@ -137,7 +137,7 @@ func (d *decoder) unknown(of *shape, into any, e entry) {
 	d.legacy(e.at, "unknown key "+quote(e.key), hint)
 }
 
-// items answers the elements of a list; null is an empty one, and empty elements are reported and left out.
+// items returns the elements of a list; null is an empty one, and empty elements are reported and left out.
 func (d *decoder) items(v value, what string) []value {
 	switch {
 	case isNull(v.node):
@@ -171,7 +171,7 @@ func objects[V any](d *decoder, v value, of *shape) []V {
 	return out
 }
 
-// scalar answers the typed value of a scalar: nil, bool, int64, float64 or string.
+// scalar returns the typed value of a scalar: nil, bool, int64, float64 or string.
 func (d *decoder) scalar(v value, what string) (any, bool) {
 	if v.node.Kind != yaml.ScalarNode {
 		d.mismatch(v, what)
@@ -222,7 +222,7 @@ func (d *decoder) tagged(v value, tag string) bool {
 	return v.node.Style&yaml.TaggedStyle == 0 || v.node.Tag == tag
 }
 
-// text answers a scalar as it was typed; null is reported as absent by false.
+// text returns a scalar as it was typed; null is reported as absent by false.
 func (d *decoder) text(v value) (string, bool) {
 	got, ok := d.scalar(v, "a text")
 	if !ok || got == nil {
@@ -231,7 +231,7 @@ func (d *decoder) text(v value) (string, bool) {
 	return v.node.Value, true
 }
 
-// oneOf answers a text that is one of a few words.
+// oneOf returns a text that is one of a few words.
 func (d *decoder) oneOf(v value, words []string) (string, bool) {
 	got, ok := d.text(v)
 	if !ok {
@@ -254,7 +254,7 @@ func notOneOf(got string, words []string) (message, hint string) {
 	return fmt.Sprintf("%s is not one of %s", quote(got), quoted(words)), hint
 }
 
-// boolean answers true or false. Null is false, as 0.4.x reads it.
+// boolean returns true or false. Null is false, as 0.4.x reads it.
 func (d *decoder) boolean(v value) (got, ok bool) {
 	any, ok := d.scalar(v, "true or false")
 	if !ok {
@@ -271,7 +271,7 @@ func (d *decoder) boolean(v value) (got, ok bool) {
 	return false, false
 }
 
-// number answers a number of at least low; a quoted number is one too, null is absent.
+// number returns a number of at least low; a quoted number is one too, null is absent.
 func (d *decoder) number(v value, low float64, what string) (float64, bool) {
 	got, ok := d.scalar(v, what)
 	if !ok || got == nil {
@@ -301,7 +301,7 @@ func (d *decoder) number(v value, low float64, what string) (float64, bool) {
 	return n, true
 }
 
-// integer answers a whole number of at least low.
+// integer returns a whole number of at least low.
 func (d *decoder) integer(v value, low float64) (int, bool) {
 	n, ok := d.number(v, low, "a whole number")
 	if ok && n != math.Trunc(n) {
@@ -311,7 +311,7 @@ func (d *decoder) integer(v value, low float64) (int, bool) {
 	return int(n), ok
 }
 
-// anything answers a value of whatever shape: nil, bool, int64, float64, string, []any or map[string]any.
+// anything returns a value of whatever shape: nil, bool, int64, float64, string, []any or map[string]any.
 func (d *decoder) anything(v value) (any, bool) {
 	switch v.node.Kind {
 	case yaml.SequenceNode:

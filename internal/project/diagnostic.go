@@ -21,7 +21,7 @@ type Diagnostic struct {
 	Source  string // the line of the file, without its line break; empty where there is nothing to show
 }
 
-// String answers the position, the path and the message on one line and then, where the source is known,
+// String returns the position, the path and the message on one line and then, where the source is known,
 // the source line with a caret under the column.
 func (d Diagnostic) String() string {
 	var b strings.Builder
@@ -42,7 +42,7 @@ func (d Diagnostic) String() string {
 	return b.String()
 }
 
-// String answers file:line:column, without the parts that are unknown.
+// String returns file:line:column, without the parts that are unknown.
 func (p Pos) String() string {
 	switch {
 	case p.Line == 0:
@@ -54,7 +54,7 @@ func (p Pos) String() string {
 	}
 }
 
-// excerpt answers the part of a line that surrounds the column, and a second line that points at it.
+// excerpt returns the part of a line that surrounds the column, and a second line that points at it.
 func excerpt(line string, column int) (shown, caret string) {
 	line, column = near(line, column)
 	runes := []rune(line)

@@ -69,7 +69,7 @@ func setCommand(d *decoder, into any, v value) {
 	s.command.Pos = d.textStart(v.node)
 }
 
-// textStart answers where the text of a scalar begins, behind its quote or under its block marker.
+// textStart returns where the text of a scalar begins, behind its quote or under its block marker.
 func (d *decoder) textStart(n *yaml.Node) Pos {
 	at := d.pos(n)
 	switch {
@@ -223,7 +223,7 @@ func setVersion(d *decoder, into any, v value) {
 	into.(*draft).Version = known
 }
 
-// knownVersion answers "0.3", "0.4" or "1" for these and their point releases, else "".
+// knownVersion returns "0.3", "0.4" or "1" for these and their point releases, else "".
 func knownVersion(s string) string {
 	for _, known := range []string{"0.3", "0.4"} {
 		if s == known || strings.HasPrefix(s, known+".") && strings.Trim(s[len(known):], ".0123456789") == "" {

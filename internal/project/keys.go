@@ -21,7 +21,7 @@ func newCatalog() *catalog {
 	return c
 }
 
-// all answers every shape once, the project first.
+// all returns every shape once, the project first.
 func (c *catalog) all() []*shape {
 	return []*shape{
 		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.retries, c.state, c.files, c.artifacts, c.deploy, c.schedule,

@@ -60,7 +60,7 @@ type mapping struct {
 	oneOf   []string       // of the shape that reads it
 }
 
-// get answers the entry of a key, and whether there is one.
+// get returns the entry of a key, and whether there is one.
 func (m *mapping) get(key string) (entry, bool) {
 	if i := m.find(key); i >= 0 {
 		return m.entries[i], true
@@ -68,7 +68,7 @@ func (m *mapping) get(key string) (entry, bool) {
 	return entry{}, false
 }
 
-// find answers where the entry of a key is, -1 if there is none.
+// find returns where the entry of a key is, -1 if there is none.
 func (m *mapping) find(key string) int {
 	if m.index != nil {
 		if i, ok := m.index[key]; ok {
@@ -118,7 +118,7 @@ func (m *mapping) noteLast() {
 	}
 }
 
-// mapping reads a map. Null is an empty one; anything else is reported and answers false.
+// mapping reads a map. Null is an empty one; anything else is reported and returns false.
 func (d *decoder) mapping(v value, what string) (*mapping, bool) {
 	m := &mapping{value: v}
 	switch {
@@ -135,7 +135,7 @@ func (d *decoder) mapping(v value, what string) (*mapping, bool) {
 	return m, true
 }
 
-// explicit puts the keys that are written in the map itself and answers the values of its merge keys.
+// explicit puts the keys that are written in the map itself and returns the values of its merge keys.
 func (d *decoder) explicit(m *mapping) (merges []value) {
 	for i := 0; i+1 < len(m.node.Content); i += 2 {
 		key := value{target(m.node.Content[i]), m.path}

@@ -17,7 +17,7 @@ const (
 	maxExpanded = 100_000 // values that aliases add to those written
 )
 
-// parse answers the root of the only document, or what is wrong with the text. A nil root without a diagnostic
+// parse returns the root of the only document, or what is wrong with the text. A nil root without a diagnostic
 // is an empty document.
 func parse(src *source) (*yaml.Node, *Diagnostic) {
 	if d := src.check(); d != nil {

@@ -29,7 +29,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// decode decodes a document that must be right, and answers its warnings as text.
+// decode decodes a document that must be right, and returns its warnings as text.
 func decode(t *testing.T, text string) (*Project, []string) {
 	t.Helper()
 	p, warnings, err := Decode(FileName, "/prj", []byte(text))
@@ -39,7 +39,7 @@ func decode(t *testing.T, text string) (*Project, []string) {
 	return p, lines(warnings)
 }
 
-// lines answers the first line of each diagnostic.
+// lines returns the first line of each diagnostic.
 func lines(list []Diagnostic) []string {
 	var out []string
 	for _, d := range list {
@@ -49,7 +49,7 @@ func lines(list []Diagnostic) []string {
 	return out
 }
 
-// problems answers what is wrong with a document, errors marked with E and warnings with W.
+// problems returns what is wrong with a document, errors marked with E and warnings with W.
 func problems(t *testing.T, text string) []string {
 	t.Helper()
 	_, warnings, err := Decode(FileName, "/prj", []byte(text))

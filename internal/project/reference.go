@@ -11,7 +11,7 @@ import (
 //go:embed example.yml
 var example string
 
-// Reference answers a description of every key of project.yml in Markdown.
+// Reference returns a description of every key of project.yml in Markdown.
 func Reference() string {
 	var b strings.Builder
 	b.WriteString("# project.yml\n\n")

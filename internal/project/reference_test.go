@@ -34,7 +34,7 @@ func TestKeyExamples(t *testing.T) {
 	}
 }
 
-// blank answers an empty Go value of the kind that a shape fills.
+// blank returns an empty Go value of the kind that a shape fills.
 func blank(t *testing.T, s *shape) any {
 	t.Helper()
 	into := map[string]any{

@@ -14,7 +14,7 @@ import (
 // maxName is the longest name of a task, in bytes: file names are made of it.
 const maxName = 100
 
-// exactlyOne checks the keys of which a map has one, and answers it; "" if that is wrong.
+// exactlyOne checks the keys of which a map has one, and returns it; "" if that is wrong.
 func (d *decoder) exactlyOne(m *mapping, keys []string, live bool) string {
 	var found []string
 	for _, k := range keys {

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Schema answers a JSON Schema (draft 2020-12) of project.yml for editors. It is as strict as version 1: what the
+// Schema returns a JSON Schema (draft 2020-12) of project.yml for editors. It is as strict as version 1: what the
 // decoder only warns about in older versions, the schema refuses. It cannot tell the order of stages, nor whether
 // names are unique.
 func Schema() []byte {
@@ -26,7 +26,7 @@ func Schema() []byte {
 	return append(out, '\n')
 }
 
-// definition answers the schema of one map.
+// definition returns the schema of one map.
 func (s *shape) definition() map[string]any {
 	properties, required := map[string]any{}, []string{}
 	for _, k := range s.keys {
@@ -61,7 +61,7 @@ func (s *shape) definition() map[string]any {
 	return out
 }
 
-// schema answers the schema of a key's value; body says that it is one of those of which a map needs one.
+// schema returns the schema of a key's value; body says that it is one of those of which a map needs one.
 func (k *key) schema(body bool) map[string]any {
 	present := k.required || k.wanted || body && k.field.kind != nothingKind
 	out := k.field.schema(present)
@@ -93,7 +93,7 @@ func (k *key) describe() string {
 	return out
 }
 
-// schema answers the schema of a value; null stands for an absent one unless the value must be present.
+// schema returns the schema of a value; null stands for an absent one unless the value must be present.
 func (f *field) schema(present bool) map[string]any {
 	types := func(names ...string) []string {
 		if !present {

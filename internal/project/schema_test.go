@@ -9,7 +9,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// compiled answers the schema ready for use.
+// compiled returns the schema ready for use.
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
@@ -27,7 +27,7 @@ func compiled(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
-// instance answers a document as the schema sees it: null where a value is absent, numbers as numbers.
+// instance returns a document as the schema sees it: null where a value is absent, numbers as numbers.
 func instance(t *testing.T, text string) any {
 	t.Helper()
 	src := newSource(FileName, []byte(text))

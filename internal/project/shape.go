@@ -31,7 +31,7 @@ func (s *shape) find(name string) *key {
 	return nil
 }
 
-// names answers the keys to suggest.
+// names returns the keys to suggest.
 func (s *shape) names() []string {
 	var out []string
 	for _, k := range s.keys {

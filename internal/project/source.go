@@ -29,7 +29,7 @@ func newSource(file string, text []byte) *source {
 	return s
 }
 
-// breakAt answers the length of the line break with which text begins, 0 for none.
+// breakAt returns the length of the line break with which text begins, 0 for none.
 func breakAt(text string) int {
 	switch {
 	case text[0] == '\n':
@@ -46,7 +46,7 @@ func breakAt(text string) int {
 	return 0
 }
 
-// line answers a line without its break; empty if there is no such line.
+// line returns a line without its break; empty if there is no such line.
 func (s *source) line(n int) string {
 	if n < 1 || n > len(s.lines) {
 		return ""

@@ -5,7 +5,7 @@ import "strings"
 // longestWord bounds the work of Suggest: nothing that long is a typing error of a key.
 const longestWord = 64
 
-// Suggest answers the known word that is nearest to word, or "" if none is near. Nearness is the number of
+// Suggest returns the known word that is nearest to word, or "" if none is near. Nearness is the number of
 // letters to add, drop, replace or swap with a neighbour, capitals aside; among equals the first one wins.
 // Failing that, a word that begins with it is near.
 func Suggest(word string, known []string) string {

@@ -1,5 +1,5 @@
 // Package project reads project.yml into typed values that remember where they stand in the file.
-// It reads bytes and answers values and errors; it runs nothing and renders no template.
+// It reads bytes and returns values and errors; it runs nothing and renders no template.
 package project
 
 import "time"

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// oneFile answers a reader that knows a single file.
+// oneFile returns a reader that knows a single file.
 func oneFile(name, text string) func(string) ([]byte, error) {
 	return func(asked string) ([]byte, error) {
 		if asked != name {

@@ -19,7 +19,7 @@ var embedded embed.FS
 
 const root = "projects"
 
-// Projects answers the names of the projects in the order in which to read them.
+// Projects returns the names of the projects in the order in which to read them.
 func Projects() []string {
 	entries, err := embedded.ReadDir(root)
 	if err != nil {
@@ -32,7 +32,7 @@ func Projects() []string {
 	return names
 }
 
-// Write puts every project below dir, which is made when absent, and answers the names of the projects. When one of
+// Write puts every project below dir, which is made when absent, and returns the names of the projects. When one of
 // their files exists already nothing is written and the error names it. Folders and files of secrets can be read by
 // their owner only; scripts are executable.
 func Write(dir string) ([]string, error) {
@@ -89,7 +89,7 @@ func write(dir, name string) error {
 	return errors.Join(err, f.Close())
 }
 
-// modes answers the modes of a file and its folder: embedding has lost those of the source.
+// modes returns the modes of a file and its folder: embedding has lost those of the source.
 func modes(name string, content []byte) (folder, file fs.FileMode) {
 	switch {
 	case path.Base(path.Dir(name)) == ".secrets":

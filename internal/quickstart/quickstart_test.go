@@ -49,7 +49,7 @@ func TestWriteCopiesEveryFile(t *testing.T) {
 	}
 }
 
-// tree answers the content of every file below dir.
+// tree returns the content of every file below dir.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}

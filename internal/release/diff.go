@@ -10,7 +10,7 @@ type Difference struct {
 	After  int64  `json:"size_after,omitempty"`
 }
 
-// Diff answers what is different in b; both are sorted by path.
+// Diff returns what is different in b; both are sorted by path.
 func Diff(a, b []Entry) []Difference {
 	out := []Difference{}
 	for len(a) > 0 || len(b) > 0 {

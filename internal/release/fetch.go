@@ -20,7 +20,7 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-// Fetch writes a release as a project folder (project.yml, files/) to dir, and answers what it consists of; name is as in
+// Fetch writes a release as a project folder (project.yml, files/) to dir, and returns what it consists of; name is as in
 // Resolve. dir is replaced as a whole, when all of the release has arrived and was found right; its parent must exist.
 // The files are not flushed to disk.
 func (s *Store) Fetch(ctx context.Context, name, dir string) (*Manifest, error) {
@@ -154,7 +154,7 @@ func (s *Store) blobs(ctx context.Context, data string, entries []Entry, x *extr
 	readers.Wait()
 }
 
-// byBlob answers the files that lie in one blob, in the order in which they lie there.
+// byBlob returns the files that lie in one blob, in the order in which they lie there.
 func byBlob(entries []Entry) [][]*Entry {
 	var files []*Entry
 	for i := range entries {
@@ -199,7 +199,7 @@ func lost(err error) error {
 	return err
 }
 
-// File answers the content of one file of a release; name is as in Resolve. ErrNotFound: the release has no such file.
+// File returns the content of one file of a release; name is as in Resolve. ErrNotFound: the release has no such file.
 func (s *Store) File(ctx context.Context, name, path string) ([]byte, error) {
 	r, err := s.read(ctx)
 	if err != nil {

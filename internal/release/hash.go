@@ -15,7 +15,7 @@ import (
 // idPrefix says what the digits of an id are.
 const idPrefix = "sha256:"
 
-// Hash answers the id of the project in dir: "sha256:..." over project.yml and the tree of files/ (names, exec bits and
+// Hash returns the id of the project in dir: "sha256:..." over project.yml and the tree of files/ (names, exec bits and
 // contents).
 func Hash(dir string) (string, error) {
 	t, err := Scan(context.Background(), dir, All)
@@ -25,7 +25,7 @@ func Hash(dir string) (string, error) {
 	return t.ID(), nil
 }
 
-// ID answers the name of a release with these entries, which are sorted by path. It covers what a run can see of them.
+// ID returns the name of a release with these entries, which are sorted by path. It covers what a run can see of them.
 func ID(entries []Entry) string {
 	h := sha256.New()
 	var line []byte
@@ -53,7 +53,7 @@ func ID(entries []Entry) string {
 	return idPrefix + hex.EncodeToString(h.Sum(nil))
 }
 
-// digits answers the 64 hex digits of an id; false for what is no id.
+// digits returns the 64 hex digits of an id; false for what is no id.
 func digits(id string) (string, bool) {
 	d, ok := strings.CutPrefix(id, idPrefix)
 	return d, ok && len(d) == 2*sha256.Size && isHex(d)
@@ -68,7 +68,7 @@ func isHex(s string) bool {
 	return true
 }
 
-// Short answers the id as people write it: the first 12 digits.
+// Short returns the id as people write it: the first 12 digits.
 func Short(id string) string {
 	d := strings.TrimPrefix(id, idPrefix)
 	return d[:min(12, len(d))]

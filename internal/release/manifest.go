@@ -37,7 +37,7 @@ func (e *Entry) executable() bool { return e.Mode == "0755" || e.Mode == "0700" 
 
 func (e *Entry) isFile() bool { return !e.Dir && e.Link == "" }
 
-// permissions answers those of a fetched file.
+// permissions returns those of a fetched file.
 func (e *Entry) permissions() fs.FileMode {
 	switch e.Mode {
 	case "0755":
@@ -50,7 +50,7 @@ func (e *Entry) permissions() fs.FileMode {
 	return 0o600
 }
 
-// mode answers the one of the four modes that a release keeps: whatever the umask was, the same project gets the same.
+// mode returns the one of the four modes that a release keeps: whatever the umask was, the same project gets the same.
 func mode(m fs.FileMode) string {
 	switch exec, private := m&0o111 != 0, m&0o077 == 0; {
 	case exec && private:
@@ -74,12 +74,12 @@ func newManifest(entries []Entry) *Manifest {
 	return &Manifest{Format: formatVersion, Release: ID(entries), Entries: entries}
 }
 
-// Config answers whether the release has a project.yml: only then it can run.
+// Config returns whether the release has a project.yml: only then it can run.
 func (m *Manifest) Config() bool {
 	return slices.ContainsFunc(m.Entries, func(e Entry) bool { return e.Path == configName })
 }
 
-// Count answers the number of files and links, and the bytes in them.
+// Count returns the number of files and links, and the bytes in them.
 func (m *Manifest) Count() (files int, size int64) {
 	for i := range m.Entries {
 		if !m.Entries[i].Dir {
@@ -90,7 +90,7 @@ func (m *Manifest) Count() (files int, size int64) {
 	return files, size
 }
 
-// decodeManifest answers ErrCorrupt for a text that no push has written under this id.
+// decodeManifest returns ErrCorrupt for a text that no push has written under this id.
 func decodeManifest(text []byte, want string) (*Manifest, error) {
 	m := new(Manifest)
 	if err := json.Unmarshal(text, m); err != nil {

@@ -63,7 +63,7 @@ func (s *Store) Push(ctx context.Context, o PushOptions) (res PushResult, err er
 	return res, nil
 }
 
-// prepare brings all of the new release into the bucket and answers its manifest; nil where there is nothing to change.
+// prepare brings all of the new release into the bucket and returns its manifest; nil where there is nothing to change.
 func (s *Store) prepare(ctx context.Context, r *record, u *upload) (*Manifest, error) {
 	if r.current() == "" && len(u.o.entries()) == 0 {
 		return nil, nil // nothing of nothing
@@ -91,7 +91,7 @@ func (s *Store) prepare(ctx context.Context, r *record, u *upload) (*Manifest, e
 	return m, s.putManifest(ctx, r.Data, m)
 }
 
-// base answers the current release. Where that is replaced as a whole, one that is lost counts as none.
+// base returns the current release. Where that is replaced as a whole, one that is lost counts as none.
 func (s *Store) base(ctx context.Context, r *record, whole bool) (*Manifest, error) {
 	if r.current() == "" {
 		return &Manifest{}, nil
@@ -119,7 +119,7 @@ func (o *PushOptions) entries() []Entry {
 	return o.Tree.Entries
 }
 
-// Preview answers what Push would make of the entries of the current release.
+// Preview returns what Push would make of the entries of the current release.
 func (o PushOptions) Preview(base []Entry) []Entry { return merge(base, o) }
 
 // merge takes the parts from the tree, and the rest from base.
@@ -177,7 +177,7 @@ func (u *upload) run(ctx context.Context, data string, base, m *Manifest) error 
 	return nil
 }
 
-// missing answers the files of the tree whose content is not known, each content once.
+// missing returns the files of the tree whose content is not known, each content once.
 func (u *upload) missing(m *Manifest, known map[string]place) []Entry {
 	var fresh []Entry
 	seen := map[string]bool{}
@@ -196,7 +196,7 @@ func (u *upload) missing(m *Manifest, known map[string]place) []Entry {
 // maxSmall is how many blobs of less than half of a pack a release may have.
 const maxSmall = 50
 
-// worthKeeping answers where the contents of a release are. Left out are blobs of which it uses less than a half, and
+// worthKeeping returns where the contents of a release are. Left out are blobs of which it uses less than a half, and
 // small ones where it has many: their contents are better packed anew than fetched one by one for ever.
 func worthKeeping(m *Manifest) map[string]place {
 	end, used := map[string]int64{}, map[string]int64{}

@@ -22,7 +22,7 @@ import (
 
 var scope = cloud.Scope{Stage: "dev", ResourceGroup: "group", Task: "task"}
 
-// openStore answers the releases of a task in the home, in which several may be open.
+// openStore returns the releases of a task in the home, in which several may be open.
 func openStore(t testing.TB, home string) *Store {
 	t.Helper()
 	h, err := local.Open(home)
@@ -65,7 +65,7 @@ func folder(t testing.TB, files map[string]string) string {
 	return dir
 }
 
-// tree answers what is in dir, in the words of folder.
+// tree returns what is in dir, in the words of folder.
 func tree(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -122,7 +122,7 @@ func pushTo(ctx context.Context, s *Store, dir string, parts Parts, force bool) 
 	return s.Push(ctx, PushOptions{Tree: scanned, Parts: parts, Force: force, Info: Push{Action: "project push", Time: time.Now().UTC()}})
 }
 
-// fetch answers the tree of a release.
+// fetch returns the tree of a release.
 func fetch(t testing.TB, s *Store, name string) map[string]string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "fetched")

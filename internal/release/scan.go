@@ -40,7 +40,7 @@ type Tree struct {
 	Warnings []string // what is left out, and why
 }
 
-// ID answers the name of the release that the tree makes.
+// ID returns the name of the release that the tree makes.
 func (t *Tree) ID() string { return ID(t.Entries) }
 
 // Scan reads and hashes parts of a project folder. A symbolic link that leaves files/ is an error; secrets, folders of
@@ -110,7 +110,7 @@ func (s *scanner) files(ctx context.Context) error {
 	return s.folder(ctx, filesName)
 }
 
-// leftOut answers why a name is never part of a release; "" for other names.
+// leftOut returns why a name is never part of a release; "" for other names.
 func leftOut(name string) string {
 	switch name {
 	case secretsName:

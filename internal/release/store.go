@@ -28,7 +28,7 @@ type Store struct {
 	prefix string
 }
 
-// Open answers the releases of the task of c's scope.
+// Open returns the releases of the task of c's scope.
 func Open(c *cloud.Cloud) *Store {
 	return &Store{cloud: c, prefix: c.Scope.Task + "/releases/"}
 }
@@ -61,7 +61,7 @@ type record struct {
 
 func (r *record) current() string { return r.last().Release }
 
-// last answers the zero Push where there was none.
+// last returns the zero Push where there was none.
 func (r *record) last() Push {
 	if len(r.Pushes) == 0 {
 		return Push{}
@@ -84,7 +84,7 @@ func (s *Store) none() error {
 		fmt.Sprintf("push the project first: handoff project push -p FOLDER -s %s", sc.Stage))
 }
 
-// read answers the record. One that does not exist is new and empty.
+// read returns the record. One that does not exist is new and empty.
 func (s *Store) read(ctx context.Context) (*record, error) {
 	text, o, err := cloud.Read(ctx, s.cloud.Files, s.key(), maxList)
 	if errors.Is(err, cloud.ErrNotFound) {
@@ -127,7 +127,7 @@ func (r *record) add(p Push) {
 	r.Pushes = r.Pushes[:min(len(r.Pushes), maxHistory)]
 }
 
-// List answers the pushes, the last one first. None is no error.
+// List returns the pushes, the last one first. None is no error.
 func (s *Store) List(ctx context.Context) ([]Push, error) {
 	r, err := s.read(ctx)
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *Store) List(ctx context.Context) ([]Push, error) {
 	return r.Pushes, nil
 }
 
-// Resolve answers the id of a release: name is an id (which is not looked up), the first digits of one (at least 6), or
+// Resolve returns the id of a release: name is an id (which is not looked up), the first digits of one (at least 6), or
 // the number of a push; "" is the current release.
 func (s *Store) Resolve(ctx context.Context, name string) (string, error) {
 	if _, ok := digits(name); ok {
@@ -149,7 +149,7 @@ func (s *Store) Resolve(ctx context.Context, name string) (string, error) {
 	return s.resolve(r, name)
 }
 
-// Manifest answers what a release consists of; name is as in Resolve.
+// Manifest returns what a release consists of; name is as in Resolve.
 func (s *Store) Manifest(ctx context.Context, name string) (*Manifest, error) {
 	r, err := s.read(ctx)
 	if err != nil {
@@ -260,7 +260,7 @@ func (s *Store) Rollback(ctx context.Context, name string, p Push) (now Push, er
 	return now, nil
 }
 
-// RollbackTarget answers the id to which Rollback would go.
+// RollbackTarget returns the id to which Rollback would go.
 func (s *Store) RollbackTarget(ctx context.Context, name string) (string, error) {
 	r, err := s.read(ctx)
 	if err != nil {
@@ -269,7 +269,7 @@ func (s *Store) RollbackTarget(ctx context.Context, name string) (string, error)
 	return s.target(r, name)
 }
 
-// target answers the id to which Rollback goes.
+// target returns the id to which Rollback goes.
 func (s *Store) target(r *record, name string) (string, error) {
 	if name != "" || len(r.Pushes) == 0 {
 		return s.resolve(r, name)
@@ -282,7 +282,7 @@ func (s *Store) target(r *record, name string) (string, error) {
 	return "", cloud.WithHint(fmt.Errorf("the release before %s: %w", Short(r.current()), cloud.ErrNotFound), "only one release has been pushed")
 }
 
-// Delete removes every release of the task, and what killed pushes have left. It answers how many pushes there were.
+// Delete removes every release of the task, and what killed pushes have left. It returns how many pushes there were.
 // A push at the same time is not harmed: it begins a new history.
 func (s *Store) Delete(ctx context.Context) (pushes int, err error) {
 	err = s.change(ctx, func(r *record) (bool, error) {

@@ -49,7 +49,7 @@ func (u *upload) put(ctx context.Context, fresh []Entry) error {
 	return context.Cause(ctx)
 }
 
-// batches answers what goes into one blob each.
+// batches returns what goes into one blob each.
 func batches(fresh []Entry) [][]Entry {
 	var out [][]Entry
 	var pack []Entry
@@ -160,7 +160,7 @@ func (u *upload) large(ctx context.Context, e *Entry) (name string, err error) {
 	return e.SHA256, u.store.putBlob(ctx, u.data, e.SHA256, body)
 }
 
-// verified answers an error in place of io.EOF where the content is not that of entry.
+// verified returns an error in place of io.EOF where the content is not that of entry.
 type verified struct {
 	r     io.Reader
 	hash  hash.Hash

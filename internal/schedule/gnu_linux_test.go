@@ -174,7 +174,7 @@ func TestWeekNumbers(t *testing.T) {
 	}
 }
 
-// TestDateStringsMade puts items together at random. Where GNU date answers, so do we, and the same.
+// TestDateStringsMade puts items together at random. Where GNU date returns, so do we, and the same.
 func TestDateStringsMade(t *testing.T) {
 	t.Parallel()
 	items := []*rapid.Generator[string]{

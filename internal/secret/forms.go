@@ -78,7 +78,7 @@ func addBinary(set map[string]bool, s string) {
 	}
 }
 
-// inner answers the characters of a longer base64 text that depend on nothing but s, when s starts shift bytes after
+// inner returns the characters of a longer base64 text that depend on nothing but s, when s starts shift bytes after
 // a multiple of three.
 func inner(enc *base64.Encoding, s string, shift int) string {
 	all := enc.WithPadding(base64.NoPadding).EncodeToString([]byte(strings.Repeat("\x00", shift) + s))
@@ -109,7 +109,7 @@ func urlForms(s string) []string {
 	}
 }
 
-// lowerPercent answers s with %2F as %2f.
+// lowerPercent returns s with %2F as %2f.
 func lowerPercent(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
@@ -123,7 +123,7 @@ func lowerPercent(s string) string {
 	return string(b)
 }
 
-// jsonForms answers the inside of s as a JSON string: with and without <>& escaped, and in ASCII only.
+// jsonForms returns the inside of s as a JSON string: with and without <>& escaped, and in ASCII only.
 func jsonForms(s string) []string {
 	html, err := json.Marshal(s)
 	if err != nil {
@@ -149,7 +149,7 @@ func ascii(s string) string {
 	return b.String()
 }
 
-// shellForms answers s as it stands inside '...', "...", $'...' and after backslashes.
+// shellForms returns s as it stands inside '...', "...", $'...' and after backslashes.
 func shellForms(s string) []string {
 	return []string{
 		strings.ReplaceAll(s, "'", `'\''`),

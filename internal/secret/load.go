@@ -32,7 +32,7 @@ type Entry struct {
 }
 
 // Load reads <dir>/<envStage>_secrets.yml, or <dir>/secrets.yml where that is missing or envStage is "". Without a
-// folder or a file there are no secrets and no error. All errors of the file are answered at once, each with its
+// folder or a file there are no secrets and no error. All errors of the file are returned at once, each with its
 // position; warnings are sentences for a person. Neither ever shows a value.
 func Load(dir, envStage string) ([]Entry, []string, error) {
 	if strings.ContainsAny(envStage, "/\\\x00") {
@@ -65,7 +65,7 @@ func Load(dir, envStage string) ([]Entry, []string, error) {
 	return l.done()
 }
 
-// pick answers the name of the file to read, "" where there is none.
+// pick returns the name of the file to read, "" where there is none.
 func pick(dir, envStage string) (string, error) {
 	names := []string{defaultFile}
 	if envStage != "" {
@@ -142,7 +142,7 @@ func (l *loader) file(text []byte) {
 	}
 }
 
-// parse answers the content of the first document, and the second document; nil where there is none.
+// parse returns the content of the first document, and the second document; nil where there is none.
 func parse(text []byte) (first, second *yaml.Node, err error) {
 	loader, err := yaml.NewLoader(bytes.NewReader(text))
 	if err != nil {

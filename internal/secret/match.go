@@ -19,7 +19,7 @@ type matcher struct {
 	longest  int
 }
 
-// newMatcher answers nil when there is nothing to look for.
+// newMatcher returns nil when there is nothing to look for.
 func newMatcher(patterns map[string]bool) *matcher {
 	if len(patterns) == 0 {
 		return nil
@@ -46,10 +46,10 @@ func (m *matcher) may(head uint32) bool {
 	return m.table[slot>>6]>>(slot&63)&1 != 0
 }
 
-// hash answers 16 bits.
+// hash returns 16 bits.
 func hash(head uint32) uint32 { return head * 2654435769 >> 16 }
 
-// skip answers the first place at or after i where a pattern may begin; beyond len(b)-minLength if there is none.
+// skip returns the first place at or after i where a pattern may begin; beyond len(b)-minLength if there is none.
 func (m *matcher) skip(b []byte, i int) int {
 	// Four places for each load: this loop is where the time goes.
 	for ; i+8 <= len(b); i += 4 {
@@ -71,7 +71,7 @@ func (m *matcher) skip(b []byte, i int) int {
 	return i
 }
 
-// next answers the first run of secret bytes at or after i; occurrences that overlap make one run.
+// next returns the first run of secret bytes at or after i; occurrences that overlap make one run.
 func (m *matcher) next(b []byte, i int) (start, end int, ok bool) {
 	for i = m.skip(b, i); i+minLength <= len(b) && (!ok || i < end); i = m.skip(b, i+1) {
 		n := m.length(b[i:])
@@ -84,7 +84,7 @@ func (m *matcher) next(b []byte, i int) (start, end int, ok bool) {
 	return start, end, ok
 }
 
-// length answers the length of the longest pattern that b begins with.
+// length returns the length of the longest pattern that b begins with.
 func (m *matcher) length(b []byte) int {
 	for _, p := range m.patterns[binary.LittleEndian.Uint32(b)] {
 		if len(p) <= len(b) && p == string(b[:len(p)]) {
@@ -94,7 +94,7 @@ func (m *matcher) length(b []byte) int {
 	return 0
 }
 
-// tail answers where the longest end of b starts that may be the beginning of a pattern; len(b) if there is none.
+// tail returns where the longest end of b starts that may be the beginning of a pattern; len(b) if there is none.
 func (m *matcher) tail(b []byte) int {
 	for i := max(0, len(b)-m.longest+1); i < len(b); i++ {
 		if m.begins(b[i:]) {

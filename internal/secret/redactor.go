@@ -72,7 +72,7 @@ func (r *Redactor) lookup() *lookup {
 	return &lookup{}
 }
 
-// String answers s with every secret replaced by Mask. Secrets that overlap are replaced by one Mask.
+// String returns s with every secret replaced by Mask. Secrets that overlap are replaced by one Mask.
 func (r *Redactor) String(s string) string {
 	m := r.lookup().matcher
 	if m == nil {
@@ -99,7 +99,7 @@ func (r *Redactor) Contains(s string) bool {
 	return slices.ContainsFunc(r.lookup().raw, func(raw string) bool { return strings.Contains(s, raw) })
 }
 
-// Writer answers a Writer that masks what passes to w.
+// Writer returns a Writer that masks what passes to w.
 func (r *Redactor) Writer(w io.Writer) *Writer { return &Writer{redactor: r, w: w} }
 
 // Writer masks a stream, also where a secret is split over several writes. It holds back only what may be the
@@ -115,7 +115,7 @@ type Writer struct {
 	out     []byte
 }
 
-// Write implements io.Writer. It answers len(p), or 0 and the error of the writer below.
+// Write implements io.Writer. It returns len(p), or 0 and the error of the writer below.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

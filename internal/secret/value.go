@@ -22,7 +22,7 @@ type Value struct {
 // NewValue wraps a secret.
 func NewValue(s string) Value { return Value{reveal: func() string { return s }} }
 
-// Reveal answers the secret itself.
+// Reveal returns the secret itself.
 func (v Value) Reveal() string {
 	if v.reveal == nil {
 		return ""
@@ -42,7 +42,7 @@ func (v Value) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, Mask) }
 // MarshalText implements encoding.TextMarshaler, which JSON uses too: Mask.
 func (v Value) MarshalText() ([]byte, error) { return []byte(Mask), nil }
 
-// MarshalYAML answers Mask.
+// MarshalYAML returns Mask.
 func (v Value) MarshalYAML() (any, error) { return Mask, nil }
 
 // LogValue implements slog.LogValuer: Mask.

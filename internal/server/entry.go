@@ -45,7 +45,7 @@ func newEntry(n cloud.ScheduleEntry) (*entry, error) {
 	return e, nil
 }
 
-// after answers the first fire after t, zero where there is none.
+// after returns the first fire after t, zero where there is none.
 func (e *entry) after(t time.Time) time.Time {
 	if !e.Schedule.Enabled {
 		return time.Time{}
@@ -72,7 +72,7 @@ const most = 10_000
 // manyLost is how many lost fires are counted one by one; of more it is only said that there are so many at least.
 const manyLost = 1000
 
-// decide answers what has to be written down about the fires up to now. It changes nothing.
+// decide returns what has to be written down about the fires up to now. It changes nothing.
 func (e *entry) decide(now time.Time) []cloud.FireRecord {
 	var late, fresh []time.Time
 	lost, keeps, jumped := 0, e.makesUp()+1, false
@@ -97,7 +97,7 @@ func (e *entry) decide(now time.Time) []cloud.FireRecord {
 	return e.records(late, fresh, lost)
 }
 
-// shortly answers a time from which it is not far to the last fire up to end; not before t.
+// shortly returns a time from which it is not far to the last fire up to end; not before t.
 func (e *entry) shortly(t, end time.Time) time.Time {
 	for back := time.Minute; ; back *= 2 {
 		from := end.Add(-back)
@@ -149,7 +149,7 @@ func policy(c cloud.Catchup) cloud.Catchup {
 	return c
 }
 
-// advance takes over what decide has answered.
+// advance takes over what decide has returned.
 func (e *entry) advance(records []cloud.FireRecord) {
 	for _, r := range records {
 		e.Fires.Apply(r)

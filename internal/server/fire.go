@@ -18,7 +18,7 @@ type fire struct {
 	cloud.PendingFire
 }
 
-// String answers how the log names it.
+// String returns how the log names it.
 func (f fire) String() string {
 	return fmt.Sprintf("schedule %s, %s", f.Key, f.At.UTC().Format(time.RFC3339))
 }
@@ -102,7 +102,7 @@ func (f fire) request(now time.Time) cloud.Start {
 	return s
 }
 
-// runID answers an id as that of every run: by time, and unique.
+// runID returns an id as that of every run: by time, and unique.
 func runID(now time.Time, token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return now.UTC().Format("20060102T150405.000Z") + "-" + hex.EncodeToString(sum[:3])

@@ -16,13 +16,13 @@ import (
 
 // Store keeps the schedules and the journal. Only Fire is called by several goroutines.
 type Store interface {
-	// Changes answers every schedule at the first call, and later those that may have changed since the last call.
+	// Changes returns every schedule at the first call, and later those that may have changed since the last call.
 	Changes(ctx context.Context) ([]cloud.ScheduleEntry, error)
 
 	// Record writes to the journal. durable: it outlives a crash of the machine. After an error none of it counts.
 	Record(durable bool, records ...cloud.FireRecord) error
 
-	// Fire calls start, unless the schedule has been deleted or changed since: then it answers false. While start runs,
+	// Fire calls start, unless the schedule has been deleted or changed since: then it returns false. While start runs,
 	// such a change waits.
 	Fire(ctx context.Context, e cloud.ScheduleEntry, start func() error) (there bool, err error)
 }
@@ -54,7 +54,7 @@ const (
 	workers = 128                    // a start mostly waits for the disk, and those that wait together share a flush
 )
 
-// scheduler is the state of Run. One goroutine owns it; workers get fires and answer outcomes.
+// scheduler is the state of Run. One goroutine owns it; workers get fires and return outcomes.
 type scheduler struct {
 	Options
 	heap    *timers
@@ -133,7 +133,7 @@ func (s *scheduler) loop(ctx context.Context) {
 	}
 }
 
-// head answers the channel to the workers, nil while there is nothing to start, and what to start.
+// head returns the channel to the workers, nil while there is nothing to start, and what to start.
 func (s *scheduler) head() (chan<- fire, fire) {
 	if len(s.ready) == 0 {
 		return nil, fire{}
@@ -280,7 +280,7 @@ func (s *scheduler) settle(ctx context.Context, out outcome) {
 	} else {
 		s.tell(out)
 		e.tries, e.retry = 0, time.Time{}
-		// It need not outlive a crash of the machine: with the same token the same job would be answered.
+		// It need not outlive a crash of the machine: with the same token the same job would be returned.
 		if err := s.Store.Record(false, out.record()); err != nil {
 			s.Log.Error(err.Error())
 		}

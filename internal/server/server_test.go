@@ -76,7 +76,7 @@ func (w *world) delete(target string) {
 	w.told[keyOf(target)] = struct{}{}
 }
 
-// step counts a call that changes something; the scheduler is dead where it answers an error.
+// step counts a call that changes something; the scheduler is dead where it returns an error.
 func (w *world) step() error {
 	w.calls++
 	if w.deadline > 0 && w.calls >= w.deadline {
@@ -198,7 +198,7 @@ func (w *world) serve(t *testing.T, d time.Duration) Summary {
 	return sum
 }
 
-// times answers when the jobs of a schedule were due, in the order of their starts, as HH:MM.
+// times returns when the jobs of a schedule were due, in the order of their starts, as HH:MM.
 func (w *world) times(target string) []string {
 	list := []string{}
 	for _, token := range w.tokens {

@@ -31,7 +31,7 @@ type child struct {
 	tail      []string // the last lines that it wrote
 }
 
-// run answers an *exec.ExitError when the program ends without success, and the cause of ctx when that ended it. When
+// run returns an *exec.ExitError when the program ends without success, and the cause of ctx when that ended it. When
 // it returns, no process of the group is left.
 func (c *child) run(ctx context.Context) error {
 	out, in, err := os.Pipe()

@@ -11,7 +11,7 @@ import (
 // defaultPath is what a shell would look through when PATH is not set.
 const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 
-// ActivateEnv answers environ as the activate script of a virtual environment would leave it: its bin folder first in
+// ActivateEnv returns environ as the activate script of a virtual environment would leave it: its bin folder first in
 // PATH, VIRTUAL_ENV set, PYTHONHOME gone. environ itself stays as it is.
 func ActivateEnv(venvDir string, environ []string) []string {
 	path := lookup(environ, "PATH")
@@ -45,7 +45,7 @@ func venvEnviron(environ []string) []string {
 	return append(out, "PIP_USER=0") // over what a pip.conf may say
 }
 
-// lookup answers the value of a variable, "" if it is not set. The last one counts, as for exec.
+// lookup returns the value of a variable, "" if it is not set. The last one counts, as for exec.
 func lookup(environ []string, name string) string {
 	for i := len(environ) - 1; i >= 0; i-- {
 		if key, value, ok := strings.Cut(environ[i], "="); ok && key == name {
@@ -55,7 +55,7 @@ func lookup(environ []string, name string) string {
 	return ""
 }
 
-// without answers a copy of environ that lacks some variables.
+// without returns a copy of environ that lacks some variables.
 func without(environ []string, names ...string) []string {
 	out := make([]string, 0, len(environ)+len(names))
 next:
@@ -71,7 +71,7 @@ next:
 	return out
 }
 
-// find answers the path of a program in the PATH of environ, "" if there is none. A name with a slash is its own path.
+// find returns the path of a program in the PATH of environ, "" if there is none. A name with a slash is its own path.
 func find(environ []string, program string) string {
 	if strings.Contains(program, "/") {
 		return program

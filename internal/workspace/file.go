@@ -85,7 +85,7 @@ func (r *renderer) templateError(name string, err error) error {
 // CopyAsItIs returns the setting of project.yml that makes a file, "files/...", no template.
 func CopyAsItIs(name string) string { return wayOut(strings.TrimPrefix(name, filesName+"/")) }
 
-// wayOut answers the setting that makes name a file to be copied: its whole top folder, since a file that is no
+// wayOut returns the setting that makes name a file to be copied: its whole top folder, since a file that is no
 // template of ours seldom comes alone.
 func wayOut(name string) string {
 	top, _, nested := strings.Cut(name, "/")
@@ -143,7 +143,7 @@ func largeTemplate(in io.Reader) (bool, error) {
 	}
 }
 
-// partial answers how many bytes at the end of b are an unfinished character.
+// partial returns how many bytes at the end of b are an unfinished character.
 func partial(b []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
 		if c := b[len(b)-n]; utf8.RuneStart(c) {

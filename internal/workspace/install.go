@@ -73,7 +73,7 @@ func (e *InstallError) Error() string {
 	return fmt.Sprintf("install %q%s: %v%s", e.Command, where, e.Err, quoteTail(e.Tail))
 }
 
-// Unwrap answers the reason.
+// Unwrap returns the reason.
 func (e *InstallError) Unwrap() error { return e.Err }
 
 func quoteTail(lines []string) string {
@@ -110,7 +110,7 @@ func (w *Workspace) Install(ctx context.Context, o InstallOptions) (InstallResul
 	return result, i.settle()
 }
 
-// ValidVenv answers an error if name cannot be the name of a virtual environment: it is a folder of the workspace.
+// ValidVenv returns an error if name cannot be the name of a virtual environment: it is a folder of the workspace.
 func ValidVenv(name string) error {
 	switch {
 	case name == "":
@@ -261,7 +261,7 @@ func (i *installer) child(environ []string, args ...string) *child {
 	return &child{args: args, dir: i.w.dir, environ: environ, output: i.o.Output, starting: i.o.Starting, killAfter: i.killAfter}
 }
 
-// shell answers bash where there is one, since that is what install commands have been written for.
+// shell returns bash where there is one, since that is what install commands have been written for.
 func shell() string {
 	if _, err := os.Stat("/bin/bash"); err == nil {
 		return "/bin/bash"
@@ -269,7 +269,7 @@ func shell() string {
 	return "/bin/sh"
 }
 
-// exitCode answers the code of an error as a shell would.
+// exitCode returns the code of an error as a shell would.
 func exitCode(err error) int {
 	e, ok := errors.AsType[*exec.ExitError](err)
 	if !ok {

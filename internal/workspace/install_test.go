@@ -42,7 +42,7 @@ type bench struct {
 	output  []string
 }
 
-// newBench answers a workspace with fake programs; names says which.
+// newBench returns a workspace with fake programs; names says which.
 func newBench(t *testing.T, programs ...string) *bench {
 	t.Helper()
 	dir := tempDir(t)
@@ -66,7 +66,7 @@ func (b *bench) options(installs ...string) InstallOptions {
 	return o
 }
 
-// install runs installs, each "venv: command" or ": command", and answers the statuses in one word.
+// install runs installs, each "venv: command" or ": command", and returns the statuses in one word.
 func (b *bench) install(t *testing.T, o InstallOptions, installs ...string) (string, error) {
 	t.Helper()
 	o.Installs = b.options(installs...).Installs

@@ -24,7 +24,7 @@ type BusyError struct {
 // Error implements error.
 func (e *BusyError) Error() string { return ErrBusy.Error() + " by " + e.Holder }
 
-// Unwrap answers ErrBusy.
+// Unwrap returns ErrBusy.
 func (e *BusyError) Unwrap() error { return ErrBusy }
 
 // Dead reports that the holder has ended: what still has the lock is its guardian, which ends the last processes of
@@ -37,7 +37,7 @@ type Lock struct {
 	file *os.File
 }
 
-// Lock takes the workspace for a run, or answers a BusyError with the process and the run that have it. It does not wait.
+// Lock takes the workspace for a run, or returns a BusyError with the process and the run that have it. It does not wait.
 func (w *Workspace) Lock(runID string) (*Lock, error) {
 	if err := os.MkdirAll(w.state(), 0o700); err != nil {
 		return nil, fmt.Errorf("lock workspace %q: %w", w.dir, err)
@@ -78,7 +78,7 @@ func holder(f *os.File) *BusyError {
 	return &BusyError{Holder: strings.Join(lines, ", "), Pid: pid}
 }
 
-// File answers the locked file; a process that inherits it keeps the lock until it ends.
+// File returns the locked file; a process that inherits it keeps the lock until it ends.
 func (l *Lock) File() *os.File { return l.file }
 
 // Release gives the workspace back, also for processes that inherited the file. Only the first call counts.

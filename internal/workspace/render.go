@@ -39,7 +39,7 @@ func (w Warning) String() string { return w.File + ": " + w.Text }
 
 // Render replaces files/ of the workspace by the rendered files/ of the project. Text files are templates, others are
 // copied; permissions are kept. A symbolic link stays one; a link that leaves files/ is an error. The new tree
-// is built aside: after an error files/ is as it was. All errors are answered at once. A project without files/ leaves
+// is built aside: after an error files/ is as it was. All errors are returned at once. A project without files/ leaves
 // the workspace as it is, unless it was fetched into it. The caller holds the Lock.
 func (w *Workspace) Render(ctx context.Context, o RenderOptions) ([]Warning, error) {
 	if w.project == "" {
@@ -84,7 +84,7 @@ func (r *renderer) parseRaw(patterns []string) error {
 	return nil
 }
 
-// openFiles answers nil without an error when the project has no files/.
+// openFiles returns nil without an error when the project has no files/.
 func openFiles(project string) (*os.Root, error) {
 	root, err := os.OpenRoot(project)
 	if err != nil {
@@ -228,7 +228,7 @@ func (r *renderer) fail(name string, err error) {
 	r.errs[name] = err
 }
 
-// failures answers all errors in the order of their files.
+// failures returns all errors in the order of their files.
 func (r *renderer) failures() error {
 	var names []string
 	for name := range r.errs {
@@ -342,10 +342,10 @@ func (r *renderer) warnUnused() {
 	}
 }
 
-// shown answers name as people know it.
+// shown returns name as people know it.
 func shown(name string) string { return path.Join(filesName, name) }
 
-// cause answers an error without the path that it names, since ours says it better.
+// cause returns an error without the path that it names, since ours says it better.
 func cause(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err

@@ -69,13 +69,13 @@ func OpenFetched(workspaceDir, name string) (*Workspace, error) {
 // fetched reports that the project is in the workspace itself.
 func (w *Workspace) fetched() bool { return w.project != "" && inside(w.project, w.state()) }
 
-// Project answers the folder of the project; "" where there is none.
+// Project returns the folder of the project; "" where there is none.
 func (w *Workspace) Project() string { return w.project }
 
 // maxLinks is how many symbolic links a path may go through.
 const maxLinks = 40
 
-// resolve answers path absolute and without symbolic links. Its last parts need not exist; a link to nowhere counts as
+// resolve returns path absolute and without symbolic links. Its last parts need not exist; a link to nowhere counts as
 // the place that it names. ".." is taken after links are followed, as the kernel does.
 func resolve(path string) (string, error) {
 	if !filepath.IsAbs(path) {
@@ -113,7 +113,7 @@ func resolve(path string) (string, error) {
 	return dir, nil
 }
 
-// linkTarget answers where path points to, "" if it is no symbolic link or does not exist.
+// linkTarget returns where path points to, "" if it is no symbolic link or does not exist.
 func linkTarget(path string) (string, error) {
 	target, err := os.Readlink(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EINVAL) {
@@ -152,19 +152,19 @@ func sameFile(a, b string) bool {
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
-// Dir answers the workspace folder, absolute.
+// Dir returns the workspace folder, absolute.
 func (w *Workspace) Dir() string { return w.dir }
 
-// Files answers the folder of the rendered files.
+// Files returns the folder of the rendered files.
 func (w *Workspace) Files() string { return filepath.Join(w.dir, filesName) }
 
-// Artifacts answers the folder of the outputs.
+// Artifacts returns the folder of the outputs.
 func (w *Workspace) Artifacts() string { return filepath.Join(w.dir, artifactsName) }
 
-// Venv answers the folder of a virtual environment.
+// Venv returns the folder of a virtual environment.
 func (w *Workspace) Venv(name string) string { return filepath.Join(w.dir, name) }
 
-// States answers the folder of the states that were fetched from a bucket.
+// States returns the folder of the states that were fetched from a bucket.
 func (w *Workspace) States() string { return filepath.Join(w.state(), "states") }
 
 func (w *Workspace) state() string { return filepath.Join(w.dir, stateName) }

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// tempDir answers a folder without symbolic links in its path.
+// tempDir returns a folder without symbolic links in its path.
 func tempDir(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -48,7 +48,7 @@ func write(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-// tree answers what is below dir in the form that write takes.
+// tree returns what is below dir in the form that write takes.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	got := map[string]string{}

@@ -109,14 +109,14 @@ func (b *localBench) part(name string) ([]localRow, error) {
 	return nil, fmt.Errorf("there is no such part")
 }
 
-// home answers the command `handoff args...` in the home with that name.
+// home returns the command `handoff args...` in the home with that name.
 func (b *localBench) home(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(b.bin, append(args, "-l", "error", "-y")...)
 	cmd.Env = append(os.Environ(), "HANDOFF_HOME="+filepath.Join(b.dir, name))
 	return cmd
 }
 
-// run answers how long cmd took, and its stdout.
+// run returns how long cmd took, and its stdout.
 func run(cmd *exec.Cmd) (time.Duration, string, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -136,7 +136,7 @@ func (b *localBench) handoff(home string, args ...string) (time.Duration, error)
 
 const deploy = "version: 0.4\ndeploy:\n  cloud_provider: local\n  cloud_platform: process\n  resource_group: bench\n  task: %s\n"
 
-// project writes the project of a task, and answers its folder.
+// project writes the project of a task, and returns its folder.
 func (b *localBench) project(task, rest string) (string, error) {
 	dir := filepath.Join(b.dir, "project-"+task)
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -57,7 +57,7 @@ func (b *localBench) jobs() ([]localRow, error) {
 	return rows, nil
 }
 
-// began answers when the command that writes the time to file began, counted from the start of cmd, and how long cmd took.
+// began returns when the command that writes the time to file began, counted from the start of cmd, and how long cmd took.
 func began(cmd *exec.Cmd, file string) (begin, whole time.Duration, err error) {
 	start := time.Now()
 	whole, _, err = run(cmd)

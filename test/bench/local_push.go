@@ -105,7 +105,7 @@ func flush(dir string) error {
 	return unix.Syncfs(int(f.Fd()))
 }
 
-// last answers the last line of text.
+// last returns the last line of text.
 func last(text string) string {
 	text = strings.TrimSpace(text)
 	return text[strings.LastIndexByte(text, '\n')+1:]

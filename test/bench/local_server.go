@@ -121,7 +121,7 @@ func (b *localBench) untilServing() error {
 	return fmt.Errorf("the server does not serve")
 }
 
-// fire adds a schedule to each task, all for the same second, and answers how late their jobs were made and started.
+// fire adds a schedule to each task, all for the same second, and returns how late their jobs were made and started.
 func (b *localBench) fire() (made, started []time.Duration, err error) {
 	at := time.Now().UTC().Add(soon).Truncate(time.Second)
 	for i := range scheduleTasks {

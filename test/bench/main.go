@@ -194,7 +194,7 @@ func (r row) line(ours time.Duration, theirs []time.Duration, memory int64, pyth
 		map[bool]string{true: "yes", false: "**no**"}[met], float64(memory)/1e6, old)
 }
 
-// args makes the project of r and answers the words after the program.
+// args makes the project of r and returns the words after the program.
 func (b *bench) args(r row) ([]string, error) {
 	if r.args != nil {
 		return r.args, nil
@@ -237,7 +237,7 @@ func (b *bench) slowBranch() (string, error) {
 		map[bool]string{true: "yes", false: "**no**"}[memory <= 40e6], float64(memory)/1e6), err
 }
 
-// timed runs argv to its end and answers wall time and, where asked, peak memory of the program and its guardian.
+// timed runs argv to its end and returns wall time and, where asked, peak memory of the program and its guardian.
 func timed(argv []string, memory bool) (time.Duration, int64, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	var errs strings.Builder

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Root answers the top folder of the checkout, for a test that runs in a folder below it.
+// Root returns the top folder of the checkout, for a test that runs in a folder below it.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	for err == nil {
@@ -29,7 +29,7 @@ func Root() (string, error) {
 	return "", err
 }
 
-// Build compiles the package at pkg, given from the top of the checkout, to dir and answers the path of the program.
+// Build compiles the package at pkg, given from the top of the checkout, to dir and returns the path of the program.
 func Build(dir, pkg string) (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -44,7 +44,7 @@ func Build(dir, pkg string) (string, error) {
 	return out, nil
 }
 
-// Cache answers the folder outside of the checkout where downloads are kept; test/lib.sh names the same one.
+// Cache returns the folder outside of the checkout where downloads are kept; test/lib.sh names the same one.
 func Cache() (string, error) {
 	dir := os.Getenv("HANDOFF_DEV_CACHE")
 	if dir == "" {
@@ -100,7 +100,7 @@ func Run(cmd *exec.Cmd) (Result, error) {
 	return Result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}, nil
 }
 
-// Files answers the content of every regular file below dir, by its path with slashes. A missing dir has none.
+// Files returns the content of every regular file below dir, by its path with slashes. A missing dir has none.
 func Files(dir string) (map[string]string, error) {
 	found := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {

@@ -89,7 +89,7 @@ func TestSameArtifacts(t *testing.T) {
 		name    string
 		project string
 		args    []string
-		code    int // of ours; 0.4.4 answers 0 for a run that failed
+		code    int // of ours; 0.4.4 returns 0 for a run that failed
 		differ  map[string]difference
 	}{
 		{name: "pipelines"},
@@ -170,7 +170,7 @@ func rendered(stage, given string) string {
 	return fmt.Sprintf("table: %sorders\ngiven: %s\n\n- orders\n- customers\nend", stage, given)
 }
 
-// collect answers what a run has left: artifacts by their name, and files below "files/".
+// collect returns what a run has left: artifacts by their name, and files below "files/".
 func collect(t *testing.T, ws string) map[string]string {
 	t.Helper()
 	left, err := binary.Files(filepath.Join(ws, "artifacts"))

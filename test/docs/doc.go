@@ -17,7 +17,7 @@ type block struct {
 	text []string
 }
 
-// blocks answers the fenced blocks of a page, in order.
+// blocks returns the fenced blocks of a page, in order.
 func blocks(page string) []block {
 	var found []block
 	var open *block
@@ -67,7 +67,7 @@ func (b block) steps() ([]step, error) {
 	return found, nil
 }
 
-// pattern answers what output has to match: `...` in a line stands for any text, alone for any lines.
+// pattern returns what output has to match: `...` in a line stands for any text, alone for any lines.
 func (s step) pattern() *regexp.Regexp {
 	var b strings.Builder
 	b.WriteString(`\A`)
@@ -85,7 +85,7 @@ func (s step) pattern() *regexp.Regexp {
 	return regexp.MustCompile(b.String() + `\z`)
 }
 
-// anchors answers what links to the headings of a page end with.
+// anchors returns what links to the headings of a page end with.
 func anchors(page string) []string {
 	var found []string
 	for _, line := range strings.Split(page, "\n") {
@@ -107,7 +107,7 @@ func anchorRune(r rune) rune {
 	return -1
 }
 
-// project answers the file name that a block ```yaml project [FILE] gives to a project, and whether it is one.
+// project returns the file name that a block ```yaml project [FILE] gives to a project, and whether it is one.
 func (b block) project() (file string, ok bool) {
 	if b.lang != "yaml" || len(b.args) == 0 || b.args[0] != "project" {
 		return "", false

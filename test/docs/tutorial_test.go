@@ -126,7 +126,7 @@ func (s *session) play(t *testing.T, name string, b block) {
 	}
 }
 
-// shell runs one command and answers all that it prints, as a terminal would show it.
+// shell runs one command and returns all that it prints, as a terminal would show it.
 func (s *session) shell(t *testing.T, command string) string {
 	t.Helper()
 	script := fmt.Sprintf(". \"$0\"; trap 'export -p >\"$0\"' EXIT; exec 2>&1; (exit %d)\n%s", s.code, command)
@@ -194,7 +194,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// pages answers the Markdown pages that git knows of.
+// pages returns the Markdown pages that git knows of.
 func pages(t *testing.T) []string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md")

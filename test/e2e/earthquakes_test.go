@@ -42,7 +42,7 @@ func TestEarthquakes(t *testing.T) {
 	t.Run("the secret is nowhere", func(t *testing.T) { secretIsNowhere(t, feed, project, ws) })
 }
 
-// feedFile answers the recorded feed, fetched by the function of test/lib.sh.
+// feedFile returns the recorded feed, fetched by the function of test/lib.sh.
 func feedFile(t *testing.T) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-euc", ". test/lib.sh; feed_file")
@@ -76,7 +76,7 @@ func replaceIn(t *testing.T, file, old, new string) {
 	}
 }
 
-// serve starts the local service and answers its base URL. It ends with the test.
+// serve starts the local service and returns its base URL. It ends with the test.
 func serve(t *testing.T, feed string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(programs.server, append([]string{"-data", feed, "-until-stdin-closes"}, args...)...)
@@ -124,7 +124,7 @@ func rowsEqualTheFeed(t *testing.T, feed, project, ws string) {
 	}
 }
 
-// eventsOf answers id, magnitude and place of the events of the feed that the example asks for, oldest first.
+// eventsOf returns id, magnitude and place of the events of the feed that the example asks for, oldest first.
 func eventsOf(t *testing.T, feed string) [][3]string {
 	t.Helper()
 	var doc struct {
@@ -235,7 +235,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("not within a minute: %s", what)
 }
 
-// processesIn answers the ids of the processes whose working folder is the workspace and whose command line has the word.
+// processesIn returns the ids of the processes whose working folder is the workspace and whose command line has the word.
 func processesIn(t *testing.T, ws, word string) []string {
 	t.Helper()
 	ws, err := filepath.EvalSymlinks(ws)
@@ -374,7 +374,7 @@ tasks:
 	}
 }
 
-// watchArguments answers the command lines in which it saw the secret until stop is closed.
+// watchArguments returns the command lines in which it saw the secret until stop is closed.
 func watchArguments(stop chan struct{}) []string {
 	var found []string
 	for {

@@ -44,7 +44,7 @@ func counted(t *testing.T) *lab {
 	return deployed(t, map[string]string{"project.yml": counting, "files/tap.sh": tap})
 }
 
-// count answers the state of the task and its artifact, as the next run would find them.
+// count returns the state of the task and its artifact, as the next run would find them.
 func (l *lab) count() (state, artifact int) {
 	l.Helper()
 	var s struct{ N int }
@@ -137,7 +137,7 @@ tasks:
   - command: 'echo "begin $$" >>$HANDOFF_HOME/../journal; sleep {{ nap }}; echo "end $$" >>$HANDOFF_HOME/../journal'
 `
 
-// atOnce starts n jobs at the same time, each by its own command, and answers how many commands had which exit code.
+// atOnce starts n jobs at the same time, each by its own command, and returns how many commands had which exit code.
 func (l *lab) atOnce(n int, args ...string) map[int]int {
 	l.Helper()
 	codes := map[int]int{}

@@ -20,7 +20,7 @@ func version(l *lab, folder string, n int) {
 	l.write(folder+"/files/big/one", strings.Repeat(fmt.Sprintf("%d\n", n), 2<<20))
 }
 
-// whole runs what is current and wants it to be one version, which it answers.
+// whole runs what is current and wants it to be one version, which it returns.
 func (l *lab) whole() string {
 	l.Helper()
 	l.handoff(0, "run", "-e", "resource_group=etl", "task=load", "-w", "ws")

@@ -73,7 +73,7 @@ func (l *lab) result(into any, args ...string) {
 	}
 }
 
-// startJob starts a job and answers it.
+// startJob starts a job and returns it.
 func (l *lab) startJob(args ...string) job {
 	l.Helper()
 	var j job
@@ -115,7 +115,7 @@ func (l *lab) objects(key string) []string {
 	return found
 }
 
-// overwrite damages a file and answers how to put it back.
+// overwrite damages a file and returns how to put it back.
 func (l *lab) overwrite(path, text string) (restore func()) {
 	l.Helper()
 	old, err := os.ReadFile(path)

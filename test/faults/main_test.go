@@ -294,7 +294,7 @@ func (s *session) signal(sig syscall.Signal) {
 	}
 }
 
-// end waits for the end and answers the exit code; 128+n for signal n.
+// end waits for the end and returns the exit code; 128+n for signal n.
 func (s *session) end() int {
 	s.Helper()
 	select {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// foreachRun runs n lines and answers the peak memory of handoff in kB, and how many descriptors it had open at the
+// foreachRun runs n lines and returns the peak memory of handoff in kB, and how many descriptors it had open at the
 // begin and after the loop.
 func foreachRun(t *testing.T, n int, concurrency int) (peak int, early, late int) {
 	t.Helper()

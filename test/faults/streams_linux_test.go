@@ -138,7 +138,7 @@ func TestStderrOfStages(t *testing.T) {
 	})
 }
 
-// noisyRun has a stage write n MB to stderr and answers the peak memory of handoff in kB.
+// noisyRun has a stage write n MB to stderr and returns the peak memory of handoff in kB.
 func noisyRun(t *testing.T, megabytes string) (peak int, log int64) {
 	t.Helper()
 	l := project(t, yml("tasks:\n- name: a\n  commands:\n  - command: "+block("yes 'a line of the log that is neither long nor short' | head -c "+megabytes+"000000 >&2; touch at_end; while [ ! -e go ]; do sleep 0.05; done")))

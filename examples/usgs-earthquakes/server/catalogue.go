@@ -113,7 +113,7 @@ func parseTime(text string) (int64, error) {
 	return 0, fmt.Errorf("not an ISO 8601 time")
 }
 
-// selected answers the events between the bounds, in order, before limit and offset.
+// selected returns the events between the bounds, in order, before limit and offset.
 func (q query) selected(all []event) []event {
 	var found []event
 	for _, e := range all {

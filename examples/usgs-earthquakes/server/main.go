@@ -1,4 +1,4 @@
-// Command server answers like the earthquake catalogue of the USGS (the FDSN event service), from a GeoJSON file, on
+// Command server behaves like the earthquake catalogue of the USGS (the FDSN event service), from a GeoJSON file, on
 // the loopback interface only. It lets the example run without internet and gives its tests a feed that never changes.
 // It knows the parameters that the example uses and refuses all others; it is not a copy of the real service.
 package main
@@ -76,7 +76,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	return serve(ctx, listener, handler(catalogue, o.delay))
 }
 
-// untilEOF answers a context that ends when r does.
+// untilEOF returns a context that ends when r does.
 func untilEOF(ctx context.Context, r io.Reader) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {

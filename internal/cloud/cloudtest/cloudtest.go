@@ -13,8 +13,8 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-// World answers a Cloud for a scope, of an account that is empty when a test begins. Two calls with the same scope
-// answer two Clouds that see the same things, as two processes would.
+// World returns a Cloud for a scope, of an account that is empty when a test begins. Two calls with the same scope
+// return two Clouds that see the same things, as two processes would.
 type World func(cloud.Scope) *cloud.Cloud
 
 // Run runs the suite. open makes a new World and removes it when the test ends.
@@ -80,7 +80,7 @@ func put(t *testing.T, f cloud.Files, key, text string) cloud.Object {
 	return o
 }
 
-// get answers the content of an object, or ends the test.
+// get returns the content of an object, or ends the test.
 func get(t *testing.T, f cloud.Files, key string) string {
 	t.Helper()
 	text, _, err := read(t.Context(), f, key)
@@ -102,7 +102,7 @@ func read(ctx context.Context, f cloud.Files, key string) (string, cloud.Object,
 	return string(text), o, err
 }
 
-// keys answers the keys of a listing, or ends the test.
+// keys returns the keys of a listing, or ends the test.
 func keys(t *testing.T, list iter.Seq2[cloud.Object, error]) []string {
 	t.Helper()
 	var all []string
@@ -115,7 +115,7 @@ func keys(t *testing.T, list iter.Seq2[cloud.Object, error]) []string {
 	return all
 }
 
-// numbered answers n keys, sorted.
+// numbered returns n keys, sorted.
 func numbered(prefix string, n int) []string {
 	all := make([]string, n)
 	for i := range all {

@@ -15,7 +15,7 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-// Logs runs the tests of cloud.Logs. Where Append is ErrUnsupported, World has to answer a Logs whose Append stands for
+// Logs runs the tests of cloud.Logs. Where Append is ErrUnsupported, World has to return a Logs whose Append stands for
 // the platform that collects the lines.
 func Logs(t *testing.T, open func(t *testing.T) World) {
 	for name, test := range map[string]func(*testing.T, World){

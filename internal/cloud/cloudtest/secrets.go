@@ -44,7 +44,7 @@ func mustSecret(t *testing.T, s cloud.Secrets, level cloud.Level, key, value str
 	}
 }
 
-// revealed answers what All does as "level:value" by key.
+// revealed returns what All does as "level:value" by key.
 func revealed(t *testing.T, s cloud.Secrets) map[string]string {
 	t.Helper()
 	all, err := s.All(t.Context())

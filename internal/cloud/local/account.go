@@ -14,7 +14,7 @@ type Account struct{ home *Home }
 
 var _ cloud.Account = (*Account)(nil)
 
-// Account answers who handoff is.
+// Account returns who handoff is.
 func (h *Home) Account() *Account { return &Account{home: h} }
 
 // Check implements cloud.Account. It is ErrDenied where the user may not write to the home.

@@ -165,7 +165,7 @@ func (r *record) note(t *testing.T, words []string) {
 	}
 }
 
-// killed runs a helper, kills it after a while and answers what it said.
+// killed runs a helper, kills it after a while and returns what it said.
 func killed(t *testing.T, home, name string, after time.Duration) [][]string {
 	cmd := exec.Command(os.Args[0], home, name)
 	cmd.Env = append(os.Environ(), "HANDOFF_LOCAL_HELPER=busy")

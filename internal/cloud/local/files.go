@@ -85,7 +85,7 @@ func damaged(err error, path string) error {
 	return cloud.WithHint(err, "the file "+path+" is not as handoff wrote it: restore it from a backup, or delete it, and what was in the object is lost; other objects are not touched by this")
 }
 
-// body reads the content of an object, and does not answer io.EOF unless all of it was right.
+// body reads the content of an object, and does not return io.EOF unless all of it was right.
 type body struct {
 	file    *os.File
 	rest    []byte // of the content, read with the header
@@ -183,7 +183,7 @@ func syncAll(dirs map[string]bool) error {
 	return nil
 }
 
-// remove answers the folder that has to be flushed; "" where there was nothing.
+// remove returns the folder that has to be flushed; "" where there was nothing.
 func (f *Files) remove(ctx context.Context, key string) (string, error) {
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
@@ -205,7 +205,7 @@ func (f *Files) remove(ctx context.Context, key string) (string, error) {
 	return f.prune(filepath.Dir(path)), nil
 }
 
-// prune removes the folders that have become empty, and answers the first one that has not.
+// prune removes the folders that have become empty, and returns the first one that has not.
 func (f *Files) prune(dir string) string {
 	for len(dir) > len(f.dir) && os.Remove(dir) == nil {
 		dir = filepath.Dir(dir)

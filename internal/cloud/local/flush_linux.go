@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newSyncGroup answers a group that can flush the whole file system of dir.
+// newSyncGroup returns a group that can flush the whole file system of dir.
 func newSyncGroup(dir string) *syncGroup {
 	f, err := os.Open(dir) // kept open: errors of the disk are reported to who had the file system open when they happened
 	if err != nil {

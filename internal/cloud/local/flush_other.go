@@ -2,5 +2,5 @@
 
 package local
 
-// newSyncGroup answers a group that flushes file by file: there is no call for a whole file system.
+// newSyncGroup returns a group that flushes file by file: there is no call for a whole file system.
 func newSyncGroup(string) *syncGroup { return &syncGroup{} }

@@ -61,7 +61,7 @@ func checkVersion(path string) error {
 	return nil
 }
 
-// Dir answers the absolute path of the home.
+// Dir returns the absolute path of the home.
 func (h *Home) Dir() string { return h.dir }
 
 // Cloud opens what the home has for a scope. Account, Infra, Jobs and Schedules are not set.
@@ -75,25 +75,25 @@ func (h *Home) Cloud(s cloud.Scope) (*cloud.Cloud, error) {
 	}, nil
 }
 
-// BucketDir answers the folder of the bucket of a scope, which exists from the first Put on.
+// BucketDir returns the folder of the bucket of a scope, which exists from the first Put on.
 func (h *Home) BucketDir(s cloud.Scope) string { return h.groupDir("buckets", s) }
 
-// Files answers the bucket of a scope, which all tasks of its group share.
+// Files returns the bucket of a scope, which all tasks of its group share.
 func (h *Home) Files(s cloud.Scope) *Files {
 	return &Files{dir: h.BucketDir(s), group: h.group, buffers: sync.Pool{New: newBuffer}}
 }
 
-// Secrets answers the secrets of a scope.
+// Secrets returns the secrets of a scope.
 func (h *Home) Secrets(s cloud.Scope) *Secrets {
 	return &Secrets{root: filepath.Join(h.dir, "secrets"), dir: h.groupDir("secrets", s), scope: s}
 }
 
-// Logs answers the logs of a scope.
+// Logs returns the logs of a scope.
 func (h *Home) Logs(s cloud.Scope) *Logs {
 	return newLogs(filepath.Join(h.groupDir("logs", s), encodeOr(s.Task, "@group")))
 }
 
-// groupDir answers <home>/<room>/<env stage>/<resource group>.
+// groupDir returns <home>/<room>/<env stage>/<resource group>.
 func (h *Home) groupDir(room string, s cloud.Scope) string {
 	return filepath.Join(h.dir, room, encodePart(s.Stage), encodePart(s.ResourceGroup))
 }

@@ -26,10 +26,10 @@ type Infra struct {
 
 var _ cloud.Infra = (*Infra)(nil)
 
-// Infra answers what a scope needs around its jobs.
+// Infra returns what a scope needs around its jobs.
 func (h *Home) Infra(s cloud.Scope) *Infra { return &Infra{home: h, scope: s} }
 
-// plan is what one kind needs; apply makes the change that Plan answered.
+// plan is what one kind needs; apply makes the change that Plan returned.
 type plan struct {
 	change *cloud.Change // nil: nothing to do
 	apply  func(ctx context.Context) error
@@ -141,7 +141,7 @@ func (h *Home) taskFile(s cloud.Scope) string {
 	return filepath.Join(h.groupDir("tasks", s), encodePart(s.Task)+".json")
 }
 
-// task answers the registration of the task of a scope, cloud.ErrNotFound where there is none, and a hash of the file.
+// task returns the registration of the task of a scope, cloud.ErrNotFound where there is none, and a hash of the file.
 func (h *Home) task(s cloud.Scope) (r registration, hash string, err error) {
 	text, err := os.ReadFile(h.taskFile(s))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -72,7 +72,7 @@ func (i *Infra) eachRoom(do func(dir string) error) error {
 	return nil
 }
 
-// unused answers a cloud.ErrConflict while a task is registered or a job is active.
+// unused returns a cloud.ErrConflict while a task is registered or a job is active.
 func (i *Infra) unused(ctx context.Context) error {
 	group := *i
 	group.scope.Task = ""
@@ -87,7 +87,7 @@ func (i *Infra) unused(ctx context.Context) error {
 	return i.allIdle(ctx)
 }
 
-// allIdle answers a cloud.ErrConflict while a job of a task of the group is active.
+// allIdle returns a cloud.ErrConflict while a job of a task of the group is active.
 func (i *Infra) allIdle(ctx context.Context) error {
 	list, err := i.jobTasks()
 	if err != nil {
@@ -103,7 +103,7 @@ func (i *Infra) allIdle(ctx context.Context) error {
 	return nil
 }
 
-// jobTasks answers the tasks of the group that have job records.
+// jobTasks returns the tasks of the group that have job records.
 func (i *Infra) jobTasks() ([]string, error) {
 	parts, err := names(i.home.groupDir("jobs", i.scope))
 	if err != nil {

@@ -54,7 +54,7 @@ func (i *Infra) planTask(ctx context.Context, want cloud.Want) (plan, error) {
 	return plan{&c, func(context.Context) error { return writeJSON(i.home.taskFile(i.scope), r) }}, nil
 }
 
-// unscheduled answers a cloud.ErrConflict while the task has schedules: they could only fail.
+// unscheduled returns a cloud.ErrConflict while the task has schedules: they could only fail.
 func (i *Infra) unscheduled(ctx context.Context) error {
 	list, err := i.home.Schedules(i.scope).List(ctx)
 	if err != nil || len(list) == 0 {
@@ -64,7 +64,7 @@ func (i *Infra) unscheduled(ctx context.Context) error {
 		"delete its schedules first: `handoff cloud schedule delete`")
 }
 
-// idle answers a cloud.ErrConflict while a job of the task is active.
+// idle returns a cloud.ErrConflict while a job of the task is active.
 func (i *Infra) idle(ctx context.Context) error {
 	jobs := i.home.Jobs(i.scope, JobOptions{})
 	for job, err := range jobs.List(ctx, cloud.JobQuery{Active: true, Limit: 1}) {

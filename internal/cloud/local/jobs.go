@@ -37,7 +37,7 @@ type Jobs struct {
 
 var _ cloud.Jobs = (*Jobs)(nil)
 
-// Jobs answers the jobs of a scope.
+// Jobs returns the jobs of a scope.
 func (h *Home) Jobs(s cloud.Scope, o JobOptions) *Jobs {
 	return &Jobs{home: h, scope: s, dir: filepath.Join(h.groupDir("jobs", s), encodePart(s.Task)), options: o}
 }

@@ -83,7 +83,7 @@ func (h *hierarchy) place(groups string) bool {
 	return false
 }
 
-// folder answers the folder of a cgroup.
+// folder returns the folder of a cgroup.
 func (h *hierarchy) folder(path string) string {
 	rel, err := filepath.Rel(h.root, path)
 	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
@@ -92,7 +92,7 @@ func (h *hierarchy) folder(path string) string {
 	return filepath.Join(h.mount, rel)
 }
 
-// find answers the hierarchy that has the controller.
+// find returns the hierarchy that has the controller.
 func (t cgroupTree) find(controller string) (hierarchy, error) {
 	for _, h := range t {
 		if slices.Contains(h.controllers, controller) {
@@ -107,7 +107,7 @@ const leaf = "handoff-main"
 
 var errNotGiven = errors.New("handoff was given no cgroup that it may divide")
 
-// parent answers the folder in which the cgroup of a job can be made: that of the cgroup base, else of the process's own
+// parent returns the folder in which the cgroup of a job can be made: that of the cgroup base, else of the process's own
 // one where that is handoff's to divide: it was delegated, or it is the root of all that is to be seen. One that some
 // other program manages is left alone.
 func (h *hierarchy) parent(base string) (string, error) {

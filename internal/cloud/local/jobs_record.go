@@ -49,7 +49,7 @@ func tokenMark(token string) string {
 	return "-" + hex.EncodeToString(sum[:])[:markWidth]
 }
 
-// newJobID answers an id that is higher than all there are, also when the clock has been set back.
+// newJobID returns an id that is higher than all there are, also when the clock has been set back.
 func newJobID(ids []string, mark string) string {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	if len(ids) > 0 {
@@ -94,7 +94,7 @@ func (j *Jobs) lock(ctx context.Context) (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
-// ids answers all jobs, ascending.
+// ids returns all jobs, ascending.
 func (j *Jobs) ids() ([]string, error) {
 	list, err := names(j.dir)
 	list = slices.DeleteFunc(list, func(name string) bool { return !isJobID(name) })
@@ -120,7 +120,7 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-// read answers the record of a job. cloud.ErrCorrupt: it is not what handoff wrote.
+// read returns the record of a job. cloud.ErrCorrupt: it is not what handoff wrote.
 func (j *Jobs) read(id string) (*jobRecord, error) { return readJob(j.path(id)) }
 
 func readJob(dir string) (*jobRecord, error) {
@@ -198,7 +198,7 @@ func (f facts) observe() (job cloud.Job, settled bool) {
 	return job, settled
 }
 
-// settle answers the job as it is, and writes down what nobody else can any more.
+// settle returns the job as it is, and writes down what nobody else can any more.
 func (j *Jobs) settle(r *jobRecord) (cloud.Job, error) {
 	if r.State.Ended() {
 		return r.Job, nil

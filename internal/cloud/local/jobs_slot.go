@@ -21,7 +21,7 @@ type slot struct {
 	lock   *os.File // of <number>.lock; also held by what the job has started
 }
 
-// takeSlot answers the first workspace that no job has.
+// takeSlot returns the first workspace that no job has.
 func (j *Jobs) takeSlot() (*slot, error) {
 	base := filepath.Join(j.dir, "workspaces")
 	if err := os.MkdirAll(base, 0o700); err != nil {

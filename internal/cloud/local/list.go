@@ -80,7 +80,7 @@ func (w *walk) readLong(prefix string) error {
 	return nil
 }
 
-// names answers the names in dir, none where it does not exist.
+// names returns the names in dir, none where it does not exist.
 func names(dir string) ([]string, error) {
 	d, err := os.Open(dir)
 	if notThere(err) {

@@ -42,7 +42,7 @@ func lock(ctx context.Context, f *os.File, how int) error {
 	}
 }
 
-// pause answers early, with the cause, where ctx ends.
+// pause returns early, with the cause, where ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -139,7 +139,7 @@ func (r *reader) step(queue *byTime) error {
 	return nil
 }
 
-// ready answers a cursor for each run that has, or may have, lines.
+// ready returns a cursor for each run that has, or may have, lines.
 func (r *reader) ready() (byTime, error) {
 	jobs, err := r.logs.ids(r.logs.dir, r.query.Job)
 	if err != nil {
@@ -184,7 +184,7 @@ func patience(silent time.Duration) time.Duration {
 	return min(max(silent/20, pollInterval/2), 5*time.Second)
 }
 
-// ids answers the one that was asked for, or all that have a folder in dir.
+// ids returns the one that was asked for, or all that have a folder in dir.
 func (l *Logs) ids(dir, only string) ([]string, error) {
 	if only != "" {
 		return []string{only}, nil
@@ -253,7 +253,7 @@ func (c *cursor) close() {
 	}
 }
 
-// begin prepares a cursor for a round, and answers false where there is nothing to read.
+// begin prepares a cursor for a round, and returns false where there is nothing to read.
 func (c *cursor) begin() bool {
 	if c.head != nil {
 		return true
@@ -281,7 +281,7 @@ func (c *cursor) hasNext() bool {
 	return err == nil
 }
 
-// firstTime answers the time of the first line of a segment; zero where it has none.
+// firstTime returns the time of the first line of a segment; zero where it has none.
 func firstTime(dir string, seq int) (time.Time, error) {
 	f, err := os.Open(segmentPath(dir, seq))
 	if err != nil {
@@ -341,7 +341,7 @@ func (c *cursor) seek(start time.Time) error {
 	return nil
 }
 
-// line answers the next whole line of the segment; nil where there is none yet.
+// line returns the next whole line of the segment; nil where there is none yet.
 func (c *cursor) line() (*cloud.Line, error) {
 	if c.file == nil {
 		if err := c.open(); errors.Is(err, fs.ErrNotExist) { // pruned

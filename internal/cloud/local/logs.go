@@ -71,7 +71,7 @@ func (l *Logs) Append(ctx context.Context, lines ...cloud.Line) error {
 	return nil
 }
 
-// writer answers the one of a run; where too many have their files open, it closes some that are not at work.
+// writer returns the one of a run; where too many have their files open, it closes some that are not at work.
 func (l *Logs) writer(id runID) *writer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,7 +110,7 @@ func (l *Logs) Close() error {
 	return err
 }
 
-// Prune removes the runs whose last line is from before the given time, and answers how many.
+// Prune removes the runs whose last line is from before the given time, and returns how many.
 func (l *Logs) Prune(ctx context.Context, before time.Time) (int, error) {
 	runs, err := l.runs()
 	if err != nil {
@@ -133,7 +133,7 @@ func (l *Logs) Prune(ctx context.Context, before time.Time) (int, error) {
 	return removed, nil
 }
 
-// runs answers all that the logs have.
+// runs returns all that the logs have.
 func (l *Logs) runs() ([]runID, error) {
 	jobs, err := l.ids(l.dir, "")
 	var all []runID
@@ -191,7 +191,7 @@ func gone(f *os.File) bool {
 	return unix.Fstat(int(f.Fd()), &st) != nil || st.Nlink == 0
 }
 
-// lastLine answers the time of the last whole line of a run; zero where it has none.
+// lastLine returns the time of the last whole line of a run; zero where it has none.
 func lastLine(dir string) (time.Time, error) {
 	seqs, err := segments(dir)
 	if err != nil {
@@ -210,7 +210,7 @@ func lastLine(dir string) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-// segments answers the numbers of the segments in dir, ascending.
+// segments returns the numbers of the segments in dir, ascending.
 func segments(dir string) ([]int, error) {
 	files, err := names(dir)
 	if err != nil {
@@ -231,7 +231,7 @@ func segmentPath(dir string, seq int) string {
 	return filepath.Join(dir, fmt.Sprintf("%08d.log", seq))
 }
 
-// tail answers where the whole lines of a segment end, and the time of the last one.
+// tail returns where the whole lines of a segment end, and the time of the last one.
 func tail(f *os.File) (end int64, last time.Time, err error) {
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -258,7 +258,7 @@ func tail(f *os.File) (end int64, last time.Time, err error) {
 	}
 }
 
-// parseLine answers false for a line that is none.
+// parseLine returns false for a line that is none.
 func parseLine(line []byte) (time.Time, string, bool) {
 	n := len(timeFormat)
 	if len(line) <= n || line[n] != ' ' {

@@ -41,7 +41,7 @@ func texts(t *testing.T, l *Logs, q cloud.Query) []string {
 	return all
 }
 
-// small answers logs whose segments end after a few lines; closed at the end of the test.
+// small returns logs whose segments end after a few lines; closed at the end of the test.
 func small(t *testing.T, h *Home) *Logs {
 	l := h.Logs(scope)
 	l.segment = 150

@@ -132,7 +132,7 @@ func (w *writer) catchUp() error {
 	return errors.Join(err, w.file.Truncate(end))
 }
 
-// newest answers the number of the newest segment; 0: there is none.
+// newest returns the number of the newest segment; 0: there is none.
 func (w *writer) newest() (int, error) {
 	if w.seq > 0 {
 		_, err := os.Lstat(segmentPath(w.path, w.seq+1))
@@ -165,7 +165,7 @@ func (w *writer) next() error {
 	return nil
 }
 
-// format answers the text of as many lines as fit into the segment (one at least), and the others.
+// format returns the text of as many lines as fit into the segment (one at least), and the others.
 func (w *writer) format(lines []cloud.Line) ([]byte, []cloud.Line) {
 	var b []byte
 	for i, x := range lines {

@@ -37,7 +37,7 @@ func encodePart(part string) string {
 	return b.String()
 }
 
-// encodeOr answers mark for an empty part.
+// encodeOr returns mark for an empty part.
 func encodeOr(part, mark string) string {
 	if part == "" {
 		return mark
@@ -49,7 +49,7 @@ func verbatim(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
 }
 
-// decodePart answers false for a name that encodePart does not make.
+// decodePart returns false for a name that encodePart does not make.
 func decodePart(name string) (string, bool) {
 	var b strings.Builder
 	for i := 0; i < len(name); i++ {
@@ -74,7 +74,7 @@ func decodePart(name string) (string, bool) {
 	return part, encodePart(part) == name
 }
 
-// encodeKey answers the path of a key or prefix below "objects", without the mark, and false for one that is too long:
+// encodeKey returns the path of a key or prefix below "objects", without the mark, and false for one that is too long:
 // such an object is in "long".
 func encodeKey(key string) (string, bool) {
 	parts := strings.Split(key, "/")
@@ -89,7 +89,7 @@ func encodeKey(key string) (string, bool) {
 	return filepath.Join(parts...), true
 }
 
-// objectPath answers where in a bucket the object is.
+// objectPath returns where in a bucket the object is.
 func objectPath(key string) string {
 	if path, ok := encodeKey(key); ok {
 		return filepath.Join("objects", path+objectMark)

@@ -171,7 +171,7 @@ func (f *Files) commit(ctx context.Context, temp, key string, o cloud.PutOptions
 	return kind(err)
 }
 
-// swap answers the folders in which it made folders.
+// swap returns the folders in which it made folders.
 func (f *Files) swap(ctx context.Context, temp, path, key string, o cloud.PutOptions) ([]string, error) {
 	how := unix.LOCK_SH
 	if o.Conditional() {
@@ -188,7 +188,7 @@ func (f *Files) swap(ctx context.Context, temp, path, key string, o cloud.PutOpt
 	return rename(temp, path, f.dir)
 }
 
-// holds answers ErrConflict unless the condition is true of the object at path.
+// holds returns ErrConflict unless the condition is true of the object at path.
 func holds(path string, o cloud.PutOptions) error {
 	if !o.Conditional() {
 		return nil
@@ -228,7 +228,7 @@ func rename(temp, path, root string) (made []string, err error) {
 	return made, err
 }
 
-// mkdirs makes dir and what it lies in, and answers the folders that have a new entry.
+// mkdirs makes dir and what it lies in, and returns the folders that have a new entry.
 func mkdirs(dir, root string) ([]string, error) {
 	err := os.Mkdir(dir, 0o700)
 	switch {

@@ -18,7 +18,7 @@ import (
 // serverText is what the lock of a server says.
 const serverText = "process %d\nsince %s\n"
 
-// Scheduler answers what is known of the server of the home.
+// Scheduler returns what is known of the server of the home.
 func (h *Home) Scheduler() cloud.Scheduler { return scheduler{h} }
 
 type scheduler struct{ home *Home }

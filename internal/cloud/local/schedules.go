@@ -30,7 +30,7 @@ type Schedules struct {
 
 var _ cloud.Schedules = (*Schedules)(nil)
 
-// Schedules answers the schedules of a scope.
+// Schedules returns the schedules of a scope.
 func (h *Home) Schedules(s cloud.Scope) *Schedules {
 	return &Schedules{home: h, scope: s, dir: filepath.Join(h.groupDir(schedulesRoom, s), encodePart(s.Task))}
 }
@@ -229,7 +229,7 @@ func (s *Schedules) announce(target string) error {
 	return errors.Join(err, f.Close())
 }
 
-// scheduleNames answers the target ids of which there are files in the folder of a task.
+// scheduleNames returns the target ids of which there are files in the folder of a task.
 func scheduleNames(dir string) ([]string, error) {
 	files, err := names(dir)
 	if err != nil {

@@ -41,7 +41,7 @@ func (s fireStates) apply(line journalLine) {
 
 func (h *Home) journalPath() string { return filepath.Join(h.dir, schedulesRoom, journalFile) }
 
-// readJournal answers what the journal says of the schedules whose id begins with prefix. A line that cannot be read is one
+// readJournal returns what the journal says of the schedules whose id begins with prefix. A line that cannot be read is one
 // that a crash has torn, or a damaged one: its fire counts as one that did not happen.
 func readJournal(path, prefix string) (fireStates, error) {
 	states := fireStates{}

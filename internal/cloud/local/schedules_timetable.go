@@ -124,7 +124,7 @@ func (h *Home) scheduleKeys() ([]cloud.ScheduleKey, error) {
 	return keys, err
 }
 
-// AllSchedules answers the schedules of every scope, with what List answers of them.
+// AllSchedules returns the schedules of every scope, with what List returns of them.
 func (h *Home) AllSchedules() ([]cloud.ScheduleEntry, error) {
 	keys, err := h.scheduleKeys()
 	if err != nil {
@@ -181,7 +181,7 @@ func (h *Home) entry(key cloud.ScheduleKey) cloud.ScheduleEntry {
 	return cloud.ScheduleEntry{Key: key, Schedule: file.Schedule, Since: file.Since}
 }
 
-// Changes answers every schedule at the first call, and later those that may have changed since the last call.
+// Changes returns every schedule at the first call, and later those that may have changed since the last call.
 func (t *Timetable) Changes(_ context.Context) ([]cloud.ScheduleEntry, error) {
 	list := t.all
 	t.all = nil
@@ -204,7 +204,7 @@ func (t *Timetable) Changes(_ context.Context) ([]cloud.ScheduleEntry, error) {
 	return list, nil
 }
 
-// announced answers the new lines of the file of changes, each once.
+// announced returns the new lines of the file of changes, each once.
 func (t *Timetable) announced() ([]string, error) {
 	info, err := t.changes.Stat()
 	if err != nil || info.Size() <= t.offset {
@@ -239,7 +239,7 @@ func (t *Timetable) Record(durable bool, records ...cloud.FireRecord) error {
 	return nil
 }
 
-// Fire calls start, unless the schedule e has been deleted or changed: then it answers false. While start runs, such a
+// Fire calls start, unless the schedule e has been deleted or changed: then it returns false. While start runs, such a
 // change waits.
 func (t *Timetable) Fire(ctx context.Context, e cloud.ScheduleEntry, start func() error) (there bool, err error) {
 	s := t.home.Schedules(e.Key.Scope)

@@ -116,7 +116,7 @@ func (s *Secrets) List(ctx context.Context) ([]cloud.SecretInfo, error) {
 	return list, nil
 }
 
-// levels answers those of the scope, the one that wins last.
+// levels returns those of the scope, the one that wins last.
 func (s *Secrets) levels() []cloud.Level {
 	if s.scope.Task == "" {
 		return []cloud.Level{cloud.LevelGroup}
@@ -138,7 +138,7 @@ func (s *Secrets) path(level cloud.Level) string {
 	return filepath.Join(s.dir, "group.age")
 }
 
-// read answers an empty vault where the file does not exist.
+// read returns an empty vault where the file does not exist.
 func (s *Secrets) read(ctx context.Context, level cloud.Level) (vault, error) {
 	if ctx.Err() != nil {
 		return vault{}, context.Cause(ctx)

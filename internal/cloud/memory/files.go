@@ -141,7 +141,7 @@ func (f *Files) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-// Keys answers the keys of all objects, sorted.
+// Keys returns the keys of all objects, sorted.
 func (f *Files) Keys() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
