@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -133,12 +135,30 @@ func (a *App) leftSchedules(ctx context.Context, c *cloud.Cloud, o ScheduleOptio
 	}
 	for _, s := range left {
 		res.Schedules = append(res.Schedules, scheduleState(s, status))
-		if !o.Prune {
-			a.Log.Warn(fmt.Sprintf("schedule %q is not in project.yml, and goes on firing: `handoff cloud schedule delete -v target_id=%s` ends it; "+
-				"`handoff cloud schedule create --prune` ends all such", s.TargetID, s.TargetID))
-		}
+	}
+	if !o.Prune {
+		a.Log.Warn(leftWarning(left))
 	}
 	return nil
+}
+
+// leftWarning says that schedules which project.yml does not have go on, with the ids of the first ones.
+func leftWarning(left []cloud.Schedule) string {
+	if len(left) == 1 {
+		return fmt.Sprintf("schedule %q is not in project.yml, and goes on firing: `handoff cloud schedule delete -v target_id=%s` ends it; "+
+			"`handoff cloud schedule create --prune` ends all such", left[0].TargetID, left[0].TargetID)
+	}
+	const shown = 5
+	var ids []string
+	for _, s := range left[:min(len(left), shown)] {
+		ids = append(ids, strconv.Quote(s.TargetID))
+	}
+	more := ""
+	if n := len(left) - shown; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("%d schedules are not in project.yml, and go on firing: %s%s: `handoff cloud schedule delete -v target_id=ID` ends one; "+
+		"`handoff cloud schedule create --prune` ends all such", len(left), strings.Join(ids, ", "), more)
 }
 
 func deleteSchedules(ctx context.Context, c *cloud.Cloud, o ScheduleOptions, doomed []cloud.Schedule) error {
@@ -162,7 +182,7 @@ func (a *App) warnUnserved(ctx context.Context, c *cloud.Cloud) {
 	if c.Scheduler == nil {
 		return
 	}
-	if s, err := c.Scheduler.Status(ctx); err == nil && !s.Running {
+	if s, err := c.Scheduler.Running(ctx); err == nil && !s.Running {
 		a.Log.Warn(fmt.Sprintf("no server fires the schedules of %s: start `handoff server`, best by the init system", s.Serves))
 	}
 }

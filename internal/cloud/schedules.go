@@ -67,7 +67,10 @@ func (s Schedule) Check() error {
 
 // Scheduler is a process of ours that fires schedules.
 type Scheduler interface {
-	// Status tells what is known of it. That none is there is no error.
+	// Running tells whether there is one, and since when: SchedulerStatus up to Since. That none is there is no error.
+	Running(ctx context.Context) (SchedulerStatus, error)
+
+	// Status tells all that is known of it. It reads every schedule.
 	Status(ctx context.Context) (SchedulerStatus, error)
 }
 

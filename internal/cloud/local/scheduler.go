@@ -26,11 +26,20 @@ type scheduler struct{ home *Home }
 // overdueAfter is how long a server may take for a fire.
 const overdueAfter = 5 * time.Second
 
-// Status implements cloud.Scheduler.
-func (s scheduler) Status(context.Context) (cloud.SchedulerStatus, error) {
+// Running implements cloud.Scheduler.
+func (s scheduler) Running(context.Context) (cloud.SchedulerStatus, error) {
 	st := cloud.SchedulerStatus{Serves: s.home.dir}
 	if err := s.look(&st); err != nil {
 		return st, fmt.Errorf("look for the server: %w", kind(err))
+	}
+	return st, nil
+}
+
+// Status implements cloud.Scheduler.
+func (s scheduler) Status(ctx context.Context) (cloud.SchedulerStatus, error) {
+	st, err := s.Running(ctx)
+	if err != nil {
+		return st, err
 	}
 	list, err := s.home.AllSchedules()
 	if err != nil {
