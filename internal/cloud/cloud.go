@@ -33,18 +33,36 @@ type Cloud struct {
 }
 
 // Scope says what a Cloud is opened for. Two scopes that differ in Stage or ResourceGroup share nothing: no bucket, no
-// secret, no job, no schedule, no log. Two tasks of one resource group share the bucket and the secrets of the group.
+// secret, no job, no schedule, no log. Two tasks of one resource group share the bucket and the secrets of the group; so do
+// two clients of one task, which else are as two tasks. What has no client is not of each client: it is one more.
 type Scope struct {
 	Stage         string `json:"env_stage"` // env stage: prod, dev, ...
 	ResourceGroup string `json:"resource_group"`
-	Task          string `json:"task,omitempty"` // empty: the group itself; then task-level secrets, jobs and schedules are ErrInvalid
+	Task          string `json:"task,omitempty"`   // empty: the group itself; then task-level secrets, jobs and schedules are ErrInvalid
+	Client        string `json:"client,omitempty"` // for whom the task runs; empty: for nobody in particular
 }
+
+// ClientsFolder is where the clients of a resource group are in its bucket. No name of a task is that of it.
+const ClientsFolder = ".clients"
+
+// Prefix returns the folder of the scope in the bucket of its group: "<task>", or ".clients/<client>/<task>", so that a rule for
+// one folder lets somebody see one client, or one task of it, and no more. Whatever is stored of a task is below it, by the one
+// who stores it. It is "" without a task.
+func (s Scope) Prefix() string {
+	if s.Client == "" {
+		return s.Task
+	}
+	return ClientsFolder + "/" + s.Client + "/" + s.Task
+}
+
+// String returns "<env stage>/<resource group>/<prefix>", which is different for each scope.
+func (s Scope) String() string { return s.Stage + "/" + s.ResourceGroup + "/" + s.Prefix() }
 
 // maxName is what every vendor takes as part of a name.
 const maxName = 100
 
-// Check returns an error that is ErrInvalid unless Stage and ResourceGroup are names, and Task is one or empty. A name
-// has 1 to 100 ASCII letters, digits, "_", "-" and ".", and does not begin with a dot.
+// Check returns an error that is ErrInvalid unless Stage and ResourceGroup are names, and Task and Client are, or are empty. There
+// is no client without a task. A name has 1 to 100 ASCII letters, digits, "_", "-" and ".", and does not begin with a dot.
 func (s Scope) Check() error {
 	if err := checkName("env stage", s.Stage); err != nil {
 		return err
@@ -52,10 +70,13 @@ func (s Scope) Check() error {
 	if err := checkName("resource group", s.ResourceGroup); err != nil {
 		return err
 	}
-	if s.Task == "" {
+	if s.Task == "" && s.Client == "" {
 		return nil
 	}
-	return checkName("task", s.Task)
+	if err := checkName("task", s.Task); err != nil || s.Client == "" {
+		return err
+	}
+	return checkName("client", s.Client)
 }
 
 // checkName returns an error that names what the name is of.

@@ -32,9 +32,10 @@ const (
 	EnvProvider      = "HANDOFF_CLOUD_PROVIDER" // Cloud.Provider
 	EnvPlatform      = "HANDOFF_CLOUD_PLATFORM" // Cloud.Platform
 	EnvWorkspace     = "HANDOFF_WORKSPACE"      // folder of the workspace; not set: "workspace", in the working directory
-	EnvStage         = "HANDOFF_STAGE"          // Start.Scope, this one and the next two
+	EnvStage         = "HANDOFF_STAGE"          // Start.Scope, this one and the next three
 	EnvResourceGroup = "HANDOFF_RESOURCE_GROUP"
 	EnvTask          = "HANDOFF_TASK"
+	EnvClient        = "HANDOFF_CLIENT"
 	EnvRun           = "HANDOFF_JOB_RUN"      // Start.Run
 	EnvRelease       = "HANDOFF_RELEASE"      // Start.Release
 	EnvTrigger       = "HANDOFF_TRIGGER"      // Start.Trigger
@@ -61,7 +62,8 @@ func (s Start) Environ() []string {
 	}
 	maps.Copy(env, s.Written)
 	for key, value := range map[string]string{
-		EnvStage: s.Scope.Stage, EnvResourceGroup: s.Scope.ResourceGroup, EnvTask: s.Scope.Task, EnvRun: s.Run,
+		EnvStage: s.Scope.Stage, EnvResourceGroup: s.Scope.ResourceGroup, EnvTask: s.Scope.Task,
+		EnvClient: s.Scope.Client, EnvRun: s.Run,
 		EnvRelease: s.Release, EnvTrigger: string(s.Trigger), EnvSchedule: s.Schedule, EnvZone: s.Zone,
 		EnvOverlap: string(s.Overlap), EnvEvaluate: strings.Join(slices.Sorted(maps.Keys(s.Written)), " "),
 	} {
@@ -93,7 +95,7 @@ func StartFrom(getenv func(string) string) (Start, error) {
 		return getenv(older()[key])
 	}
 	s := Start{
-		Scope: Scope{Stage: get(EnvStage), ResourceGroup: get(EnvResourceGroup), Task: get(EnvTask)},
+		Scope: Scope{Stage: get(EnvStage), ResourceGroup: get(EnvResourceGroup), Task: get(EnvTask), Client: get(EnvClient)},
 		Run:   get(EnvRun), Release: get(EnvRelease), Trigger: Trigger(get(EnvTrigger)), Schedule: get(EnvSchedule),
 		Zone: get(EnvZone), Overlap: Overlap(get(EnvOverlap)), PushOnFail: get(EnvPushOnFail) == "true",
 		Written: map[string]string{},

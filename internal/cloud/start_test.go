@@ -26,7 +26,7 @@ func TestStartTravels(t *testing.T) {
 	t.Parallel()
 	scope := Scope{Stage: "dev", ResourceGroup: "etl", Task: "load"}
 	full := Start{
-		Scope: scope, Run: "r1", Release: "abc", Trigger: TriggerSchedule, Schedule: "7", Zone: "Asia/Tokyo", Overlap: OverlapQueue,
+		Scope: Scope{Stage: "dev", ResourceGroup: "etl", Task: "load", Client: "acme"}, Run: "r1", Release: "abc", Trigger: TriggerSchedule, Schedule: "7", Zone: "Asia/Tokyo", Overlap: OverlapQueue,
 		ScheduledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), PushOnFail: true,
 		Written: map[string]string{"DAY": "$(date -I)", EnvVars: "day=$(date -I) text='a b'"},
 	}
@@ -70,18 +70,19 @@ func TestStartRefuses(t *testing.T) {
 	t.Parallel()
 	const good = "HANDOFF_STAGE=dev HANDOFF_RESOURCE_GROUP=etl HANDOFF_TASK=load"
 	for name, env := range map[string]string{
-		"nothing":       "",
-		"no task":       "HANDOFF_STAGE=dev HANDOFF_RESOURCE_GROUP=etl",
-		"a path":        "HANDOFF_STAGE=dev HANDOFF_RESOURCE_GROUP=etl HANDOFF_TASK=../load",
-		"a time":        good + " HANDOFF_SCHEDULED_AT=noon",
-		"a policy":      good + " HANDOFF_OVERLAP=sometimes",
-		"an id of runs": good + " HANDOFF_JOB_RUN=../../x",
+		"nothing":         "",
+		"no task":         "HANDOFF_STAGE=dev HANDOFF_RESOURCE_GROUP=etl",
+		"a path":          "HANDOFF_STAGE=dev HANDOFF_RESOURCE_GROUP=etl HANDOFF_TASK=../load",
+		"a client's path": good + " HANDOFF_CLIENT=../acme",
+		"a time":          good + " HANDOFF_SCHEDULED_AT=noon",
+		"a policy":        good + " HANDOFF_OVERLAP=sometimes",
+		"an id of runs":   good + " HANDOFF_JOB_RUN=../../x",
 	} {
 		if _, err := StartFrom(lookup(strings.Fields(env))); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: err = %v", name, err)
 		}
 	}
-	if err := (Start{Scope: Scope{"dev", "etl", "load"}, Env: map[string]string{"A B": "1"}}).Check(); !errors.Is(err, ErrInvalid) {
+	if err := (Start{Scope: Scope{Stage: "dev", ResourceGroup: "etl", Task: "load"}, Env: map[string]string{"A B": "1"}}).Check(); !errors.Is(err, ErrInvalid) {
 		t.Errorf("err = %v", err)
 	}
 }
