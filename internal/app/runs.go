@@ -272,10 +272,8 @@ func awaitRecord(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id strin
 		if !errors.Is(err, cloud.ErrNotFound) || !starting(ctx, c, id) {
 			return full, err
 		}
-		select {
-		case <-ctx.Done():
-			return "", context.Cause(ctx)
-		case <-time.After(lookAtRun / 5):
+		if err := cloud.Sleep(ctx, lookAtRun/5); err != nil {
+			return "", err
 		}
 	}
 }
@@ -318,10 +316,8 @@ func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step
 				return run, nil
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return ledger.Run{}, context.Cause(ctx)
-		case <-time.After(lookAtRun):
+		if err := cloud.Sleep(ctx, lookAtRun); err != nil {
+			return ledger.Run{}, err
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/workspace"
 )
@@ -152,10 +153,8 @@ func (r *remoteRun) takeShared(ctx context.Context, o workspace.InstallOptions, 
 		case !told:
 			r.app.Log.Info("waiting for another job, which installs what the jobs of this task share")
 		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
+		if err := cloud.Sleep(ctx, 100*time.Millisecond); err != nil {
+			return false, err
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (a *App) follow(ctx context.Context, c *cloud.Cloud, job cloud.Job, line fu
 func (a *App) awaitJob(ctx context.Context, c *cloud.Cloud, job cloud.Job) (cloud.Job, error) {
 	t := tries{app: a, what: "ask for the state of job " + job.ID}
 	for wait := 10 * time.Millisecond; !job.State.Ended(); wait = min(wait*5/4, time.Second) {
-		if pause(ctx, wait) != nil {
+		if cloud.Sleep(ctx, wait) != nil {
 			return job, &GoesOnError{job.ID, context.Cause(ctx)}
 		}
 		now, err := c.Jobs.Status(ctx, job.ID)
@@ -155,7 +155,7 @@ func (t *tries) failed(ctx context.Context, err error) error {
 	if t.count++; t.count == 1 {
 		t.app.Log.Warn(fmt.Sprintf("%s: %v; trying again (Ctrl-C ends the waiting, not the job)", t.what, err))
 	}
-	_ = pause(ctx, between.Wait(t.count)) // who calls looks at ctx
+	_ = cloud.Sleep(ctx, between.Wait(t.count)) // who calls looks at ctx
 	return nil
 }
 
@@ -164,16 +164,6 @@ func (t *tries) worked() {
 		t.app.Log.Info(t.what + ": it works again")
 	}
 	t.count = 0
-}
-
-// pause returns the cause early where ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
 }
 
 // StopCommand is what to type to stop a job of the task of t.

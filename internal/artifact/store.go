@@ -115,7 +115,7 @@ func (s *Store) change(ctx context.Context, fleeting bool, do func(*Index) error
 		if err != nil {
 			return false, fmt.Errorf("encode index of artifacts: %w", err)
 		}
-		_, err = s.Files.Put(ctx, s.indexKey(), bytes.NewReader(append(text, '\n')), cloud.PutOptions{IfAbsent: x.etag == "", IfMatch: x.etag, Fleeting: fleeting})
+		_, err = cloud.Write(ctx, s.Files, s.indexKey(), append(text, '\n'), cloud.PutOptions{IfAbsent: x.etag == "", IfMatch: x.etag, Fleeting: fleeting})
 		if err != nil {
 			err = fmt.Errorf("write index of artifacts: %w", err)
 		}

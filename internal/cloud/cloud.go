@@ -6,7 +6,11 @@
 //   - Safe for concurrent use. A method that takes a context returns soon after the context is done, with an error for
 //     which errors.Is(err, context.Cause(ctx)) or errors.Is(err, ctx.Err()) holds.
 //   - Errors are one of the sentinels of this package where one fits (errors.Is), may carry a hint (Hint) and are marked
-//     where another try may help (IsTemporary). Providers do not retry on their own: that is what Retry is for.
+//     where another try may help (IsTemporary).
+//   - A provider tries again what may work the next time, as its SDK does: with the body rewound, after the wait that the
+//     service asked for (Retry-After), for some seconds to a minute. What it gave up on is returned as Temporary; nobody
+//     above it tries again, but for loops that wait for something anyway. So a call may be made more than once:
+//     Files.Put and Jobs.Run say what that means for them.
 //   - A method that returns nil has made its change durable: it outlives a crash of the machine.
 //   - An iterator may be left early; after it has yielded an error it yields nothing more.
 package cloud
@@ -18,7 +22,7 @@ type Cloud struct {
 	Provider string // "local", "aws", ...
 	Platform string // "process", "fargate", ...
 	Scope    Scope
-	Parallel int // how many calls of Files at a time serve this provider best; at least 1
+	Parallel int // how many calls of Files at a time serve this provider best; at least 1. Callers keep to it (Each)
 
 	Account   Account
 	Files     Files

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/memory"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -158,7 +159,7 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%s: %v, hint %q", name, err, cloud.Hint(err))
 		}
 	}
-	kept := &fake{}
+	kept := &memory.Files{}
 	if got := cloud.Complete(cloud.Cloud{Files: kept, Parallel: 7}); got.Files != cloud.Files(kept) || got.Parallel != 7 {
 		t.Error("what was there is replaced")
 	}

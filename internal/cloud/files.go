@@ -23,7 +23,9 @@ type Files interface {
 	// failed, was cancelled or was killed. body is read once, in pieces; memory does not grow with its size.
 	// With IfAbsent or IfMatch, of any number of writers that saw the same state exactly one wins; the others get
 	// ErrConflict and change nothing. IfMatch on a missing object is ErrConflict. Without an option the last writer wins.
-	// After any error but ErrConflict, ErrInvalid and an error of body the object may be the old one or the new one.
+	// After any error but ErrInvalid and an error of body the object may be the old one or the new one. That holds for
+	// ErrConflict, too: a request whose answer was lost is sent again and may meet what its first try has stored. A provider
+	// cannot tell: others may want to store the same. A caller to whom it matters finds out (Write).
 	Put(ctx context.Context, key string, body io.Reader, o PutOptions) (Object, error)
 
 	// List yields the objects below prefix, sorted by key (bytewise), with no limit on their number. A prefix is a folder:

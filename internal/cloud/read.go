@@ -1,7 +1,9 @@
 package cloud
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -23,6 +25,20 @@ func Read(ctx context.Context, files Files, key string, limit int64) ([]byte, Ob
 		return nil, Object{}, err
 	}
 	return text, o, nil
+}
+
+// Write is a conditional Put of a small text that nobody else would store. It knows its own first try: where the text is what is
+// stored, there was no conflict.
+func Write(ctx context.Context, files Files, key string, text []byte, o PutOptions) (Object, error) {
+	stored, err := files.Put(ctx, key, bytes.NewReader(text), o)
+	if !errors.Is(err, ErrConflict) {
+		return stored, err
+	}
+	now, found, rerr := Read(ctx, files, key, int64(len(text)))
+	if rerr == nil && bytes.Equal(now, text) {
+		return found, nil
+	}
+	return Object{}, err
 }
 
 // Each does work for all items, n at a time, up to the first error, which it returns when no work is under way any more.

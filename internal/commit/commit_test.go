@@ -18,6 +18,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/artifact"
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/cloudtest"
 	"github.com/handoff-run/handoff/internal/cloud/memory"
 	"github.com/handoff-run/handoff/internal/state"
 )
@@ -453,5 +454,20 @@ func TestBucketOfAnEarlierHandoff(t *testing.T) {
 	log, err := b.States.Log(t.Context(), name(0), 5, 0)
 	if err != nil || len(log) != 2 {
 		t.Errorf("history %+v, %v", log, err)
+	}
+}
+
+// A network that loses answers costs nothing: no run, and no number in the history.
+func TestCommitsThatAreSentTwice(t *testing.T) {
+	t.Parallel()
+	b := newBucket(t, cloudtest.Twice(&memory.Files{}), 2)
+	for n := 1; n <= 3; n++ {
+		if err := b.run(n); err != nil || b.found() != n {
+			t.Fatalf("run %d: %v; found %d", n, err, b.found())
+		}
+	}
+	c, err := b.Read(t.Context())
+	if err != nil || c.States[name(0)].Seq != 3 {
+		t.Errorf("after three runs: %+v, %v", c.States, err)
 	}
 }

@@ -192,10 +192,8 @@ func (s *Store) lookAgain(ctx context.Context) (c Commit, err error) {
 		if c, err = s.Read(ctx); err == nil {
 			return c, nil
 		}
-		select {
-		case <-ctx.Done():
-			return c, context.Cause(ctx)
-		case <-time.After(wait):
+		if stopped := cloud.Sleep(ctx, wait); stopped != nil {
+			return c, stopped
 		}
 	}
 	return c, err

@@ -211,7 +211,7 @@ func (l *Lease) release(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, cloud.ErrConflict) && sleep(ctx, l.o.Poll) != nil || try == 4 {
+		if !errors.Is(err, cloud.ErrConflict) && cloud.Sleep(ctx, l.o.Poll) != nil || try == 4 {
 			return fmt.Errorf("release lease: %w", err)
 		}
 		latest, tag, rerr := Read(ctx, l.files, l.o.Key)

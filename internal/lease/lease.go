@@ -7,7 +7,6 @@
 package lease
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -198,12 +197,12 @@ func decode(body io.Reader) (Record, error) {
 	return r, err
 }
 
-func encode(r Record) (*bytes.Reader, error) {
+func encode(r Record) ([]byte, error) {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode lease: %w", err)
 	}
-	return bytes.NewReader(append(text, '\n')), nil
+	return append(text, '\n'), nil
 }
 
 // write replaces the lease if it is still the one with etag; "" stands for none.
@@ -212,6 +211,6 @@ func write(ctx context.Context, files cloud.Files, key string, r Record, etag st
 	if err != nil {
 		return "", err
 	}
-	o, err := files.Put(ctx, key, text, cloud.PutOptions{IfAbsent: etag == "", IfMatch: etag, Fleeting: true})
+	o, err := cloud.Write(ctx, files, key, text, cloud.PutOptions{IfAbsent: etag == "", IfMatch: etag, Fleeting: true})
 	return o.ETag, err
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/cloudtest"
 	"github.com/handoff-run/handoff/internal/cloud/memory"
 )
 
@@ -296,6 +297,21 @@ func TestLostAnswers(t *testing.T) {
 		if r, _, err := Read(t.Context(), files, key); err != nil || !r.Released {
 			t.Errorf("%+v, %v", r, err)
 		}
+	})
+}
+
+func TestLeaseThatIsSentTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, l, err := Acquire(t.Context(), cloudtest.Twice(&memory.Files{}), options("r1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if err := errors.Join(context.Cause(ctx), l.Check(ctx)); err != nil {
+			t.Error(err)
+		}
+		release(t, l)
 	})
 }
 

@@ -49,7 +49,7 @@ func travel[T any](ctx context.Context, n *badNet, call func(context.Context) (T
 		time.Sleep(d)
 		return call(context.WithoutCancel(ctx))
 	case 3: // slow
-		if err := sleep(ctx, d); err != nil {
+		if err := cloud.Sleep(ctx, d); err != nil {
 			return none, err
 		}
 	case 4: // arrives when nobody waits for it any more
@@ -126,14 +126,14 @@ func (w *world) host(ctx context.Context, name string, files *badNet, seed uint6
 		take := []func(context.Context, cloud.Files, Options) (context.Context, *Lease, error){Acquire, Wait, Replace}[rnd.IntN(3)]
 		held, l, err := take(ctx, files, o)
 		if err != nil {
-			_ = sleep(ctx, time.Duration(rnd.IntN(20))*time.Second)
+			_ = cloud.Sleep(ctx, time.Duration(rnd.IntN(20))*time.Second)
 			continue
 		}
 		w.starts(run)
 		l.OnRenew(func(proven time.Time) { w.lives(run, proven.Add(o.Kill())) })
-		_ = sleep(held, time.Duration(rnd.IntN(200))*time.Second)
+		_ = cloud.Sleep(held, time.Duration(rnd.IntN(200))*time.Second)
 		if lost, ok := errors.AsType[*LostError](context.Cause(held)); ok && !lost.Asks && rnd.IntN(2) == 0 {
-			_ = sleep(ctx, time.Minute) // handoff is slow to end: its guardian does that
+			_ = cloud.Sleep(ctx, time.Minute) // handoff is slow to end: its guardian does that
 		}
 		if rnd.IntN(4) == 0 { // killed: the stages live until the guardian has ended them
 			l.stop()

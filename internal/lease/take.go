@@ -38,7 +38,7 @@ func (t *taker) wait(ctx context.Context, err error) error {
 		t.o.Waiting(held.Record)
 		t.o.Waiting = func(Record) {}
 	}
-	return sleep(ctx, t.o.Poll)
+	return cloud.Sleep(ctx, t.o.Poll)
 }
 
 // try looks once. more says that another look will tell whether the holder lives; the error is a HeldError then.

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func Wait(ctx context.Context, files cloud.Files, o Options) (context.Context, *
 			}
 			continue
 		}
-		if err := sleep(ctx, o.Poll); err != nil {
+		if err := cloud.Sleep(ctx, o.Poll); err != nil {
 			return ctx, nil, err
 		}
 	}
@@ -116,7 +117,7 @@ func (q *queue) write(ctx context.Context) error {
 	q.mine = Record{SchemaVersion: 1, Holder: q.o.Holder, Beat: q.mine.Beat + 1, TTL: q.o.TTL.Seconds()}
 	text, err := encode(q.mine)
 	if err == nil {
-		_, err = q.files.Put(ctx, q.key(), text, cloud.PutOptions{Fleeting: true})
+		_, err = q.files.Put(ctx, q.key(), bytes.NewReader(text), cloud.PutOptions{Fleeting: true})
 	}
 	if err == nil {
 		q.written = time.Now()
@@ -173,15 +174,4 @@ func (q *queue) drop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.o.Stop()/4)
 	defer cancel()
 	_ = q.files.Delete(ctx, q.key()) // one that stays is passed by after its time
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/cloudtest"
 	"github.com/handoff-run/handoff/internal/cloud/local"
 )
 
@@ -607,5 +608,31 @@ func TestChangedWhilePushed(t *testing.T) {
 				t.Errorf("%d bytes, %s: %v, %v", size, name, list, err)
 			}
 		}
+	}
+}
+
+// What an SDK sends twice is done once, and told as done.
+func TestChangesThatAreSentTwice(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	s.cloud.Files = cloudtest.Twice(s.cloud.Files)
+	var ids []string
+	for _, text := range []string{"one", "two"} {
+		res := push(t, s, folder(t, map[string]string{"project.yml": text}), All)
+		if !res.Changed {
+			t.Errorf("push: %+v", res)
+		}
+		ids = append(ids, res.Release)
+	}
+	now, err := s.Rollback(t.Context(), "", Push{})
+	if err != nil || now.Release != ids[0] {
+		t.Errorf("rolled back to %s, %v; want %s", now.Release, err, ids[0])
+	}
+	pushes, err := s.List(t.Context())
+	if err != nil || len(pushes) != 3 || pushes[0].Release != ids[0] {
+		t.Errorf("pushes: %+v, %v", pushes, err)
+	}
+	if n, err := s.Delete(t.Context()); err != nil || n != 3 {
+		t.Errorf("deleted %d pushes, %v; want 3", n, err)
 	}
 }

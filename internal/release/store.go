@@ -1,7 +1,6 @@
 package release
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -109,14 +108,14 @@ func (s *Store) read(ctx context.Context) (*record, error) {
 // newData names a folder that nobody has used.
 func newData() string { return "d-" + strings.ToLower(rand.Text()[:13]) }
 
-// write makes r the record, if it is still the one that was read. Else it is ErrConflict.
+// write makes r the record, if it is still the one that was read. Else it is ErrConflict: a change that is made a second time
+// would be another one.
 func (s *Store) write(ctx context.Context, r *record) error {
 	text, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return fmt.Errorf("encode %q: %w", s.key(), err)
 	}
-	o := cloud.PutOptions{IfMatch: r.etag, IfAbsent: r.etag == ""}
-	_, err = s.cloud.Files.Put(ctx, s.key(), bytes.NewReader(append(text, '\n')), o)
+	_, err = cloud.Write(ctx, s.cloud.Files, s.key(), append(text, '\n'), cloud.PutOptions{IfMatch: r.etag, IfAbsent: r.etag == ""})
 	return err
 }
 

@@ -34,10 +34,8 @@ func (s *scheduler) follow(ctx context.Context, f follower) {
 	s.followers.Go(func() {
 		jobs := s.Jobs(f.key.Scope)
 		for wait := soonest; ; wait = min(wait*3/2, latest) {
-			select {
-			case <-ctx.Done():
+			if cloud.Sleep(ctx, wait) != nil {
 				return
-			case <-time.After(wait):
 			}
 			job, err := jobs.Status(ctx, f.job)
 			if err != nil && !errors.Is(err, cloud.ErrNotFound) {

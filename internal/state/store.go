@@ -238,7 +238,7 @@ func (s *Store) put(ctx context.Context, v Version) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Files.Put(ctx, s.logKey(v.Task, v.Seq), bytes.NewReader(append(text, '\n')), cloud.PutOptions{IfAbsent: true})
+	_, err = cloud.Write(ctx, s.Files, s.logKey(v.Task, v.Seq), append(text, '\n'), cloud.PutOptions{IfAbsent: true})
 	return err
 }
 

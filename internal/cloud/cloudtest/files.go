@@ -43,6 +43,7 @@ func Files(t *testing.T, open func(t *testing.T) World) {
 		"delete 2,500":                 testDeleteMany,
 		"create once":                  testIfAbsent,
 		"replace what was seen":        testIfMatch,
+		"a put that is sent twice":     testSentTwice,
 		"signs of life":                testFleeting,
 		"both conditions":              testBothConditions,
 		"20 creators":                  testCreators,
@@ -555,6 +556,28 @@ func testIfMatch(t *testing.T, f cloud.Files) {
 	_, now, err := read(t.Context(), f, "a")
 	if err != nil || now.ETag != second.ETag || get(t, f, "a") != "second" {
 		t.Errorf("got %+v, %v; want %+v", now, err, second)
+	}
+}
+
+// A provider does not guess from the content who has stored it: of writers of the same text, too, exactly one wins. Who has won by
+// a request whose answer was lost finds out by reading.
+func testSentTwice(t *testing.T, f cloud.Files) {
+	ctx := t.Context()
+	for i, o := range []cloud.PutOptions{{IfAbsent: true}, {IfMatch: put(t, f, "1", "old").ETag}} {
+		key, text := fmt.Sprint(i), fmt.Sprint("text ", i)
+		first, err := f.Put(ctx, key, strings.NewReader(text), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Put(ctx, key, strings.NewReader(text), o); !errors.Is(err, cloud.ErrConflict) {
+			t.Errorf("%+v again: %v, want ErrConflict", o, err)
+		}
+		if got, err := cloud.Write(ctx, f, key, []byte(text), o); err != nil || got.ETag != first.ETag {
+			t.Errorf("%+v: found %+v, %v; want ETag %s", o, got, err, first.ETag)
+		}
+		if _, err := cloud.Write(ctx, f, key, []byte("else"), o); !errors.Is(err, cloud.ErrConflict) {
+			t.Errorf("%+v of another text: %v, want ErrConflict", o, err)
+		}
 	}
 }
 

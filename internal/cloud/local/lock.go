@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/handoff-run/handoff/internal/cloud"
 )
 
 // lockFile takes a lock on the file at path, which it makes, and waits for it until ctx ends. The kernel frees the lock
@@ -36,20 +38,8 @@ func lock(ctx context.Context, f *os.File, how int) error {
 		case !errors.Is(err, unix.EWOULDBLOCK):
 			return fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := cloud.Sleep(ctx, wait); err != nil {
 			return fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
-	}
-}
-
-// pause returns early, with the cause, where ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
