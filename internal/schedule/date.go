@@ -9,17 +9,17 @@ import (
 
 // dateCommand is what the arguments of date ask for.
 type dateCommand struct {
-	when   string // empty and !given is now
-	given  bool
+	when   string
+	given  bool // else it is now
 	utc    bool
 	format string
 }
 
-// date prints what GNU date prints in the C locale.
+// date prints what GNU date prints in the C locale, or returns an error: see dateAt for the dates that it understands.
 func date(args []string, now time.Time, loc *time.Location) (string, error) {
-	c, err := parseDate(args)
+	c, err := readDateCommand(args)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("date: %w", err)
 	}
 	if c.utc {
 		loc = time.UTC
@@ -27,13 +27,17 @@ func date(args []string, now time.Time, loc *time.Location) (string, error) {
 	t := now.In(loc)
 	if c.given {
 		if t, err = dateAt(c.when, t); err != nil {
-			return "", err
+			return "", fmt.Errorf("date: %q: %w", c.when, err)
 		}
 	}
 	if c.format == "" {
 		c.format = "%a %b %e %H:%M:%S %Z %Y"
 	}
-	return strftime(t, c.format)
+	text, err := strftime(t, c.format)
+	if err != nil {
+		return "", fmt.Errorf("date: %w", err)
+	}
+	return text, nil
 }
 
 // dateZone reads the value of TZ.
@@ -45,43 +49,54 @@ func dateZone(name string) (*time.Location, error) {
 	return Zone(name)
 }
 
-// parseDate reads the arguments as getopt does.
-func parseDate(args []string) (dateCommand, error) {
+func readDateCommand(args []string) (dateCommand, error) {
 	var c dateCommand
 	for len(args) > 0 {
-		arg := args[0]
-		args = args[1:]
 		var err error
-		switch {
-		case arg == "--":
-			for _, operand := range args {
-				err = errors.Join(err, c.operand(operand))
-			}
-			args = nil
-		case strings.HasPrefix(arg, "--"):
-			args, err = c.long(arg, args)
-		case strings.HasPrefix(arg, "-") && arg != "-":
-			args, err = c.short(arg[1:], args)
-		default:
-			err = c.operand(arg)
-		}
-		if err != nil {
+		if args, err = c.read(args[0], args[1:]); err != nil {
 			return c, err
 		}
 	}
 	return c, nil
 }
 
-func (c *dateCommand) operand(arg string) error {
-	if !strings.HasPrefix(arg, "+") {
-		return fmt.Errorf("date: %q is not understood (a format begins with +)", arg)
+// read reads one argument, which may take its value from those after it, and returns the rest of them.
+func (c *dateCommand) read(arg string, after []string) ([]string, error) {
+	name, value, has := strings.Cut(arg, "=")
+	switch {
+	case strings.HasPrefix(arg, "+"):
+		return after, c.setFormat(arg[1:])
+	case arg == "-u" || arg == "--utc" || arg == "--universal":
+		c.utc = true
+		return after, nil
+	case strings.HasPrefix(arg, "-u"): // -uIs is -u -Is
+		c.utc = true
+		return c.read("-"+arg[2:], after)
+	case arg == "-d" || arg == "--date":
+		if len(after) == 0 {
+			return nil, fmt.Errorf("%s needs a date", arg)
+		}
+		c.when, c.given = after[0], true
+		return after[1:], nil
+	case strings.HasPrefix(arg, "-d"):
+		c.when, c.given = arg[2:], true
+		return after, nil
+	case name == "--date" && has:
+		c.when, c.given = value, true
+		return after, nil
+	case strings.HasPrefix(arg, "-I"):
+		return after, c.setISO(arg[2:])
+	case name == "--iso-8601":
+		return after, c.setISO(value)
+	case strings.HasPrefix(arg, "-"):
+		return nil, fmt.Errorf("the option %s is not known here: use -d, -u, -I or +FORMAT, or compute it in a script", arg)
 	}
-	return c.setFormat(arg[1:])
+	return nil, fmt.Errorf("%q is neither an option nor a format: a date comes after -d, a format begins with +", arg)
 }
 
 func (c *dateCommand) setFormat(format string) error {
 	if c.format != "" {
-		return errors.New("date: more than one format is given")
+		return errors.New("more than one format is given")
 	}
 	c.format = format
 	if format == "" {
@@ -90,97 +105,16 @@ func (c *dateCommand) setFormat(format string) error {
 	return nil
 }
 
-func (c *dateCommand) setDate(when string) {
-	c.when, c.given = when, true
-}
-
-// short reads the letters of one argument.
-func (c *dateCommand) short(letters string, args []string) ([]string, error) {
-	for letters != "" {
-		letter := letters[0]
-		letters = letters[1:]
-		switch letter {
-		case 'u':
-			c.utc = true
-		case 'R':
-			if err := c.setFormat(rfcEmail); err != nil {
-				return nil, err
-			}
-		case 'I':
-			return args, c.iso(letters)
-		case 'd':
-			if letters != "" {
-				c.setDate(letters)
-				return args, nil
-			}
-			if len(args) == 0 {
-				return nil, errors.New("date: -d needs a date")
-			}
-			c.setDate(args[0])
-			return args[1:], nil
-		default:
-			return nil, fmt.Errorf("date: the option -%c is not known here (-d, -u, -I, -R and +FORMAT are)", letter)
-		}
-	}
-	return args, nil
-}
-
-const rfcEmail = "%a, %d %b %Y %H:%M:%S %z"
-
-// long reads an option with two dashes.
-func (c *dateCommand) long(arg string, args []string) ([]string, error) {
-	name, value, has := strings.Cut(arg[2:], "=")
-	if has && (name == "utc" || name == "universal" || name == "rfc-email") {
-		return nil, fmt.Errorf("date: --%s takes no value", name)
-	}
-	switch name {
-	case "utc", "universal":
-		c.utc = true
-		return args, nil
-	case "iso-8601":
-		return args, c.iso(value)
-	case "rfc-email":
-		return args, c.setFormat(rfcEmail)
-	case "date", "rfc-3339":
-		if !has {
-			if len(args) == 0 {
-				return nil, fmt.Errorf("date: --%s needs a value", name)
-			}
-			value, args = args[0], args[1:]
-		}
-		if name == "date" {
-			c.setDate(value)
-			return args, nil
-		}
-		return args, c.rfc3339(value)
-	}
-	return nil, fmt.Errorf("date: the option --%s is not known here", name)
-}
-
-// iso sets the format of -I; its precision may be cut short, as in -Is.
-func (c *dateCommand) iso(precision string) error {
+// setISO sets the format of -I; its precision may be cut short, as in -Is.
+func (c *dateCommand) setISO(precision string) error {
 	formats := [][2]string{
-		{"hours", "%Y-%m-%dT%H%:z"}, {"minutes", "%Y-%m-%dT%H:%M%:z"}, {"date", "%Y-%m-%d"},
+		{"date", "%Y-%m-%d"}, {"hours", "%Y-%m-%dT%H%:z"}, {"minutes", "%Y-%m-%dT%H:%M%:z"},
 		{"seconds", "%Y-%m-%dT%H:%M:%S%:z"}, {"ns", "%Y-%m-%dT%H:%M:%S,%N%:z"},
 	}
-	if precision == "" {
-		precision = "date"
-	}
-	return c.precise("-I", precision, formats)
-}
-
-func (c *dateCommand) rfc3339(precision string) error {
-	formats := [][2]string{{"date", "%Y-%m-%d"}, {"seconds", "%Y-%m-%d %H:%M:%S%:z"}, {"ns", "%Y-%m-%d %H:%M:%S.%N%:z"}}
-	return c.precise("--rfc-3339=", precision, formats)
-}
-
-func (c *dateCommand) precise(option, precision string, formats [][2]string) error {
-	var names []string
 	for _, f := range formats {
-		if precision != "" && strings.HasPrefix(f[0], precision) {
+		if strings.HasPrefix(f[0], precision) {
 			return c.setFormat(f[1])
 		}
-		names = append(names, f[0])
 	}
-	return fmt.Errorf("date: %s takes %s, not %q", option, strings.Join(names, ", "), precision)
+	return fmt.Errorf("-I takes date, hours, minutes, seconds or ns, not %q", precision)
 }

@@ -3,440 +3,276 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// maxDateString bounds, with maxDigits, how far a date string can move.
+// maxDateString bounds, with the digits of a number, how far a date string can move.
 const maxDateString = 256
 
-// dateAt returns the time that a date string of GNU date means, when now is the time and its location the local zone.
+// dateAt returns the time that a date string means when now is the time and its location the local zone. The string is one
+// @1700000000, or any of these in any order, each kind but the last at most once:
 //
-// The items are those of GNU date: 2026-01-31, 20260131, 1/31/2026, 31 Jan 2026, 10:00, 10:00:30.5, 10am, T between a date and
-// a time, Z, UTC, +02:00 after a time, monday, next monday, yesterday, today, now, tomorrow, -7 days, 7 days ago, last month,
-// @1700000000, and TZ="Europe/Paris" in front. Also its traps: a number with a sign after a time is an offset from UTC, so that
-// "00:00 -7 day" does not mean what "-7 day 00:00" means.
+//	2026-01-31 20260131 2026-01-31T09:00:00Z   a date, or a date with a time
+//	09:00 09:00:30.5 09:00+02:00 09:00 -0500   a time, with an offset from UTC
+//	UTC GMT Z                                  the zone of the time
+//	monday, last monday, this fri, next sunday without a date
+//	-7 days, 7 days ago, last month, yesterday, today, tomorrow, now
 //
-// It differs from GNU date where that depends on the C library: days, months and years move the date and leave the time of day
-// alone, also over a change of the clock (GNU date may give 23:00 of the day before); a time that the clock skips is moved
+// What is accepted means what it means to GNU date, and what GNU date reads in another way than people do is refused: a number
+// with a sign after a time, where it is an offset from UTC, and a day of the week beside a date, where it is ignored.
+//
+// It differs from GNU date only where that depends on the C library: days, months and years move the date and leave the time of
+// day alone, also over a change of the clock (GNU date may give 23:00 of the day before); a time that the clock skips is moved
 // forward instead of refused; one that it shows twice is the first of the two.
 func dateAt(s string, now time.Time) (time.Time, error) {
 	if len(s) > maxDateString {
-		return time.Time{}, fmt.Errorf("date: the date string is longer than %d bytes", maxDateString)
+		return time.Time{}, fmt.Errorf("the date is longer than %d bytes", maxDateString)
 	}
-	loc := now.Location()
-	rest := strings.TrimSpace(s)
-	if name, after, ok := zonePrefix(rest); ok {
-		var err error
-		if loc, err = dateZone(name); err != nil {
-			return time.Time{}, err
+	rest := strings.ToLower(strings.Trim(s, " \t\n"))
+	if m := epochForm.FindStringSubmatch(rest); m != nil {
+		seconds, err := strconv.ParseInt(m[1], 10, 64)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("read %q: %w", m[1], err)
 		}
-		rest = after
+		return inYears(time.Unix(seconds, 0).In(now.Location()))
 	}
-	list, err := tokens(rest)
-	if err != nil {
-		return time.Time{}, err
+	if trapForm.MatchString(rest) {
+		return time.Time{}, errors.New("to GNU date a number with a sign after a time is an offset from UTC: write it before the time, as in -7 days 00:00")
 	}
-	p := &dateParser{tokens: list, now: now.In(loc)}
-	p.year, p.month, p.day = now.In(loc).Year(), int(now.In(loc).Month()), now.In(loc).Day()
-	t, err := p.parse(loc)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("date: %q: %w", s, err)
-	}
-	return t.In(now.Location()), nil
-}
-
-// zonePrefix finds the TZ="..." in front of a date string.
-func zonePrefix(s string) (zone, rest string, ok bool) {
-	after, ok := strings.CutPrefix(s, `TZ="`)
-	if !ok {
-		return "", s, false
-	}
-	zone, rest, ok = strings.Cut(after, `"`)
-	return zone, rest, ok
-}
-
-// dateParser collects the items of a date string.
-type dateParser struct {
-	tokens []token
-	now    time.Time
-
-	year, month, day     int
-	hour, minute, second int
-	nanosecond           int
-	weekday, ordinal     int
-	offset               int // of the zone, in seconds
-
-	yearGiven                 bool
-	dates, times, days, zones int
-	relative                  bool
-	move                      struct{ years, months, days, seconds int }
-}
-
-// parse reads all items, in any order.
-func (p *dateParser) parse(loc *time.Location) (time.Time, error) {
-	if p.peek(0).kind == '@' {
-		return p.epoch()
-	}
-	if p.oddFraction() {
-		return time.Time{}, errors.New("only seconds have a fraction")
-	}
-	for len(p.tokens) > 0 {
-		var err error
-		switch p.peek(0).kind {
-		case 'n':
-			err = p.numberItem()
-		case 's':
-			err = p.signedItem()
-		case 'w':
-			err = p.wordItem()
-		default:
-			err = fmt.Errorf("%q is not understood", p.peek(0).kind)
-		}
+	d := &dateString{now: now}
+	d.year, d.month, d.day = now.Date()
+	for {
+		length, err := d.readItem(rest)
 		if err != nil {
 			return time.Time{}, err
 		}
-	}
-	if max(p.dates, p.times, p.days, p.zones) > 1 {
-		return time.Time{}, errors.New("there are two dates, times, zones or days of the week")
-	}
-	return p.result(loc)
-}
-
-// oddFraction finds a fraction that does not belong to the seconds of a time.
-func (p *dateParser) oddFraction() bool {
-	for i, t := range p.tokens {
-		if t.decimal && (i < 3 || p.tokens[i-1].kind != ':' || p.tokens[i-3].kind != ':') {
-			return true
+		if rest = rest[length:]; rest == "" {
+			return d.result()
 		}
 	}
-	return false
 }
 
-// peek looks ahead; past the end all tokens have kind 0.
-func (p *dateParser) peek(n int) token {
-	if n >= len(p.tokens) {
-		return token{}
+// The forms of what a date string is made of. After each there is a blank or the end.
+const (
+	end       = `(?:\s+|$)`
+	clockPart = `(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:\s*(z|utc|gmt|[+-][01]\d:?[0-5]\d))?`
+)
+
+var (
+	epochForm   = regexp.MustCompile(`^@(-?\d{1,12})$`)
+	dateForm    = regexp.MustCompile(`^(\d{4})-(\d\d?)-(\d\d?)(?:t` + clockPart + `)?` + end)
+	shortForm   = regexp.MustCompile(`^(\d{4})(\d\d)(\d\d)` + end)
+	clockForm   = regexp.MustCompile(`^` + clockPart + end)
+	zoneForm    = regexp.MustCompile(`^(?:z|utc|gmt)` + end)
+	weekdayForm = regexp.MustCompile(`^(?:(last|this|next)\s+)?` +
+		`(sun(?:day)?|mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?)` + end)
+	nearForm  = regexp.MustCompile(`^(now|today|yesterday|tomorrow)` + end)
+	shiftForm = regexp.MustCompile(`^(?:([+-]?)(\d{1,10})\s*|(last|this|next)\s+)` +
+		`(year|month|week|day|hour|min|minute|sec|second)s?(\s+ago)?` + end)
+	trapForm = regexp.MustCompile(`(?:^|[\st])\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?\s*[+-]\s*\d+\s*(?:year|month|week|day|hour|min|sec)`)
+)
+
+// dateString is what was read of one.
+type dateString struct {
+	now time.Time
+
+	year  int
+	month time.Month
+	day   int
+	clock time.Duration // since midnight
+
+	weekday time.Weekday
+	which   int // of the weekdays: 0 is the next one, or today, 1 the next one after today, -1 the last one before today
+	offset  int // of the zone from UTC, in seconds
+
+	dates, clocks, zones, weekdays int  // how many there were
+	relative                       bool // something moves the time, if by nothing
+	years, months, days, seconds   int  // by how much
+}
+
+// readItem reads the first item of s and returns its length, with the blanks after it.
+func (d *dateString) readItem(s string) (int, error) {
+	for _, kind := range []struct {
+		form *regexp.Regexp
+		read func(groups []string) error // of its submatches
+	}{
+		{dateForm, d.readDate}, {shortForm, d.readDate}, {clockForm, d.readClock}, {zoneForm, d.readZone},
+		{weekdayForm, d.readWeekday}, {nearForm, d.readNear}, {shiftForm, d.readShift},
+	} {
+		groups := kind.form.FindStringSubmatch(s)
+		if groups == nil {
+			continue
+		}
+		if err := kind.read(groups[1:]); err != nil {
+			return 0, err
+		}
+		return len(groups[0]), nil
 	}
-	return p.tokens[n]
+	return 0, fmt.Errorf("%q is not understood: write it as 2026-01-31, 2026-01-31T09:00:00Z, 09:00, @1700000000, yesterday, -7 days, "+
+		"7 days ago, last month or next monday, or compute it in a script", s)
 }
 
-func (p *dateParser) take() token {
-	t := p.tokens[0]
-	p.tokens = p.tokens[1:]
-	return t
-}
-
-func (p *dateParser) epoch() (time.Time, error) {
-	n := p.peek(1)
-	if len(p.tokens) != 2 || n.kind != 'n' && n.kind != 's' || n.decimal && n.value < 0 {
-		return time.Time{}, errors.New("only a number of seconds may follow @")
+func (d *dateString) readDate(groups []string) error {
+	d.dates++
+	d.year, d.month, d.day = number(groups[0]), time.Month(number(groups[1])), number(groups[2])
+	if day := time.Date(d.year, d.month, d.day, 0, 0, 0, 0, time.UTC); day.Month() != d.month || day.Day() != d.day {
+		return errors.New("there is no such date")
 	}
-	t := time.Unix(int64(n.value), int64(n.fraction)).UTC()
-	if !fourDigits(t) {
-		return time.Time{}, errYear
+	if len(groups) == 3 || groups[3] == "" {
+		return nil
+	}
+	return d.readClock(groups[3:])
+}
+
+func (d *dateString) readClock(groups []string) error {
+	d.clocks++
+	hour, minute, second := number(groups[0]), number(groups[1]), number(groups[2])
+	if hour > 23 || minute > 59 || second > 59 {
+		return errors.New("there is no such time")
+	}
+	nanosecond := number((groups[3] + "000000000")[:9])
+	d.clock = time.Duration((hour*60+minute)*60+second)*time.Second + time.Duration(nanosecond)
+	if groups[4] == "" {
+		return nil
+	}
+	return d.readZone(groups[4:])
+}
+
+// readZone reads UTC, or an offset such as +02:00.
+func (d *dateString) readZone(groups []string) error {
+	d.zones++
+	if len(groups) == 0 || groups[0][0] != '+' && groups[0][0] != '-' {
+		return nil
+	}
+	digits := strings.Replace(groups[0][1:], ":", "", 1)
+	d.offset = (number(digits[:2])*60 + number(digits[2:])) * 60
+	if groups[0][0] == '-' {
+		d.offset = -d.offset
+	}
+	return nil
+}
+
+func (d *dateString) readWeekday(groups []string) error {
+	d.weekdays++
+	d.which = counted(groups[0])
+	d.weekday = time.Weekday(strings.Index("sunmontuewedthufrisat", groups[1][:3]) / 3)
+	return nil
+}
+
+func (d *dateString) readNear(groups []string) error {
+	d.relative = true
+	switch groups[0] {
+	case "yesterday":
+		d.days--
+	case "tomorrow":
+		d.days++
+	}
+	return nil
+}
+
+// readShift reads -7 days, 7 days ago and last week.
+func (d *dateString) readShift(groups []string) error {
+	d.relative = true
+	n, ago := number(groups[1]), groups[4] != ""
+	switch {
+	case groups[2] != "":
+		n = counted(groups[2])
+	case ago && groups[0] != "":
+		return errors.New("a number with a sign and the word ago contradict each other: write 7 days ago or -7 days")
+	case ago || groups[0] == "-":
+		n = -n
+	}
+	switch groups[3] {
+	case "year":
+		d.years += n
+	case "month":
+		d.months += n
+	case "week":
+		d.days += 7 * n
+	case "day":
+		d.days += n
+	case "hour":
+		d.seconds += 3600 * n
+	case "min", "minute":
+		d.seconds += 60 * n
+	default:
+		d.seconds += n
+	}
+	return nil
+}
+
+// number reads digits, of which the forms admit too few to overflow; no digits are 0.
+func number(digits string) int {
+	n, _ := strconv.Atoi(digits)
+	return n
+}
+
+// counted returns what the words in front of a unit count.
+func counted(word string) int {
+	switch word {
+	case "last":
+		return -1
+	case "next":
+		return 1
+	}
+	return 0
+}
+
+// result puts the items together: the date, then the day of the week, the days, months and years, and at last the hours.
+func (d *dateString) result() (time.Time, error) {
+	switch {
+	case max(d.dates, d.clocks, d.zones, d.weekdays) > 1:
+		return time.Time{}, errors.New("there are two dates, times, zones or days of the week")
+	case d.dates > 0 && d.weekdays > 0:
+		return time.Time{}, errors.New("beside a date GNU date ignores a day of the week: leave it out, or compute the day in a script")
+	case d.dates+d.clocks+d.weekdays == 0 && d.relative:
+		d.clock = sinceMidnight(d.now)
+	}
+	if d.weekdays > 0 {
+		d.days += d.daysToWeekday()
+	}
+	day := time.Date(d.year+d.years, d.month+time.Month(d.months), d.day+d.days, 0, 0, 0, 0, time.UTC)
+	if _, err := inYears(day); err != nil {
+		return time.Time{}, err
+	}
+	wall := day.Add(d.clock)
+	instant := wall.Unix() - int64(d.offset)
+	if d.zones == 0 {
+		instant = instantOf(wall.Unix(), d.now.Location())
+	}
+	return inYears(time.Unix(instant+int64(d.seconds), int64(wall.Nanosecond())).In(d.now.Location()))
+}
+
+func sinceMidnight(t time.Time) time.Duration {
+	hour, minute, second := t.Clock()
+	return time.Duration((hour*60+minute)*60+second)*time.Second + time.Duration(t.Nanosecond())
+}
+
+// inYears refuses a time whose year has not four digits.
+func inYears(t time.Time) (time.Time, error) {
+	if year := t.UTC().Year(); year < 1000 || year > 9999 {
+		return time.Time{}, errors.New("the year is not between 1000 and 9999")
 	}
 	return t, nil
 }
 
-// numberItem reads an item that begins with a number without a sign.
-func (p *dateParser) numberItem() error {
-	next := p.peek(1)
-	switch {
-	case next.kind == ':':
-		return p.clock()
-	case next.kind == '/':
-		return p.slashes()
-	case next.kind == 's' && next.value <= 0 && p.peek(2).kind == 's' && p.peek(2).value <= 0:
-		return p.isoDate()
-	case next.kind != 'w':
-		return p.bare()
+// daysToWeekday counts from today to the day of the week that is meant: forward, unless it is the last one.
+func (d *dateString) daysToWeekday() int {
+	from, weeks := d.now.Weekday(), d.which
+	if weeks > 0 && from != d.weekday {
+		weeks--
 	}
-	if _, ok := meridian(next.word); ok {
-		return p.clock()
-	}
-	if isUnit(next) {
-		return p.shift(p.take().value)
-	}
-	if _, ok := weekdayOf(next.word); ok {
-		return p.dayOfWeek(p.take().value)
-	}
-	if month, ok := monthOf(next.word); ok {
-		return p.dayMonth(month)
-	}
-	return p.bare()
+	return int(d.weekday-from+7)%7 + 7*weeks
 }
 
-func isUnit(t token) bool {
-	_, ok := unitOf(t.word)
-	return t.kind == 'w' && ok
-}
-
-// isoDate reads 2026-01-31, and the T when a time follows it.
-func (p *dateParser) isoDate() error {
-	year, month, day := p.take(), p.take(), p.take()
-	p.setDate(year, -month.value, -day.value)
-	if p.peek(0).word == "t" && p.peek(1).kind == 'n' && p.peek(2).kind == ':' {
-		p.take()
+// instantOf is the instant of a wall time. In a gap it is as long after the gap as the wall time is after the gap's begin.
+func instantOf(wall int64, loc *time.Location) int64 {
+	instant, shown := resolve(wall, loc)
+	if shown {
+		return instant
 	}
-	return nil
-}
-
-// setDate takes a date with a year; a year of two digits is from 1969 to 2068.
-func (p *dateParser) setDate(year token, month, day int) {
-	p.dates++
-	p.yearGiven = true
-	p.year, p.month, p.day = fullYear(year), month, day
-}
-
-func fullYear(t token) int {
-	year := max(t.value, -t.value)
-	switch {
-	case t.digits > 2:
-		return year
-	case year < 69:
-		return year + 2000
-	}
-	return year + 1900
-}
-
-// slashes reads 1/31, 1/31/2026 and 2026/1/31.
-func (p *dateParser) slashes() error {
-	first := p.take()
-	p.take()
-	second := p.peek(0)
-	if second.kind != 'n' {
-		return errors.New("a number must follow the slash")
-	}
-	p.take()
-	if p.peek(0).kind != '/' || p.peek(1).kind != 'n' {
-		if p.peek(0).kind == '/' || first.digits > 2 {
-			return errors.New("a date with slashes is 1/31, 1/31/2026 or 2026/1/31")
-		}
-		p.dates++
-		p.month, p.day = first.value, second.value
-		return nil
-	}
-	p.take()
-	third := p.take()
-	if first.digits >= 4 {
-		p.setDate(first, second.value, third.value)
-	} else {
-		p.setDate(third, first.value, second.value)
-	}
-	return nil
-}
-
-// dayMonth reads 31 Jan, 31 Jan 2026 and 31-Jan-2026.
-func (p *dateParser) dayMonth(month int) error {
-	day := p.take().value
-	p.take()
-	if next := p.peek(0); next.kind == 'n' || next.kind == 's' && next.value < 0 && !isUnit(p.peek(1)) {
-		p.setDate(p.take(), month, day)
-		return nil
-	}
-	p.dates++
-	p.month, p.day = month, day
-	return nil
-}
-
-// monthDay reads Jan 31 and Jan 31, 2026.
-func (p *dateParser) monthDay(month int) error {
-	p.take()
-	day := p.peek(0)
-	if day.kind == 's' && day.value < 0 && p.peek(1).kind == 's' {
-		p.take()
-		p.setDate(p.take(), month, -day.value)
-		return nil
-	}
-	if day.kind != 'n' {
-		return errors.New("a day must stand beside the month")
-	}
-	p.take()
-	if p.peek(0).kind == ',' && p.peek(1).kind == 'n' {
-		p.take()
-		p.setDate(p.take(), month, day.value)
-		return nil
-	}
-	p.dates++
-	p.month, p.day = month, day.value
-	return nil
-}
-
-// bare reads a number that stands alone: 20260131, 1015, 10, or the year of a date without one.
-func (p *dateParser) bare() error {
-	n := p.take()
-	switch {
-	case p.dates > 0 && !p.yearGiven && !p.relative && (p.times > 0 || n.digits > 2):
-		p.year, p.yearGiven = fullYear(n), true
-	case n.digits > 4:
-		p.setDate(token{value: n.value / 10000, digits: n.digits - 4}, n.value/100%100, n.value%100)
-	case n.digits > 2:
-		p.setTime(n.value/100, n.value%100)
-	default:
-		p.setTime(n.value, 0)
-	}
-	return nil
-}
-
-func (p *dateParser) setTime(hour, minute int) {
-	p.times++
-	p.hour, p.minute, p.second, p.nanosecond = hour, minute, 0, 0
-}
-
-// clock reads 10am, 10:00, 10:00:30.5 and what may follow: am, pm or an offset from UTC.
-func (p *dateParser) clock() error {
-	p.setTime(p.take().value, 0)
-	for _, part := range []*int{&p.minute, &p.second} {
-		if p.peek(0).kind != ':' {
-			break
-		}
-		if p.peek(1).kind != 'n' {
-			return errors.New("a number must follow the colon")
-		}
-		p.take()
-		n := p.take()
-		*part, p.nanosecond = n.value, n.fraction
-	}
-	if half, ok := meridian(p.peek(0).word); ok {
-		p.take()
-		if p.hour < 1 || p.hour > 12 {
-			return errors.New("with am and pm, hours go from 1 to 12")
-		}
-		p.hour = p.hour%12 + half
-		return nil
-	}
-	if p.peek(0).kind == 's' {
-		return p.utcOffset()
-	}
-	return nil
-}
-
-func meridian(word string) (int, bool) {
-	switch word {
-	case "am":
-		return 0, true
-	case "pm":
-		return 12, true
-	}
-	return 0, false
-}
-
-// utcOffset reads +2, +02, +0200 and +02:00.
-func (p *dateParser) utcOffset() error {
-	p.zones++
-	n := p.take()
-	value, sign := n.value, 1
-	if value < 0 {
-		value, sign = -value, -1
-	}
-	hours, minutes := value, 0
-	switch {
-	case p.peek(0).kind == ':' && p.peek(1).kind == 'n':
-		p.take()
-		minutes = p.take().value
-	case n.digits > 2:
-		hours, minutes = value/100, value%100
-	}
-	if hours*60+minutes > 24*60 {
-		return errors.New("an offset from UTC is at most 24 hours")
-	}
-	p.offset += sign * (hours*60 + minutes) * 60
-	return nil
-}
-
-// signedItem reads -7 days.
-func (p *dateParser) signedItem() error {
-	if !isUnit(p.peek(1)) {
-		return errors.New("a unit, such as days, must follow a number with a sign")
-	}
-	return p.shift(p.take().value)
-}
-
-// wordItem reads an item that begins with a word.
-func (p *dateParser) wordItem() error {
-	word := p.peek(0).word
-	if isUnit(p.peek(0)) {
-		return p.shift(1)
-	}
-	if _, ok := weekdayOf(word); ok {
-		return p.dayOfWeek(0)
-	}
-	if month, ok := monthOf(word); ok {
-		return p.monthDay(month)
-	}
-	if n, ok := ordinalOf(word); ok {
-		p.take()
-		if _, ok := weekdayOf(p.peek(0).word); ok {
-			return p.dayOfWeek(n)
-		}
-		if !isUnit(p.peek(0)) {
-			return fmt.Errorf("a unit or a day of the week must follow %q", word)
-		}
-		return p.shift(n)
-	}
-	return p.simpleWord(word)
-}
-
-// simpleWord reads the words that need no other.
-func (p *dateParser) simpleWord(word string) error {
-	p.take()
-	switch word {
-	case "now", "today":
-		p.relative = true
-	case "yesterday":
-		p.relative = true
-		p.move.days--
-	case "tomorrow":
-		p.relative = true
-		p.move.days++
-	case "utc", "gmt", "z", "ut":
-		if p.peek(0).kind == 's' && !isUnit(p.peek(1)) {
-			return p.utcOffset()
-		}
-		p.zones++
-	default:
-		return fmt.Errorf("%q is not understood", word)
-	}
-	return nil
-}
-
-// dayOfWeek reads monday; n is what stood before it.
-func (p *dateParser) dayOfWeek(n int) error {
-	p.days++
-	p.weekday, _ = weekdayOf(p.take().word)
-	p.ordinal = n
-	if p.peek(0).kind == ',' {
-		p.take()
-	}
-	return nil
-}
-
-// shift reads a unit; n is what stood before it.
-func (p *dateParser) shift(n int) error {
-	unit, _ := unitOf(p.take().word)
-	if p.peek(0).word == "ago" {
-		p.take()
-		n = -n
-	}
-	p.relative = true
-	switch unit {
-	case "year":
-		p.move.years += n
-	case "month":
-		p.move.months += n
-	case "fortnight":
-		p.move.days += 14 * n
-	case "week":
-		p.move.days += 7 * n
-	case "day":
-		p.move.days += n
-	case "hour":
-		p.move.seconds += 3600 * n
-	case "minute":
-		p.move.seconds += 60 * n
-	case "second":
-		p.move.seconds += n
-	}
-	return nil
+	return wall - spanAt(instant-1, loc).offset
 }

@@ -15,8 +15,8 @@ const maxDepth = 8
 // loc (nil is UTC). Nothing is run: any other command, also in backquotes, is an error, and so is $((1 + 1)). The rest of the
 // text is data and stays as it is, quotes and $NAME included; \$( and \` stand for $( and `.
 //
-// It knows the options -d (--date), -u (--utc), -I (--iso-8601), -R, --rfc-3339, a +FORMAT, TZ=zone in front of the command,
-// and a date inside a date. What is the same as in GNU date, and what not, is said at dateAt.
+// It knows the options -d (--date), -u (--utc), -I (--iso-8601), a +FORMAT, TZ=zone in front of the command, and a date inside a
+// date. Which date strings it knows is said at dateAt; the others are errors with what to write instead.
 func Eval(text string, now time.Time, loc *time.Location) (string, error) {
 	if !strings.Contains(text, "$(") && !strings.Contains(text, "`") {
 		return text, nil

@@ -7,20 +7,15 @@ import (
 	"time"
 )
 
-// maxWidth bounds how wide a conversion may be asked for.
-const maxWidth = 64
-
-// conversion is one % of a format.
-type conversion struct {
-	flag   byte // '-', '_', '0' or 0
-	upper  bool
-	swap   bool
-	width  int
-	colons int
+// directive is one % of a format.
+type directive struct {
+	flag   byte // '-', '_', '0' or 0: of numbers
+	digits int  // of the fraction, 0 for all
+	colons int  // of the offset
 	letter byte
 }
 
-// strftime formats as GNU date does in the C locale. A conversion that date does not know is an error.
+// strftime formats as GNU date does in the C locale. A directive that is not known here is an error.
 func strftime(t time.Time, format string) (string, error) {
 	var out strings.Builder
 	for i := 0; i < len(format); i++ {
@@ -28,10 +23,11 @@ func strftime(t time.Time, format string) (string, error) {
 			out.WriteByte(format[i])
 			continue
 		}
-		c, length := readConversion(format[i+1:])
-		text, ok := c.format(t)
+		d, length := readDirective(format[i+1:])
+		text, ok := d.format(t)
 		if !ok {
-			return "", fmt.Errorf("date: the format has %q, which is not known", format[i:min(len(format), i+1+length)])
+			return "", fmt.Errorf("the format has %q, which is not known here: docs/schedules.md lists what is, or compute it in a script",
+				format[i:min(len(format), i+1+length)])
 		}
 		out.WriteString(text)
 		i += length
@@ -39,140 +35,98 @@ func strftime(t time.Time, format string) (string, error) {
 	return out.String(), nil
 }
 
-// readConversion reads what follows a %; length is what it took.
-func readConversion(s string) (c conversion, length int) {
+// readDirective reads what follows a %, and the length of it.
+func readDirective(s string) (d directive, length int) {
 	i := 0
-	for ; i < len(s) && strings.IndexByte("-_0^#", s[i]) >= 0; i++ {
-		switch s[i] {
-		case '^':
-			c.upper = true
-		case '#':
-			c.swap = true
-		default:
-			c.flag = s[i]
-		}
-	}
-	for ; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
-		c.width = min(c.width*10+int(s[i]-'0'), maxWidth+1)
-	}
-	for ; i < len(s) && s[i] == ':'; i++ {
-		c.colons++
-	}
-	if i < len(s) {
-		c.letter = s[i]
+	if i < len(s) && strings.IndexByte("-_0", s[i]) >= 0 {
+		d.flag = s[i]
 		i++
 	}
-	return c, i
+	if i < len(s) && s[i] >= '1' && s[i] <= '9' {
+		d.digits = int(s[i] - '0')
+		i++
+	}
+	for i < len(s) && s[i] == ':' {
+		d.colons++
+		i++
+	}
+	if i < len(s) {
+		d.letter = s[i]
+		i++
+	}
+	return d, i
 }
 
-func (c conversion) format(t time.Time) (string, bool) {
-	if c.width > maxWidth || c.colons > 0 && c.letter != 'z' || c.odd() {
+func (d directive) format(t time.Time) (string, bool) {
+	switch {
+	case d.letter == 'N' && d.flag == 0 && d.colons == 0:
+		text := fmt.Sprintf("%09d", t.Nanosecond())
+		if d.digits > 0 {
+			text = text[:d.digits]
+		}
+		return text, true
+	case d.letter == 'z' && d.flag == 0 && d.digits == 0 && d.colons <= 2:
+		return t.Format([]string{"-0700", "-07:00", "-07:00:00"}[d.colons]), true
+	case d.digits > 0 || d.colons > 0:
 		return "", false
 	}
-	if value, width, pad, ok := c.number(t); ok {
-		return c.pad(strconv.FormatInt(value, 10), width, pad), true
+	if n, width := numberOf(d.letter, t); width > 0 {
+		return d.pad(n, width), true
 	}
-	if text, ok := c.text(t); ok {
-		return c.pad(c.letterCase(text), 0, ' '), true
-	}
-	if whole, ok := composite(c.letter); ok {
-		text, err := strftime(t, whole)
-		return c.pad(c.letterCase(text), 0, ' '), err == nil
-	}
-	switch c.letter {
-	case 'z':
-		return c.zone(t), true
-	case 'N':
-		return c.nanoseconds(t), true
-	}
-	return "", false
+	layout := layoutOf(d.letter)
+	return t.Format(layout), layout != "" && d.flag == 0
 }
 
-// odd tells the flags and widths that make no sense for their letter, and for which GNU date has surprises.
-func (c conversion) odd() bool {
-	switch c.letter {
-	case '%', 'n', 't', 'z':
-		return c.flag != 0 || c.width != 0 || c.upper || c.swap
-	case 'N':
-		return c.flag == '_' || c.flag == '-'
-	}
-	return false
-}
-
-// composite returns what some letters stand for.
-func composite(letter byte) (string, bool) {
+// layoutOf returns what a letter that stands for a text is to time.Format, or "".
+func layoutOf(letter byte) string {
 	switch letter {
-	case 'c':
-		return "%a %b %e %H:%M:%S %Y", true
-	case 'D', 'x':
-		return "%m/%d/%y", true
-	case 'F':
-		return "%Y-%m-%d", true
-	case 'R':
-		return "%H:%M", true
-	case 'T', 'X':
-		return "%H:%M:%S", true
-	case 'r':
-		return "%I:%M:%S %p", true
-	}
-	return "", false
-}
-
-// text gives the conversions that are words.
-func (c conversion) text(t time.Time) (string, bool) {
-	switch c.letter {
 	case '%':
-		return "%", true
+		return "%"
 	case 'n':
-		return "\n", true
+		return "\n"
 	case 't':
-		return "\t", true
+		return "\t"
 	case 'a':
-		return t.Format("Mon"), true
+		return "Mon"
 	case 'A':
-		return t.Format("Monday"), true
+		return "Monday"
 	case 'b', 'h':
-		return t.Format("Jan"), true
+		return "Jan"
 	case 'B':
-		return t.Format("January"), true
+		return "January"
 	case 'p':
-		return t.Format("PM"), true
+		return "PM"
 	case 'P':
-		return t.Format("pm"), true
+		return "pm"
 	case 'Z':
-		return t.Format("MST"), true
+		return "MST"
+	case 'c':
+		return "Mon Jan _2 15:04:05 2006"
+	case 'D', 'x':
+		return "01/02/06"
+	case 'F':
+		return "2006-01-02"
+	case 'R':
+		return "15:04"
+	case 'T', 'X':
+		return "15:04:05"
+	case 'r':
+		return "03:04:05 PM"
 	}
-	return "", false
+	return ""
 }
 
-// letterCase applies ^ and #. The latter makes %p and %Z small, and everything else large.
-func (c conversion) letterCase(text string) string {
-	switch {
-	case c.swap && (c.letter == 'p' || c.letter == 'Z'):
-		return strings.ToLower(text)
-	case c.upper && c.letter != 'P' || c.swap && strings.IndexByte("aAbBh", c.letter) >= 0:
-		return strings.ToUpper(text)
+// numberOf returns what a letter that stands for a number gives, and its usual width; the width of any other letter is 0.
+func numberOf(letter byte, t time.Time) (n int64, width int) {
+	if letter == 's' {
+		return t.Unix(), 1
 	}
-	return text
-}
-
-// number gives the conversions that are numbers, with their usual width and padding.
-func (c conversion) number(t time.Time) (value int64, width int, pad byte, ok bool) {
-	if c.letter == 's' {
-		return t.Unix(), 1, '0', true
+	for _, of := range []func(byte, time.Time) (int, int){clockNumber, dateNumber, weekNumber} {
+		if n, width := of(letter, t); width > 0 {
+			return int64(n), width
+		}
 	}
-	pad = '0'
-	if strings.IndexByte("ekl", c.letter) >= 0 {
-		pad = ' '
-	}
-	n, width := clockNumber(c.letter, t)
-	if width == 0 {
-		n, width = dateNumber(c.letter, t)
-	}
-	if width == 0 {
-		n, width = weekNumber(c.letter, t)
-	}
-	return int64(n), width, pad, width > 0
+	return 0, 0
 }
 
 // clockNumber gives the parts of the time of day; the width of an unknown letter is 0.
@@ -236,48 +190,15 @@ func weekNumber(letter byte, t time.Time) (n, width int) {
 
 func twelve(t time.Time) int { return (t.Hour()+11)%12 + 1 }
 
-// pad fills up to the width that was asked for, or to the usual one.
-func (c conversion) pad(text string, width int, with byte) string {
-	switch c.flag {
-	case '-':
-		return text
-	case '_':
-		with = ' '
-	case '0':
-		with = '0'
-	}
-	width = max(width, c.width)
-	sign := ""
-	if with == '0' && strings.HasPrefix(text, "-") {
-		sign, text = "-", text[1:]
-	}
-	return sign + strings.Repeat(string(with), max(0, width-len(sign)-len(text))) + text
-}
-
-// zone gives +hhmm, +hh:mm, +hh:mm:ss, or as much of it as is needed.
-func (c conversion) zone(t time.Time) string {
-	_, offset := t.Zone()
-	sign := '+'
-	if offset < 0 {
-		sign, offset = '-', -offset
-	}
-	h, m, s := offset/3600, offset/60%60, offset%60
+// pad fills up to the width.
+func (d directive) pad(n int64, width int) string {
+	text := strconv.FormatInt(n, 10)
+	blank := strings.IndexByte("ekl", d.letter) >= 0 || d.flag == '_'
 	switch {
-	case c.colons == 0:
-		return fmt.Sprintf("%c%02d%02d", sign, h, m)
-	case c.colons == 1 || c.colons == 3 && s == 0 && m != 0:
-		return fmt.Sprintf("%c%02d:%02d", sign, h, m)
-	case c.colons == 3 && s == 0:
-		return fmt.Sprintf("%c%02d", sign, h)
-	}
-	return fmt.Sprintf("%c%02d:%02d:%02d", sign, h, m, s)
-}
-
-// nanoseconds gives as many digits of the fraction as is asked for.
-func (c conversion) nanoseconds(t time.Time) string {
-	text := fmt.Sprintf("%09d", t.Nanosecond())
-	if c.width == 0 {
+	case d.flag == '-':
 		return text
+	case blank && d.flag != '0':
+		return fmt.Sprintf("%*s", width, text)
 	}
-	return (text + strings.Repeat("0", maxWidth))[:c.width]
+	return fmt.Sprintf("%0*d", width, n)
 }
