@@ -119,17 +119,11 @@ func first(texts ...string) string {
 	return ""
 }
 
-// remote is a cloud with the project that it is opened for.
-type remote struct {
-	*session
-	cloud *cloud.Cloud
-}
-
-// openRemote opens the project of t and the cloud that it names. needTask is checked.
-func (a *App) openRemote(ctx context.Context, t Target) (*remote, error) {
+// openWithCloud opens the project of t and the cloud that it names. needTask is checked.
+func (a *App) openWithCloud(ctx context.Context, t Target) (*session, *cloud.Cloud, error) {
 	s, err := a.open(t)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c, err := a.openCloud(ctx, t, s.project)
 	if err == nil {
@@ -137,9 +131,9 @@ func (a *App) openRemote(ctx context.Context, t Target) (*remote, error) {
 	}
 	if err != nil {
 		s.hideSecrets(&err)
-		return nil, err
+		return nil, nil, err
 	}
-	return &remote{session: s, cloud: c}, nil
+	return s, c, nil
 }
 
 // openScope opens the cloud for a verb that needs no project: where t names a folder, only its project.yml is read, for

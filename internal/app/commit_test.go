@@ -197,7 +197,7 @@ func TestRunKeepsWhatOnlyTheWorkspaceHas(t *testing.T) {
 		t.Fatalf("%+v, %v", res, err)
 	}
 	there := func() bool { return exists(filepath.Join(local.WorkspaceDir, "artifacts/sub/mine")) }
-	here := func(o *RemoteOptions) { o.WorkspaceDir = local.WorkspaceDir }
+	here := func(o *RunReleaseOptions) { o.WorkspaceDir = local.WorkspaceDir }
 	_, err := b.run(t.Context(), here)
 	usage, ok := errors.AsType[*UsageError](err)
 	if !ok || !strings.Contains(usage.Message, "2 artifacts of `handoff run local`") || !strings.Contains(usage.Hint, "--force") || !there() {
@@ -205,7 +205,7 @@ func TestRunKeepsWhatOnlyTheWorkspaceHas(t *testing.T) {
 	}
 	var log bytes.Buffer
 	b.Log = slog.New(slog.NewTextHandler(&log, nil))
-	res, err := b.run(t.Context(), func(o *RemoteOptions) { here(o); o.Force = true })
+	res, err := b.run(t.Context(), func(o *RunReleaseOptions) { here(o); o.Force = true })
 	if err != nil || res.ExitCode != 0 || there() || !strings.Contains(log.String(), "2 artifacts of the workspace that the bucket does not have: removed") {
 		t.Errorf("%+v, %v, %v\n%s", res, err, there(), log.String())
 	}
@@ -228,7 +228,7 @@ func TestRunKeepsWhatTheWorkspaceHasChanged(t *testing.T) {
 	if res, err := b.Run(t.Context(), o); err != nil || res.ExitCode != 0 {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	here := func(r *RemoteOptions) { r.WorkspaceDir = o.WorkspaceDir }
+	here := func(r *RunReleaseOptions) { r.WorkspaceDir = o.WorkspaceDir }
 	if _, err := b.run(t.Context(), here); err == nil || !strings.Contains(err.Error(), "1 artifact of") {
 		t.Errorf("error %v", err)
 	}
@@ -250,17 +250,16 @@ func TestEventsDoNotWaitForTheBucket(t *testing.T) {
 		{Name: "a", State: &plan.State{File: filepath.Join(dir, "a.json"), Checkpoint: true}},
 		{Name: "b", State: &plan.State{File: filepath.Join(dir, "b.json"), Checkpoint: true}},
 	}}
-	s := newStates(p, dir)
 	begun, respond := make(chan struct{}), make(chan struct{})
 	var stored []string
-	s.checkpointed = func(_ context.Context, v state.Version) error {
+	s := newStates(p, dir, func(_ context.Context, v state.Version) error {
 		if len(stored) == 0 {
 			close(begun)
 			<-respond
 		}
 		stored = append(stored, string(v.State))
 		return nil
-	}
+	})
 	event := func(kind pipeline.Kind, task string) {
 		e := pipeline.Event{Kind: kind, Task: []string{task}, Result: &pipeline.Result{Outcome: pipeline.Success}}
 		s.event(t.Context(), e)
@@ -270,7 +269,7 @@ func TestEventsDoNotWaitForTheBucket(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a_stdout.log"), []byte("{\"n\":1}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.follow(t.Context())
+	s.follow(t.Context(), slog.New(slog.DiscardHandler), nil)
 	<-begun
 	for _, task := range []string{"a", "b"} {
 		for _, kind := range []pipeline.Kind{pipeline.TaskEnded, pipeline.TaskStarted, pipeline.StageStarted, pipeline.TaskEnded} {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/release"
 	"github.com/handoff-run/handoff/internal/secret"
@@ -15,9 +16,9 @@ import (
 
 // fetched is a release in the workspace, ready to be rendered and run.
 type fetched struct {
-	*remote
-	release string // id
-	dir     string // of project.yml and files/, inside of the workspace
+	session *session
+	cloud   *cloud.Cloud
+	id      string // of the release
 }
 
 // openRelease is open for a project in the bucket: it brings the release into the workspace and takes the secrets from
@@ -38,14 +39,13 @@ func (a *App) openRelease(ctx context.Context, t Target, name string) (f *fetche
 	if err != nil {
 		return nil, err
 	}
-	f = &fetched{remote: &remote{session: s, cloud: c}, release: id}
 	if s.ws, err = workspace.OpenFetched(t.WorkspaceDir, release.Short(id)); err != nil {
 		return nil, inProject(err)
 	}
-	f.dir = s.ws.Project()
-	if err := a.fetch(ctx, store, id, f.dir); err != nil {
+	if err := a.fetch(ctx, store, id, s.ws.Project()); err != nil {
 		return nil, err
 	}
+	f = &fetched{session: s, cloud: c, id: id}
 	return f, a.loadFetched(ctx, f)
 }
 
@@ -69,36 +69,37 @@ func (a *App) fetch(ctx context.Context, store *release.Store, id, dir string) e
 }
 
 func (a *App) loadFetched(ctx context.Context, f *fetched) error {
-	if !exists(filepath.Join(f.dir, project.FileName)) {
+	s := f.session
+	if !exists(filepath.Join(s.ws.Project(), project.FileName)) {
 		return &UsageError{
-			Message: fmt.Sprintf("release %s has no %s", release.Short(f.release), project.FileName),
+			Message: fmt.Sprintf("release %s has no %s", release.Short(f.id), project.FileName),
 			Hint:    "push it: handoff config push, or handoff project push",
 		}
 	}
-	p, warnings, err := project.LoadAs(f.dir, project.FileName)
+	p, warnings, err := project.LoadAs(s.ws.Project(), project.FileName)
 	a.warn(warnings)
 	if err != nil {
 		return inProject(err)
 	}
-	f.project = p
-	if err := a.cloudSecrets(ctx, f.remote); err != nil {
+	s.project = p
+	if err := a.cloudSecrets(ctx, s, f.cloud); err != nil {
 		return err
 	}
-	f.input = a.planInput(f.session)
+	s.input = a.planInput(s)
 	return nil
 }
 
 // cloudSecrets takes the secrets of the task from the cloud.
-func (a *App) cloudSecrets(ctx context.Context, r *remote) error {
-	all, err := r.cloud.Secrets.All(ctx)
+func (a *App) cloudSecrets(ctx context.Context, s *session, c *cloud.Cloud) error {
+	all, err := c.Secrets.All(ctx)
 	if err != nil {
 		return err
 	}
 	entries := make([]secret.Entry, len(all))
-	for i, s := range all {
-		entries[i] = secret.Entry{Key: s.Key, Value: s.Value, Level: string(s.Level), Source: r.cloud.Provider}
+	for i, one := range all {
+		entries[i] = secret.Entry{Key: one.Key, Value: one.Value, Level: string(one.Level), Source: c.Provider}
 	}
-	a.mask(r.session, entries)
+	a.mask(s, entries)
 	return nil
 }
 
@@ -106,15 +107,16 @@ func (a *App) cloudSecrets(ctx context.Context, r *remote) error {
 const unused = time.Hour
 
 // dropReleases removes what other releases have left in the workspace.
-func (f *fetched) dropReleases() {
-	dirs, err := os.ReadDir(filepath.Dir(f.dir))
+func (s *session) dropReleases() {
+	mine := s.ws.Project()
+	dirs, err := os.ReadDir(filepath.Dir(mine))
 	if err != nil {
 		return
 	}
 	for _, d := range dirs {
 		info, err := d.Info()
-		if err == nil && d.Name() != filepath.Base(f.dir) && f.input.Now.Sub(info.ModTime()) > unused {
-			_ = os.RemoveAll(filepath.Join(filepath.Dir(f.dir), d.Name()))
+		if err == nil && d.Name() != filepath.Base(mine) && s.input.Now.Sub(info.ModTime()) > unused {
+			_ = os.RemoveAll(filepath.Join(filepath.Dir(mine), d.Name()))
 		}
 	}
 }

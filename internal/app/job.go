@@ -66,7 +66,7 @@ func (a *App) runJob(ctx context.Context, o JobOptions, start cloud.Start) (RunR
 		return RunResult{}, err
 	}
 	o.Vars = vars
-	return inside.RunRemote(ctx, RemoteOptions{
+	return inside.RunRelease(ctx, RunReleaseOptions{
 		RunOptions: o.RunOptions, Release: start.Release, Overlap: start.Overlap,
 		jobID: a.env(cloud.EnvJob), job: start, at: at, waits: o.Waits, begins: o.Begins,
 	})

@@ -41,7 +41,7 @@ func TestRunThatCannotRenewItsLease(t *testing.T) {
 			b.through(files)
 			ws := filepath.Join(t.TempDir(), "ws")
 			var died time.Time
-			res, err := b.run(t.Context(), func(o *RemoteOptions) {
+			res, err := b.run(t.Context(), func(o *RunReleaseOptions) {
 				o.WorkspaceDir = ws
 				o.Events = func(e pipeline.Event) {
 					switch e.Kind {

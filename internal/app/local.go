@@ -18,16 +18,18 @@ import (
 // localRun is what `run local` does around its tasks: the states stay in the workspace, and the artifacts too, unless they
 // are asked for.
 type localRun struct {
-	*states
-	app    *App
-	s      *session
-	cloud  *cloud.Cloud // nil: the artifacts stay in the workspace
-	pushed artifact.Pushed
+	app     *App
+	session *session
+	states  *states
+	cloud   *cloud.Cloud // nil: the artifacts stay in the workspace
+	log     *slog.Logger // of the run
+	pushed  artifact.Pushed
 }
 
 func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan.Plan) (*localRun, error) {
-	l := &localRun{states: newStates(p, s.ws.Artifacts()), app: a, s: s}
-	for _, t := range l.tasks {
+	l := &localRun{app: a, session: s}
+	l.states = newStates(p, s.ws.Artifacts(), l.storeState)
+	for _, t := range l.states.tasks {
 		old, err := state.ReadFile(t.file)
 		if err == nil && old == nil {
 			err = state.WriteFile(t.file, nil)
@@ -36,7 +38,6 @@ func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan
 			return nil, fmt.Errorf("task %q: %w", t.name, err)
 		}
 	}
-	l.checkpointed = l.storeState
 	if !o.Push {
 		return l, nil
 	}
@@ -48,7 +49,7 @@ func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan
 }
 
 func (l *localRun) storeState(_ context.Context, v state.Version) error {
-	for _, t := range l.tasks {
+	for _, t := range l.states.tasks {
 		if t.name == v.Task {
 			return state.WriteFile(t.file, v.State)
 		}
@@ -56,26 +57,29 @@ func (l *localRun) storeState(_ context.Context, v state.Version) error {
 	return nil
 }
 
-// record implements edge.
-func (l *localRun) record(run *ledger.Run) { run.Local = true }
+// describe implements hooks.
+func (l *localRun) describe(run *ledger.Run) { run.Local = true }
 
-// begin implements edge.
-func (l *localRun) begin(ctx context.Context, log *slog.Logger, rec *ledger.Recorder) error {
-	l.log, l.rec = log, rec
-	l.follow(context.WithoutCancel(ctx))
+// started implements hooks.
+func (l *localRun) started(ctx context.Context, _ *pipeline.Engine, log *slog.Logger, rec *ledger.Recorder) error {
+	l.log = log
+	l.states.follow(context.WithoutCancel(ctx), log, rec)
 	return nil
 }
 
-// commit implements edge.
+// event implements hooks.
+func (l *localRun) event(ctx context.Context, e pipeline.Event) { l.states.event(ctx, e) }
+
+// commit implements hooks.
 func (l *localRun) commit(ctx context.Context, _ pipeline.Result, code int) (final bool, err error) {
 	ctx = context.WithoutCancel(ctx)
-	l.close(ctx)
+	l.states.close(ctx)
 	if code == 0 {
 		if err := l.storeStates(ctx); err != nil {
 			return false, err
 		}
 	}
-	policy := onFailure(l.s.project)
+	policy := onFailure(l.session.project)
 	if l.cloud == nil || code != 0 && policy == "discard" {
 		return false, nil
 	}
@@ -85,7 +89,7 @@ func (l *localRun) commit(ctx context.Context, _ pipeline.Result, code int) (fin
 }
 
 func (l *localRun) storeStates(ctx context.Context) error {
-	ended, err := l.ended()
+	ended, err := l.states.ended()
 	for _, v := range ended {
 		if serr := l.storeState(ctx, v); serr != nil {
 			err = errors.Join(err, fmt.Errorf("store state of %q: %w", v.Task, serr))
@@ -96,7 +100,7 @@ func (l *localRun) storeStates(ctx context.Context) error {
 
 func (l *localRun) push(ctx context.Context, fence int64, failed bool) error {
 	commits := l.app.commits(l.cloud)
-	o := artifact.PushOptions{Dir: l.s.ws.Artifacts(), Run: l.s.input.RunID, Fence: fence, Keep: keep(l.s.project), Skip: ofRun}
+	o := artifact.PushOptions{Dir: l.session.ws.Artifacts(), Run: l.session.input.RunID, Fence: fence, Keep: keep(l.session.project), Skip: ofRun}
 	if failed {
 		pushed, err := commits.PushApart(ctx, o)
 		if err == nil {
@@ -113,8 +117,8 @@ func (l *localRun) push(ctx context.Context, fence int64, failed bool) error {
 	return err
 }
 
-// end implements edge.
+// end implements hooks.
 func (l *localRun) end(ctx context.Context, _ ledger.Run) error {
-	l.close(context.WithoutCancel(ctx))
+	l.states.close(context.WithoutCancel(ctx))
 	return nil
 }

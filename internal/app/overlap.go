@@ -11,7 +11,6 @@ import (
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/lease"
-	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/process"
 )
@@ -60,13 +59,13 @@ func (a *App) sight(r lease.Record) lease.Sight {
 func leaseKey(c *cloud.Cloud) string { return c.Scope.Task + "/lease.json" }
 
 // takeLease makes this the only run of its task, as the overlap policy wants it. The context ends when that is over.
-func (r *remoteRun) takeLease(ctx context.Context) (context.Context, error) {
-	policy := cmp.Or(r.o.Overlap, cloud.Overlap(r.f.project.Deploy.Overlap))
-	o := r.app.leaseOptions(r.f.cloud, r.f.input.RunID)
+func (r *releaseRun) takeLease(ctx context.Context) (context.Context, error) {
+	policy := cmp.Or(r.options.Overlap, cloud.Overlap(r.session.project.Deploy.Overlap))
+	o := r.app.leaseOptions(r.cloud, r.session.input.RunID)
 	o.Waiting = func(held lease.Record) {
 		r.app.Log.Info(fmt.Sprintf("waiting for the end of run %s of this task (overlap: %s)", held.Run, policy))
-		if r.o.waits != nil {
-			r.o.waits(held.Run)
+		if r.options.waits != nil {
+			r.options.waits(held.Run)
 		}
 	}
 	var err error
@@ -74,14 +73,14 @@ func (r *remoteRun) takeLease(ctx context.Context) (context.Context, error) {
 	case cloud.OverlapAllow:
 		return ctx, nil
 	case cloud.OverlapQueue:
-		ctx, r.lease, err = lease.Wait(ctx, r.f.cloud.Files, o)
+		ctx, r.lease, err = lease.Wait(ctx, r.cloud.Files, o)
 	case cloud.OverlapReplace:
-		ctx, r.lease, err = lease.Replace(ctx, r.f.cloud.Files, o)
+		ctx, r.lease, err = lease.Replace(ctx, r.cloud.Files, o)
 	default:
 		o.Waiting = func(held lease.Record) {
 			r.app.Log.Info(fmt.Sprintf("run %s has this task: looking whether it still lives, for at most %v", held.Run, lease.Patience(held, o.Times)))
 		}
-		ctx, r.lease, err = lease.Acquire(ctx, r.f.cloud.Files, o)
+		ctx, r.lease, err = lease.Acquire(ctx, r.cloud.Files, o)
 	}
 	if err == nil {
 		r.buryPrevious(ctx, r.lease.Previous())
@@ -89,9 +88,9 @@ func (r *remoteRun) takeLease(ctx context.Context) (context.Context, error) {
 	return ctx, err
 }
 
-// bound lets the processes of the run live as long as its lease allows. Those that were asked to end and have not are killed
+// endWithLease lets the processes of the run live as long as its lease allows. Those that were asked to end and have not are killed
 // then, and all of them at once where another run is known to have the lease.
-func (r *remoteRun) bound(ctx context.Context, e *pipeline.Engine) {
+func (r *releaseRun) endWithLease(ctx context.Context, e *pipeline.Engine) {
 	if r.lease == nil {
 		return
 	}
@@ -118,14 +117,14 @@ func lostLease(ctx context.Context) *lease.LostError {
 }
 
 // buryPrevious finishes the record of the run before this one if that has died.
-func (r *remoteRun) buryPrevious(ctx context.Context, before lease.Record) {
+func (r *releaseRun) buryPrevious(ctx context.Context, before lease.Record) {
 	if before.Run == "" || before.Released {
 		return
 	}
 	if from, err := r.commits.Read(ctx); err == nil && from.Run == before.Run {
 		return // it has stored all that it left: see claim
 	}
-	run, died, err := r.ledger.MarkDied(ctx, before.Run, r.app.Now())
+	run, died, err := r.records.MarkDied(ctx, before.Run, r.app.Now())
 	switch {
 	case err != nil:
 		r.app.Log.Warn(fmt.Sprintf("the record of the run before this one cannot be finished: %v", err))
@@ -134,23 +133,13 @@ func (r *remoteRun) buryPrevious(ctx context.Context, before lease.Record) {
 	}
 }
 
-func (r *remoteRun) releaseLease(ctx context.Context) {
+func (r *releaseRun) releaseLease(ctx context.Context) {
 	if r.lease == nil {
 		return
 	}
 	if err := r.lease.Release(context.WithoutCancel(ctx)); err != nil {
 		r.app.Log.Warn(fmt.Sprintf("%v; another machine can start the next run a minute from now", err))
 	}
-}
-
-// refused is the result of a run that did not start because another one is going on.
-func (r *remoteRun) refused(ctx context.Context, held *lease.HeldError) (RunResult, error) {
-	res := RunResult{
-		Status: ledger.Skipped, RunID: r.f.input.RunID, Reason: held.Error(), ExitCode: ExitRefused,
-		Tasks: []TaskResult{}, Artifacts: r.f.ws.Artifacts(), Record: r.f.record(),
-	}
-	r.app.Log.Error(held.Error())
-	return res, r.neverStarted(ctx, ledger.Skipped, held)
 }
 
 // byHand is a change of what the next run goes on from, made by a person: no run may go on meanwhile.

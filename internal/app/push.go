@@ -45,12 +45,12 @@ type PushResult struct {
 
 // Push pushes parts of the project as a new release, which becomes the current one as a whole, at the very end.
 func (a *App) Push(ctx context.Context, o PushOptions) (res PushResult, err error) {
-	r, err := a.openRemote(ctx, o.Target)
+	s, c, err := a.openWithCloud(ctx, o.Target)
 	if err != nil {
 		return PushResult{}, err
 	}
-	defer r.hideSecrets(&err)
-	tree, err := release.Scan(ctx, r.project.Dir, o.Parts)
+	defer s.hideSecrets(&err)
+	tree, err := release.Scan(ctx, s.project.Dir, o.Parts)
 	if err != nil {
 		return PushResult{}, inProject(fmt.Errorf("read the project: %w", err))
 	}
@@ -59,7 +59,7 @@ func (a *App) Push(ctx context.Context, o PushOptions) (res PushResult, err erro
 	}
 	var secrets []SecretStatus
 	if o.Secrets {
-		if secrets, err = a.pushSecrets(ctx, r, o.DryRun); err != nil {
+		if secrets, err = a.pushSecrets(ctx, s, c, o.DryRun); err != nil {
 			return PushResult{}, err
 		}
 	}
@@ -67,9 +67,9 @@ func (a *App) Push(ctx context.Context, o PushOptions) (res PushResult, err erro
 		Tree: tree, Parts: o.Parts, Force: o.Force, Progress: o.Progress, Info: a.pushInfo(action(o.Parts, "push")),
 	}
 	if o.DryRun {
-		res, err = previewPush(ctx, r.cloud, p)
+		res, err = previewPush(ctx, c, p)
 	} else {
-		res, err = push(ctx, r.cloud, p)
+		res, err = push(ctx, c, p)
 	}
 	res.Secrets = secrets
 	return res, err
@@ -224,15 +224,16 @@ func (a *App) FilesGet(ctx context.Context, t Target) (res FilesResult, err erro
 	if err != nil {
 		return FilesResult{}, err
 	}
-	defer f.hideSecrets(&err)
-	lock, err := a.lock(ctx, f.session)
+	s := f.session
+	defer s.hideSecrets(&err)
+	lock, err := a.lock(ctx, s)
 	if err != nil {
 		return FilesResult{}, err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	f.dropReleases()
-	if err := a.render(ctx, f.session); err != nil {
+	s.dropReleases()
+	if err := a.render(ctx, s); err != nil {
 		return FilesResult{}, err
 	}
-	return FilesResult{Status: "success", Files: f.ws.Files()}, nil
+	return FilesResult{Status: "success", Files: s.ws.Files()}, nil
 }

@@ -63,13 +63,13 @@ func pushedTo(t *testing.T, tasks string, change func(*cloud.Cloud)) *bucket {
 }
 
 // run runs in a new workspace and stores the artifacts.
-func (b *bucket) run(ctx context.Context, change func(*RemoteOptions)) (RunResult, error) {
-	o := RemoteOptions{RunOptions: RunOptions{Target: b.target, Push: true}}
+func (b *bucket) run(ctx context.Context, change func(*RunReleaseOptions)) (RunResult, error) {
+	o := RunReleaseOptions{RunOptions: RunOptions{Target: b.target, Push: true}}
 	o.WorkspaceDir = filepath.Join(b.t.TempDir(), "ws")
 	if change != nil {
 		change(&o)
 	}
-	return b.RunRemote(ctx, o)
+	return b.RunRelease(ctx, o)
 }
 
 // job runs what s says, as a job in a new workspace.
@@ -120,7 +120,7 @@ func TestWhatAFailedRunLeaves(t *testing.T) {
 			if res, err := b.run(t.Context(), nil); err != nil || res.ExitCode != 0 {
 				t.Fatalf("%+v, %v", res, err)
 			}
-			res, err := b.run(t.Context(), func(o *RemoteOptions) { o.Vars = []project.KeyValue{{Key: "then", Value: "false"}} })
+			res, err := b.run(t.Context(), func(o *RunReleaseOptions) { o.Vars = []project.KeyValue{{Key: "then", Value: "false"}} })
 			if err != nil || res.ExitCode != 1 || !strings.HasPrefix(res.Pushed, tt.pushed) || (res.Pushed == "") != (tt.pushed == "") {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -152,7 +152,7 @@ func TestRunThatLostItsLease(t *testing.T) {
 		t.Fatalf("%+v, %v", res, err)
 	}
 	var thief *lease.Lease
-	res, err := b.run(t.Context(), func(o *RemoteOptions) {
+	res, err := b.run(t.Context(), func(o *RunReleaseOptions) {
 		o.Events = func(e pipeline.Event) {
 			if e.Kind != pipeline.TaskEnded {
 				return
@@ -183,7 +183,7 @@ func TestInterruptedRunIsRecordedAndStored(t *testing.T) {
 	t.Parallel()
 	b := pushed(t, "tasks:\n- name: long\n  commands:\n  - command: echo x > artifacts/x; sleep 60\n")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	res, err := b.run(ctx, func(o *RemoteOptions) {
+	res, err := b.run(ctx, func(o *RunReleaseOptions) {
 		o.Events = func(e pipeline.Event) {
 			if e.Kind == pipeline.StageStarted {
 				time.AfterFunc(50*time.Millisecond, func() { cancel(pipeline.Interrupt{Signal: syscall.SIGTERM}) })
@@ -341,7 +341,7 @@ func TestStoppedWhileItWaits(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(held)
 	time.AfterFunc(100*time.Millisecond, func() { cancel(pipeline.Interrupt{Signal: syscall.SIGTERM}) })
-	if _, err := b.run(ctx, func(o *RemoteOptions) { o.Overlap = cloud.OverlapQueue }); err == nil {
+	if _, err := b.run(ctx, func(o *RunReleaseOptions) { o.Overlap = cloud.OverlapQueue }); err == nil {
 		t.Error("no error")
 	}
 	run, err := b.RunShow(t.Context(), b.target, "")

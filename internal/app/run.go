@@ -29,8 +29,6 @@ type RunOptions struct {
 	Progress time.Duration        // between progress events; 0: none
 	Started  func(killAll func()) // told how to kill every process of the run at once; may be nil
 	Push     bool                 // store the artifacts in the bucket at the end
-
-	engine func(context.Context, *pipeline.Engine) // told of the engine before it runs; may be nil
 }
 
 // RunResult is how a run ended.
@@ -93,15 +91,16 @@ func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) 
 	return res, err
 }
 
-// edge is what a run does around its tasks.
-type edge interface {
-	record(*ledger.Run)                                          // completes the record
-	begin(context.Context, *slog.Logger, *ledger.Recorder) error // nothing has run yet
+// hooks are what one kind of run does around its tasks.
+type hooks interface {
+	describe(*ledger.Run) // completes the record
+	// started is called before the first task; an error ends the run.
+	started(context.Context, *pipeline.Engine, *slog.Logger, *ledger.Recorder) error
 	event(context.Context, pipeline.Event)
 	// commit stores what the run has left, when all tasks have ended; an error makes the run fail. After final it is a success for
 	// good: the next run goes on from it.
 	commit(ctx context.Context, res pipeline.Result, code int) (final bool, err error)
-	end(context.Context, ledger.Run) error // the record is finished; as commit
+	end(context.Context, ledger.Run) error // the record is finished; the error is as that of commit
 }
 
 // lock takes the workspace, and finishes the record of a run that died in it.
@@ -109,7 +108,7 @@ func (a *App) lock(ctx context.Context, s *session) (*workspace.Lock, error) {
 	if err := s.ws.Init(); err != nil {
 		return nil, inProject(err)
 	}
-	lock, err := a.take(ctx, s)
+	lock, err := a.lockIdle(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -126,8 +125,8 @@ func (a *App) lock(ctx context.Context, s *session) (*workspace.Lock, error) {
 // cleanup is how long a run waits for the guardian of one that was killed.
 const cleanup = 10 * time.Second
 
-// take takes the workspace, which a run that was killed has until its last process is gone.
-func (a *App) take(ctx context.Context, s *session) (*workspace.Lock, error) {
+// lockIdle locks the workspace, which a run that was killed has until its last process is gone.
+func (a *App) lockIdle(ctx context.Context, s *session) (*workspace.Lock, error) {
 	ctx, cancel := context.WithTimeout(ctx, cleanup)
 	defer cancel()
 	for told := false; ; told = true {
@@ -171,9 +170,9 @@ func walkCommands(tasks []project.Task, visit func(*project.Command)) {
 	}
 }
 
-func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Plan, lock *workspace.Lock, at edge) (RunResult, error) {
+func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Plan, lock *workspace.Lock, at hooks) (RunResult, error) {
 	run := a.runRecord(s)
-	at.record(&run)
+	at.describe(&run)
 	rec, err := ledger.NewRecorder(s.record(), run, s.clean)
 	if err != nil {
 		return RunResult{}, err
@@ -206,11 +205,8 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	if o.Started != nil {
 		o.Started(engine.KillAll)
 	}
-	if o.engine != nil {
-		o.engine(ctx, engine)
-	}
 	log.Info(fmt.Sprintf("run %s of %s (env stage %s)", s.input.RunID, p.Project, p.EnvStage))
-	err = at.begin(ctx, log, rec)
+	err = at.started(ctx, engine, log, rec)
 	var res pipeline.Result
 	if err == nil {
 		res, err = engine.Run(ctx, p)
@@ -228,7 +224,7 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 }
 
 // finish stores what the run has left, and says how it ended.
-func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res pipeline.Result, at edge) RunResult {
+func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res pipeline.Result, at hooks) RunResult {
 	code := exitCode(ctx, res)
 	if lost := lostLease(ctx); lost != nil {
 		res.Outcome, res.Reason, code = pipeline.Failed, lost.Error(), ExitCloud

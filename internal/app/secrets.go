@@ -37,16 +37,16 @@ type SecretsResult struct {
 
 // SecretsPush stores the secrets of .secrets in the cloud, each on its level, but those with push: false.
 func (a *App) SecretsPush(ctx context.Context, o SecretsOptions) (res SecretsResult, err error) {
-	r, err := a.openRemote(ctx, o.Target)
+	s, c, err := a.openWithCloud(ctx, o.Target)
 	if err != nil {
 		return SecretsResult{}, err
 	}
-	defer r.hideSecrets(&err)
-	if len(r.secrets) == 0 {
-		return SecretsResult{}, r.noSecrets()
+	defer s.hideSecrets(&err)
+	if len(s.secrets) == 0 {
+		return SecretsResult{}, s.noSecrets()
 	}
-	list, err := a.pushSecrets(ctx, r, o.DryRun)
-	return SecretsResult{Status: status(o.DryRun), Place: placeOf(r.cloud), Secrets: list}, err
+	list, err := a.pushSecrets(ctx, s, c, o.DryRun)
+	return SecretsResult{Status: status(o.DryRun), Place: placeOf(c), Secrets: list}, err
 }
 
 func status(dryRun bool) string {
@@ -66,10 +66,10 @@ func (s *session) noSecrets() error {
 }
 
 // pushSecrets stores what the project has.
-func (a *App) pushSecrets(ctx context.Context, r *remote, dryRun bool) ([]SecretStatus, error) {
+func (a *App) pushSecrets(ctx context.Context, from *session, to *cloud.Cloud, dryRun bool) ([]SecretStatus, error) {
 	list := []SecretStatus{}
 	var put []cloud.Secret
-	for _, e := range r.secrets {
+	for _, e := range from.secrets {
 		s := SecretStatus{Key: e.Key, Level: cloud.Level(e.Level), Done: "skipped"}
 		if err := cloud.CheckSecret(s.Level, s.Key); err != nil {
 			return nil, &UsageError{Message: fmt.Sprintf("%s: %v", e.Source, err), Hint: cloud.Hint(err)}
@@ -83,7 +83,7 @@ func (a *App) pushSecrets(ctx context.Context, r *remote, dryRun bool) ([]Secret
 	if dryRun || len(put) == 0 {
 		return list, nil
 	}
-	if err := r.cloud.Secrets.Put(ctx, put...); err != nil {
+	if err := to.Secrets.Put(ctx, put...); err != nil {
 		return nil, err
 	}
 	for i := range list {
@@ -133,21 +133,21 @@ func (a *App) doomed(ctx context.Context, o SecretsOptions) (*cloud.Cloud, []Sec
 		}
 		return c, list, err
 	}
-	r, err := a.openRemote(ctx, o.Target)
+	p, c, err := a.openWithCloud(ctx, o.Target)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(r.secrets) == 0 {
-		return nil, nil, r.noSecrets()
+	if len(p.secrets) == 0 {
+		return nil, nil, p.noSecrets()
 	}
-	for _, e := range r.secrets {
+	for _, e := range p.secrets {
 		done := "to delete"
 		if !e.Push {
 			done = "skipped"
 		}
 		list = append(list, SecretStatus{Key: e.Key, Level: cloud.Level(e.Level), Done: done})
 	}
-	return r.cloud, list, nil
+	return c, list, nil
 }
 
 // PrintedSecret is a secret of the cloud. It has its value only where that was asked for: it is not masked.

@@ -25,9 +25,9 @@ const lookForStates = 2 * time.Second
 
 // states follows the pipelines of a run that have a state: it finds what their targets print and stores it.
 type states struct {
-	checkpointed func(context.Context, state.Version) error // stores a checkpoint
-	log          *slog.Logger
-	rec          *ledger.Recorder
+	store func(context.Context, state.Version) error // a checkpoint
+	log   *slog.Logger                               // from follow on
+	rec   *ledger.Recorder
 
 	tasks map[string]*taskState // by the path of the task
 	stop  chan struct{}         // nil: nobody looks for checkpoints
@@ -52,9 +52,9 @@ type taskState struct {
 	succeeded bool
 }
 
-// newStates returns the pipelines of p that have a state.
-func newStates(p *plan.Plan, artifacts string) *states {
-	s := &states{tasks: map[string]*taskState{}}
+// newStates returns the pipelines of p that have a state. store is called with each checkpoint, with one at a time.
+func newStates(p *plan.Plan, artifacts string, store func(context.Context, state.Version) error) *states {
+	s := &states{store: store, tasks: map[string]*taskState{}}
 	s.add(p.Tasks, "", artifacts)
 	return s
 }
@@ -73,8 +73,9 @@ func (s *states) add(tasks []plan.Task, above, artifacts string) {
 	}
 }
 
-// follow begins to look for checkpoints.
-func (s *states) follow(ctx context.Context) {
+// follow begins to look for checkpoints. It comes before the first event.
+func (s *states) follow(ctx context.Context, log *slog.Logger, rec *ledger.Recorder) {
+	s.log, s.rec = log, rec
 	any := false
 	for _, t := range s.tasks {
 		any = any || t.checkpoint
@@ -178,7 +179,7 @@ func (s *states) save(ctx context.Context, t *taskState) error {
 	}
 	v := t.version(got)
 	v.Checkpoint = true
-	if err := s.checkpointed(ctx, v); err != nil {
+	if err := s.store(ctx, v); err != nil {
 		return err
 	}
 	t.stored = bytes.Clone(got.State)

@@ -21,50 +21,50 @@ const unusedFor = 30 * 24 * time.Hour // after which shared virtual environments
 
 // installAll gives the workspace what the project installs, in which files/ is rendered. What is there already stays. A
 // job whose workspace has none of it takes the virtual environments that the jobs of its task share.
-func (r *remoteRun) installAll(ctx context.Context, lock *workspace.Lock) error {
+func (r *releaseRun) installAll(ctx context.Context) error {
 	if err := r.dropLinks(); err != nil {
 		return err
 	}
-	o := r.app.installOptions(r.f.session)
-	if len(r.f.ws.Lacks(ctx, o, r.venvs())) > 0 {
-		if err := r.install(ctx, lock, o); err != nil {
+	o := r.app.installOptions(r.session)
+	if len(r.session.ws.Lacks(ctx, o, r.venvNames())) > 0 {
+		if err := r.install(ctx, o); err != nil {
 			return err
 		}
 	}
 	return r.installed(ctx, o)
 }
 
-// venvs returns the names of all virtual environments that the run makes or uses; "" stands for the installs without one.
-func (r *remoteRun) venvs() []string {
+// venvNames returns the names of all virtual environments that the run makes or uses; "" stands for the installs without one.
+func (r *releaseRun) venvNames() []string {
 	names := []string{""}
-	for _, in := range r.f.project.Installs {
+	for _, in := range r.session.project.Installs {
 		names = append(names, in.Venv)
 	}
-	for name := range r.f.usedVenvs() {
+	for name := range r.session.usedVenvs() {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-func (r *remoteRun) install(ctx context.Context, lock *workspace.Lock, o workspace.InstallOptions) error {
-	out := InstallOptions{Output: func(line string) { r.app.Log.Info(line) }, Started: r.o.Started}
-	done, err := r.share(ctx, lock, o, out)
+func (r *releaseRun) install(ctx context.Context, o workspace.InstallOptions) error {
+	out := InstallOptions{Output: func(line string) { r.app.Log.Info(line) }, Started: r.options.Started}
+	done, err := r.share(ctx, o, out)
 	if done || err != nil {
 		return err
 	}
 	r.app.Log.Info("the workspace lacks what the project installs: installing it now")
-	_, err = r.app.install(ctx, r.f.session, lock, out)
+	_, err = r.app.install(ctx, r.session, r.lock, out)
 	return err
 }
 
 // installed fails where a virtual environment is not usable, or is left from a release that has installed it.
-func (r *remoteRun) installed(ctx context.Context, o workspace.InstallOptions) error {
-	used := r.f.usedVenvs()
+func (r *releaseRun) installed(ctx context.Context, o workspace.InstallOptions) error {
+	used := r.session.usedVenvs()
 	var errs project.Errors
-	for _, l := range r.f.ws.Lacks(ctx, o, r.venvs()) {
-		if l.Kind >= workspace.Broken || l.Kind == workspace.Stale && l.Venv != "" && !r.f.installs(l.Venv) {
-			d := r.f.lacking(l)
+	for _, l := range r.session.ws.Lacks(ctx, o, r.venvNames()) {
+		if l.Kind >= workspace.Broken || l.Kind == workspace.Stale && l.Venv != "" && !r.session.installs(l.Venv) {
+			d := r.session.lacking(l)
 			d.Pos = used[l.Venv]
 			errs = append(errs, d)
 		}
@@ -76,16 +76,16 @@ func (r *remoteRun) installed(ctx context.Context, o workspace.InstallOptions) e
 }
 
 // dropLinks takes away the links to shared virtual environments that the run before this one has used.
-func (r *remoteRun) dropLinks() error {
+func (r *releaseRun) dropLinks() error {
 	if r.app.Venvs == "" {
 		return nil
 	}
-	entries, err := os.ReadDir(r.f.ws.Dir())
+	entries, err := os.ReadDir(r.session.ws.Dir())
 	if err != nil {
 		return fmt.Errorf("share venvs: %w", err)
 	}
 	for _, e := range entries {
-		path := filepath.Join(r.f.ws.Dir(), e.Name())
+		path := filepath.Join(r.session.ws.Dir(), e.Name())
 		target, err := os.Readlink(path)
 		if err == nil && strings.HasPrefix(target, r.app.Venvs+"/") {
 			if err := os.Remove(path); err != nil {
@@ -98,33 +98,33 @@ func (r *remoteRun) dropLinks() error {
 
 // share links the virtual environments that jobs with these installs share into the workspace, after it has made them where
 // that is needed. It returns false where they cannot be shared, or are not to be: the workspace has some of its own.
-func (r *remoteRun) share(ctx context.Context, lock *workspace.Lock, o workspace.InstallOptions, out InstallOptions) (bool, error) {
-	if r.jobID == "" || r.app.Venvs == "" || len(o.Installs) == 0 {
+func (r *releaseRun) share(ctx context.Context, o workspace.InstallOptions, out InstallOptions) (bool, error) {
+	if r.options.jobID == "" || r.app.Venvs == "" || len(o.Installs) == 0 {
 		return false, nil
 	}
 	for _, in := range o.Installs {
-		if _, err := os.Lstat(r.f.ws.Venv(in.Venv)); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Lstat(r.session.ws.Venv(in.Venv)); !errors.Is(err, os.ErrNotExist) {
 			return false, nil
 		}
 	}
-	key, err := r.f.ws.ShareKey(ctx, o)
+	key, err := r.session.ws.ShareKey(ctx, o)
 	if err != nil || key == "" {
 		return false, err
 	}
-	scope := r.f.cloud.Scope
+	scope := r.cloud.Scope
 	o.VenvDir = filepath.Join(r.app.Venvs, scope.Stage, scope.ResourceGroup, scope.Task, key)
 	out.venvDir = o.VenvDir
 	defer dropUnused(filepath.Dir(o.VenvDir), time.Now())
 	ok, err := r.takeShared(ctx, o, func() error {
 		r.app.Log.Info("installing what the jobs of this task share, into " + o.VenvDir)
-		_, err := r.app.install(ctx, r.f.session, lock, out)
+		_, err := r.app.install(ctx, r.session, r.lock, out)
 		return err
 	})
 	if !ok || err != nil {
 		return false, err
 	}
 	for _, in := range o.Installs {
-		err := os.Symlink(filepath.Join(o.VenvDir, in.Venv), r.f.ws.Venv(in.Venv))
+		err := os.Symlink(filepath.Join(o.VenvDir, in.Venv), r.session.ws.Venv(in.Venv))
 		if err != nil && !errors.Is(err, os.ErrExist) { // two installs of one venv
 			return false, fmt.Errorf("share venv %q: %w", in.Venv, err)
 		}
@@ -132,10 +132,10 @@ func (r *remoteRun) share(ctx context.Context, lock *workspace.Lock, o workspace
 	return true, nil
 }
 
-// takeShared takes part in the use of a shared folder until r.shared is closed; nobody removes or changes it meanwhile. Where
+// takeShared takes part in the use of a shared folder until r.venvs is closed; nobody removes or changes it meanwhile. Where
 // it is not whole, and nobody uses it, fill makes it so. It returns false where it is not whole and is in use.
-func (r *remoteRun) takeShared(ctx context.Context, o workspace.InstallOptions, fill func() error) (bool, error) {
-	whole := func() bool { return len(r.f.ws.Lacks(ctx, o, venvsOf(o))) == 0 }
+func (r *releaseRun) takeShared(ctx context.Context, o workspace.InstallOptions, fill func() error) (bool, error) {
+	whole := func() bool { return len(r.session.ws.Lacks(ctx, o, venvsOf(o))) == 0 }
 	for told := false; ; told = true {
 		f, alone, err := lockShared(o.VenvDir)
 		if err == nil && alone {
@@ -145,7 +145,7 @@ func (r *remoteRun) takeShared(ctx context.Context, o workspace.InstallOptions, 
 		case err != nil:
 			return false, err
 		case f != nil && whole():
-			r.shared = f
+			r.venvs = f
 			return true, nil
 		case f != nil:
 			r.app.Log.Warn(o.VenvDir + " is damaged and in use: installing into the workspace instead")

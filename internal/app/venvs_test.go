@@ -87,9 +87,9 @@ func (b *venvBench) job(ws, release string) string {
 // kept runs the current release in a workspace, and returns what its tool prints.
 func (b *venvBench) kept(ws string) string {
 	b.t.Helper()
-	o := RemoteOptions{RunOptions: RunOptions{Target: b.target}}
+	o := RunReleaseOptions{RunOptions: RunOptions{Target: b.target}}
 	o.WorkspaceDir = ws
-	res, err := b.RunRemote(b.t.Context(), o)
+	res, err := b.RunRelease(b.t.Context(), o)
 	return b.printed(ws, res, err)
 }
 
@@ -186,9 +186,9 @@ func TestKeptWorkspaceFollowsTheRelease(t *testing.T) {
 	}
 	// A venv of which the release says nothing is none of its.
 	b.push("two", "")
-	o := RemoteOptions{RunOptions: RunOptions{Target: b.target}}
+	o := RunReleaseOptions{RunOptions: RunOptions{Target: b.target}}
 	o.WorkspaceDir = ws
-	if _, err := b.RunRemote(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no install of project.yml makes it any more") {
+	if _, err := b.RunRelease(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no install of project.yml makes it any more") {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -204,9 +204,9 @@ func TestReleaseWithoutFilesHasNone(t *testing.T) {
 	if _, err := b.Push(t.Context(), PushOptions{Target: b.target, Parts: release.All}); err != nil {
 		t.Fatal(err)
 	}
-	o := RemoteOptions{RunOptions: RunOptions{Target: b.target}}
+	o := RunReleaseOptions{RunOptions: RunOptions{Target: b.target}}
 	o.WorkspaceDir = ws
-	if res, err := b.RunRemote(t.Context(), o); err == nil {
+	if res, err := b.RunRelease(t.Context(), o); err == nil {
 		t.Errorf("installed with the files of another release: %+v", res)
 	}
 }
@@ -243,7 +243,7 @@ func TestSharedVenvsAreKeptWhileInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &remoteRun{app: b.App, f: &fetched{remote: &remote{session: &session{ws: ws}}}}
+	r := &releaseRun{app: b.App, session: &session{ws: ws}}
 	if ok, err := r.takeShared(t.Context(), o, nil); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
@@ -254,11 +254,11 @@ func TestSharedVenvsAreKeptWhileInUse(t *testing.T) {
 	}
 	// It breaks meanwhile: whoever comes does not touch it, and does without.
 	o.Installs = []workspace.Install{{Venv: "v", Command: "pip install x"}}
-	other := &remoteRun{app: b.App, f: r.f}
+	other := &releaseRun{app: b.App, session: r.session}
 	if ok, err := other.takeShared(t.Context(), o, func() error { t.Error("filled while in use"); return nil }); ok || err != nil {
 		t.Error(ok, err)
 	}
-	if err := r.shared.Close(); err != nil {
+	if err := r.venvs.Close(); err != nil {
 		t.Fatal(err)
 	}
 	dropUnused(filepath.Dir(o.VenvDir), time.Now())

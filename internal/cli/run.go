@@ -15,19 +15,19 @@ import (
 )
 
 func (c *cli) runCommand() *cobra.Command {
-	run := c.runRemoteCommand("run", "Run what was pushed: fetch it from the bucket, run it in the workspace")
+	run := c.runReleaseCommand("run", "Run what was pushed: fetch it from the bucket, run it in the workspace")
 	remote := &cobra.Command{
 		Use:     "remote",
 		Short:   "Run what was pushed",
 		Example: "  handoff run remote config -e resource_group=etl task=quakes -w ws",
 	}
-	remote.AddCommand(c.runRemoteCommand("config", "Same as \"handoff run\""))
+	remote.AddCommand(c.runReleaseCommand("config", "Same as \"handoff run\""))
 	run.AddCommand(c.runLocalCommand(), remote)
 	return run
 }
 
-func (c *cli) runRemoteCommand(name, short string) *cobra.Command {
-	var o app.RemoteOptions
+func (c *cli) runReleaseCommand(name, short string) *cobra.Command {
+	var o app.RunReleaseOptions
 	var dryRun, job bool
 	cmd := &cobra.Command{
 		Use:   name,
@@ -60,10 +60,10 @@ every cloud and whoever starts it (docs/jobs.md).
 			}
 			o.Target, o.Push = t, c.flags.pushArtifacts
 			if dryRun {
-				return c.planRemote(cmd, o)
+				return c.planRelease(cmd, o)
 			}
 			return c.watchRun(&o.RunOptions, func(verbs *app.App) (app.RunResult, error) {
-				return verbs.RunRemote(cmd.Context(), o)
+				return verbs.RunRelease(cmd.Context(), o)
 			})
 		},
 	}
@@ -75,8 +75,8 @@ every cloud and whoever starts it (docs/jobs.md).
 	return cmd
 }
 
-func (c *cli) planRemote(cmd *cobra.Command, o app.RemoteOptions) error {
-	p, err := c.app().PlanRemote(cmd.Context(), o)
+func (c *cli) planRelease(cmd *cobra.Command, o app.RunReleaseOptions) error {
+	p, err := c.app().PlanRelease(cmd.Context(), o)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,262 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+
+	"github.com/handoff-run/handoff/internal/artifact"
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/commit"
+	"github.com/handoff-run/handoff/internal/lease"
+	"github.com/handoff-run/handoff/internal/ledger"
+	"github.com/handoff-run/handoff/internal/pipeline"
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/state"
+)
+
+// describe implements hooks.
+func (r *releaseRun) describe(run *ledger.Run) {
+	scope := r.cloud.Scope
+	run.Project, run.ResourceGroup, run.Task, run.EnvStage = scope.Task, scope.ResourceGroup, scope.Task, scope.Stage
+	run.Release, run.Fence = r.release, r.fence()
+	run.Job, run.Schedule, run.ScheduledAt = r.options.jobID, r.options.job.Schedule, r.options.job.ScheduledAt
+	if r.options.job.Trigger != "" {
+		run.Trigger = string(r.options.job.Trigger)
+	}
+}
+
+// started implements hooks.
+func (r *releaseRun) started(ctx context.Context, e *pipeline.Engine, log *slog.Logger, rec *ledger.Recorder) (err error) {
+	r.endWithLease(ctx, e)
+	r.log = log
+	r.mirror, err = r.records.Follow(ctx, rec, func(err error) {
+		log.Warn(fmt.Sprintf("the record in the bucket cannot be kept up to date: %v", err))
+	})
+	if err == nil {
+		r.states.follow(context.WithoutCancel(ctx), log, rec)
+	}
+	return err
+}
+
+// event implements hooks.
+func (r *releaseRun) event(ctx context.Context, e pipeline.Event) { r.states.event(ctx, e) }
+
+// commit implements hooks.
+func (r *releaseRun) commit(ctx context.Context, _ pipeline.Result, code int) (final bool, err error) {
+	ctx = context.WithoutCancel(ctx)
+	r.states.close(ctx)
+	if code == 0 {
+		if final, err = r.commitSuccess(ctx); err == nil {
+			return final, nil
+		}
+	}
+	return false, errors.Join(err, r.pushFailed(ctx))
+}
+
+// commitSuccess makes the states and the artifacts of the run what the next one goes on from.
+func (r *releaseRun) commitSuccess(ctx context.Context) (final bool, err error) {
+	if err := r.stillHeld(ctx); err != nil {
+		return false, err
+	}
+	states, err := r.states.ended()
+	if err != nil || len(states) == 0 && !r.options.Push {
+		return false, err
+	}
+	ch := r.change(commit.ByRun)
+	ch.States, ch.Also = states, r.mirror.Put
+	if r.options.Push {
+		ch.Push = r.pushOptions()
+	}
+	done, err := r.commits.Commit(ctx, ch)
+	if err != nil {
+		return false, err
+	}
+	r.pushed = done.Pushed
+	tellCommitted(r.log, done)
+	return true, nil
+}
+
+func (r *releaseRun) change(by commit.By) commit.Change {
+	return commit.Change{By: by, Writer: r.session.input.RunID, Fence: r.fence()}
+}
+
+func (r *releaseRun) pushOptions() *artifact.PushOptions {
+	return &artifact.PushOptions{
+		Dir: r.session.ws.Artifacts(), Run: r.session.input.RunID, Fence: r.fence(), Keep: keep(r.session.project), Skip: ofRun,
+	}
+}
+
+// stillHeld returns an error if another run has taken over the task: what this one has made is not what the next one
+// should go on from.
+func (r *releaseRun) stillHeld(ctx context.Context) error {
+	if r.lease == nil {
+		return nil
+	}
+	return r.lease.Check(ctx)
+}
+
+// storeCheckpoint advances one state alone, and keeps everything else as it is.
+func (r *releaseRun) storeCheckpoint(ctx context.Context, v state.Version) error {
+	ch := r.change(commit.ByCheckpoint)
+	ch.States = []state.Version{v}
+	_, err := r.commits.Commit(ctx, ch)
+	return err
+}
+
+func (r *releaseRun) fence() int64 {
+	if r.lease == nil {
+		return 0
+	}
+	return r.lease.Fence()
+}
+
+// pushFailed stores the artifacts of a run that has failed, as the project wants it.
+func (r *releaseRun) pushFailed(ctx context.Context) (err error) {
+	policy := onFailure(r.session.project)
+	if r.options.job.PushOnFail && policy == "discard" && r.session.project.Artifacts.OnFailure == "" {
+		policy = "keep"
+	}
+	switch {
+	case !r.options.Push || policy == "discard":
+		return nil
+	case policy == "commit":
+		ch := r.change(commit.ByFailed)
+		ch.Push = r.pushOptions()
+		done, err := r.commits.Commit(ctx, ch)
+		if err == nil {
+			r.pushed = done.Pushed
+			tellCommitted(r.log, done)
+		}
+		return err
+	}
+	r.pushed, err = r.commits.PushApart(ctx, *r.pushOptions())
+	if err == nil {
+		tellPushed(r.log, r.pushed)
+	}
+	return err
+}
+
+// tellCommitted says what was stored.
+func tellCommitted(log *slog.Logger, done commit.Done) {
+	if done.Pushed.Name != "" {
+		tellPushed(log, done.Pushed)
+	}
+	if done.Untidy != nil {
+		log.Warn(fmt.Sprintf("all is stored, but what is older than it is not removed yet: %v", done.Untidy))
+	}
+}
+
+func tellPushed(log *slog.Logger, p artifact.Pushed) {
+	for _, name := range p.Skipped {
+		log.Warn(fmt.Sprintf("artifact %q is no file: it is not stored", name))
+	}
+	log.Info(fmt.Sprintf("artifacts stored: %s, %s, %s", p.Name, Count(p.Files, "file"), Bytes(p.Bytes)))
+}
+
+// onFailure says what becomes of the artifacts of a failed run.
+func onFailure(p *project.Project) string {
+	switch {
+	case p.Artifacts.OnFailure != "":
+		return p.Artifacts.OnFailure
+	case p.Deploy.PushOnFail != nil && !*p.Deploy.PushOnFail:
+		return "discard"
+	}
+	return "keep"
+}
+
+// wordsOfRun are the files that tell of the run, for its archive. The log of a job is kept with the logs of the task.
+func (r *releaseRun) wordsOfRun() []string {
+	if r.options.jobID != "" {
+		return []string{ledger.FileName}
+	}
+	return []string{ledger.FileName, runLog}
+}
+
+// end implements hooks.
+func (r *releaseRun) end(ctx context.Context, run ledger.Run) error {
+	ctx = context.WithoutCancel(ctx)
+	r.states.close(ctx)
+	if r.mirror == nil {
+		return r.records.Put(ctx, run)
+	}
+	r.mirror.Close()
+	var wg sync.WaitGroup // writes at the same time share their way to the disk
+	defer wg.Wait()
+	if r.pushed.Name != "" {
+		for _, name := range r.wordsOfRun() {
+			wg.Go(func() {
+				if err := r.commits.Artifacts.AddFile(ctx, r.pushed.Archive, r.session.ws.Artifacts(), name); err != nil {
+					r.log.Warn(err.Error())
+				}
+			})
+		}
+	}
+	return r.records.Put(ctx, run)
+}
+
+// notStarted records a run that did not come to its first task: one that was refused because another one goes on is a result.
+func (r *releaseRun) notStarted(ctx context.Context, why error) (RunResult, error) {
+	outcome := string(pipeline.Failed)
+	held, refused := errors.AsType[*lease.HeldError](why)
+	if refused {
+		outcome = ledger.Skipped
+	}
+	run := r.app.runRecord(r.session)
+	r.describe(&run)
+	err := r.app.recordUnstarted(ctx, r.records, run, outcome, why, r.session.clean)
+	if !refused {
+		return RunResult{}, errors.Join(why, err)
+	}
+	r.app.Log.Error(held.Error())
+	return RunResult{
+		Status: ledger.Skipped, RunID: r.session.input.RunID, Reason: held.Error(), ExitCode: ExitRefused,
+		Tasks: []TaskResult{}, Artifacts: r.session.ws.Artifacts(), Record: r.session.record(),
+	}, err
+}
+
+// recordUnstarted stores the record of a run that ended before its first task.
+func (a *App) recordUnstarted(ctx context.Context, to *ledger.Bucket, run ledger.Run, outcome string, why error, mask func(string) string) error {
+	if _, err := to.Key(run.ID); err != nil {
+		return nil // that is why it did not start
+	}
+	run.SchemaVersion, run.Outcome, run.Reason, run.ExitCode = ledger.SchemaVersion, outcome, mask(InShort(why)), Code(why)
+	if in, stopped := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); stopped {
+		run.Outcome, run.ExitCode = string(pipeline.Interrupted), ExitSignal+int(in.Signal)
+	}
+	run.End, run.Updated, run.Tasks = a.Now().UTC(), a.Now().UTC(), []*ledger.Task{}
+	return to.Put(context.WithoutCancel(ctx), run)
+}
+
+// InShort is the text of err; of many mistakes in files only the first one, on one line.
+func InShort(err error) string {
+	if hidden, ok := errors.AsType[*maskedError](err); ok {
+		return hidden.mask(InShort(hidden.error))
+	}
+	all, ok := errors.AsType[project.Errors](err)
+	if !ok || len(all) == 0 {
+		return err.Error()
+	}
+	d := all[0]
+	d.Source, d.Pos.File = "", filepath.Base(d.Pos.File)
+	if len(all) == 1 {
+		return d.String()
+	}
+	return fmt.Sprintf("%s; and %d more", d, len(all)-1)
+}
+
+// keep is how many archives the project wants.
+func keep(p *project.Project) int {
+	if p != nil && p.Artifacts.Keep > 0 {
+		return p.Artifacts.Keep
+	}
+	return project.DefaultKeep
+}
+
+// commits returns from what the next run of the task of c's scope goes on.
+func (a *App) commits(c *cloud.Cloud) *commit.Store {
+	return commit.Open(c.Files, c.Scope.Task, c.Parallel, a.Now)
+}
