@@ -40,6 +40,9 @@ type App struct {
 
 	// OpenCloud opens a provider for a scope; every field of the Cloud is set. The error of an unknown name is a UsageError.
 	OpenCloud func(context.Context, CloudOptions) (*cloud.Cloud, error)
+
+	// Providers are those that a project may name; none: any.
+	Providers []project.Provider
 }
 
 // Target names the project and the workspace that a verb works on.
@@ -94,10 +97,16 @@ func openWorkspace(t Target) (*workspace.Workspace, error) {
 }
 
 func (a *App) loadProject(s *session) error {
-	p, warnings, err := project.Load(s.target.ProjectDir)
+	var err error
+	s.project, err = a.load(s.target.ProjectDir)
+	return err
+}
+
+// load reads the project of a folder. Warnings are logged.
+func (a *App) load(dir string) (*project.Project, error) {
+	p, warnings, err := project.Load(dir, a.Providers...)
 	a.warn(warnings)
-	s.project = p
-	return inProject(err)
+	return p, inProject(err)
 }
 
 func (a *App) loadSecrets(s *session) error {

@@ -12,15 +12,12 @@ type CloudFlags struct{ Provider, Platform, Profile string }
 
 // CloudOptions says which cloud to open, and for what.
 type CloudOptions struct {
-	Provider string // never empty
+	Provider string // empty: the default one
 	Platform string // empty: the provider's default
 	Profile  string // of the credentials; empty: the provider's default
 	Scope    cloud.Scope
 	Settings map[string]any // deploy.platform_config
 }
-
-// defaultProvider needs no account.
-const defaultProvider = "local"
 
 // openCloud opens the cloud that t and p name; p may be nil. -e and flags win over the project, and that over HO_... in
 // the environment. The error of a wrong name is a UsageError.
@@ -47,7 +44,7 @@ func (a *App) cloudOptions(t Target, p *project.Project) (CloudOptions, error) {
 		d = p.Deploy
 	}
 	o := CloudOptions{
-		Provider: first(t.Cloud.Provider, t.env("cloud_provider"), d.CloudProvider, a.env("HO_CLOUD_PROVIDER"), defaultProvider),
+		Provider: first(t.Cloud.Provider, t.env("cloud_provider"), d.CloudProvider, a.env("HO_CLOUD_PROVIDER")),
 		Platform: first(t.Cloud.Platform, t.env("cloud_platform")),
 		Profile:  t.Cloud.Profile,
 		Scope: cloud.Scope{
@@ -142,11 +139,9 @@ func (a *App) openScope(ctx context.Context, t Target) (*cloud.Cloud, *project.P
 	var p *project.Project
 	if t.ProjectDir != "" {
 		var err error
-		var warnings []project.Diagnostic
-		if p, warnings, err = project.Load(t.ProjectDir); err != nil {
-			return nil, nil, inProject(err)
+		if p, err = a.load(t.ProjectDir); err != nil {
+			return nil, nil, err
 		}
-		a.warn(warnings)
 	}
 	c, err := a.openCloud(ctx, t, p)
 	return c, p, err

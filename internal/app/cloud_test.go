@@ -54,7 +54,7 @@ func TestCloudOptions(t *testing.T) {
 		},
 		{
 			"no project", Target{Envs: []project.KeyValue{{Key: "resource_group", Value: "g"}}}, nil, nil,
-			CloudOptions{Provider: "local", Scope: cloud.Scope{Stage: "dev", ResourceGroup: "g"}},
+			CloudOptions{Scope: cloud.Scope{Stage: "dev", ResourceGroup: "g"}},
 		},
 		{
 			"environment", Target{Envs: []project.KeyValue{{Key: "resource_group", Value: "g"}}}, nil,

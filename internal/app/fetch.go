@@ -76,7 +76,7 @@ func (a *App) loadFetched(ctx context.Context, f *fetched) error {
 			Hint:    "push it: handoff config push, or handoff project push",
 		}
 	}
-	p, warnings, err := project.LoadAs(s.ws.Project(), project.FileName)
+	p, warnings, err := project.LoadAs(s.ws.Project(), project.FileName, a.Providers...)
 	a.warn(warnings)
 	if err != nil {
 		return inProject(err)

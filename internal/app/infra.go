@@ -98,8 +98,8 @@ func infraMessage(c *cloud.Cloud, k cloud.Kind, changes []cloud.Change) string {
 	switch {
 	case len(changes) > 0:
 		return ""
-	case k == cloud.KindRole && c.Provider == defaultProvider:
-		return "nothing to do: with this provider jobs run as the user who starts them"
+	case k == cloud.KindRole && c.Notes[k] != "":
+		return "nothing to do: with this provider " + c.Notes[k]
 	}
 	return "nothing to do: it is so already"
 }

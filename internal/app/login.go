@@ -28,8 +28,9 @@ func (a *App) LoginTest(ctx context.Context, t Target) (res LoginResult, err err
 	if err != nil {
 		return LoginResult{}, err
 	}
-	if id.Provider == "" {
+	if id.Account+id.User == "" {
 		return LoginResult{}, errors.New("the provider does not say who you are")
 	}
+	id.Provider = c.Provider
 	return LoginResult{Status: "success", Identity: id}, nil
 }

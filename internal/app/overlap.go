@@ -31,7 +31,7 @@ func (a *App) leaseOptions(c *cloud.Cloud, runID string) lease.Options {
 		},
 		Holder: lease.Holder{Run: runID, Host: a.where(), Pid: os.Getpid(), Born: process.Born(os.Getpid())},
 	}
-	if o.Renew == 0 && c.Provider == defaultProvider {
+	if o.Renew == 0 && c.Here {
 		o.Renew = min(renewLocally, o.Stop()/8)
 	}
 	return o

@@ -82,9 +82,7 @@ func (a *App) wantProject(t Target, instead string) (*project.Project, error) {
 	if t.ProjectDir == "" {
 		return nil, &UsageError{Message: "no project given, and there is no project.yml in this folder", Hint: "add -p FOLDER, " + instead}
 	}
-	p, warnings, err := project.Load(t.ProjectDir)
-	a.warn(warnings)
-	return p, inProject(err)
+	return a.load(t.ProjectDir)
 }
 
 // chosen returns the schedules of these targets, all where none are named.

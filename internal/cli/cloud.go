@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,27 +11,33 @@ import (
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/providers"
+	"github.com/handoff-run/handoff/internal/project"
 )
-
-// opener opens one provider for a scope.
-type opener func(context.Context, app.CloudOptions) (*cloud.Cloud, error)
-
-// providers are the clouds that this program can talk to.
-func (c *cli) providers() map[string]opener {
-	return map[string]opener{"local": c.openLocal}
-}
 
 // openCloud is app.App.OpenCloud.
 func (c *cli) openCloud(ctx context.Context, o app.CloudOptions) (*cloud.Cloud, error) {
-	all := c.providers()
-	open, ok := all[o.Provider]
-	if !ok {
-		return nil, &app.UsageError{
-			Message: fmt.Sprintf("cloud provider %q is not part of this handoff", o.Provider),
-			Hint:    "it has: " + strings.Join(slices.Sorted(maps.Keys(all)), ", ") + "; to use another one than project.yml says: --cloud-provider local",
-		}
+	p, err := providers.Find(o.Provider)
+	if err != nil {
+		return nil, usage(err)
 	}
-	return open(ctx, o)
+	platform, err := p.Platform(o.Platform)
+	if err != nil {
+		return nil, usage(err)
+	}
+	return p.Cloud(ctx, c.setup(), providers.Options{Platform: platform, Profile: o.Profile, Scope: o.Scope, Settings: o.Settings})
+}
+
+// usage makes an error one of the caller.
+func usage(err error) error { return &app.UsageError{Message: err.Error(), Hint: cloud.Hint(err)} }
+
+// projectProviders are the names that project.yml may say.
+func projectProviders() []project.Provider {
+	var list []project.Provider
+	for _, p := range providers.List() {
+		list = append(list, project.Provider{Name: p.Name, Platforms: slices.Concat(p.Platforms, p.Planned)})
+	}
+	return list
 }
 
 // home returns the folder in which the local provider keeps everything: HANDOFF_HOME, else "handoff" in the data folder
@@ -73,11 +78,10 @@ func (c *cli) loginCommand() *cobra.Command {
 		Example: "  handoff cloud login test",
 	}
 	login.AddCommand(&cobra.Command{
-		Use:   "test",
-		Short: "Make the smallest call that proves the credentials",
-		Example: `  handoff cloud login test -p my_project
-  handoff cloud login test --cloud-provider local`,
-		Args: noArgs,
+		Use:     "test",
+		Short:   "Make the smallest call that proves the credentials",
+		Example: "  handoff cloud login test -p my_project\n  handoff cloud login test --cloud-provider " + providers.Names()[0],
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := c.anyTarget()
 			if err != nil {

@@ -22,7 +22,7 @@ func (c *cli) configCommand() *cobra.Command {
 		Example: "  handoff config validate local -p my_project",
 	}
 	local := &cobra.Command{
-		Use:   "local",
+		Use:   "local [flags]",
 		Short: "Check the project.yml of a folder",
 		Long: `Check project.yml: its keys and values, and every template in its commands. All
 problems are shown at once, each with file, line and column. Exit 2 if there is one.
@@ -57,7 +57,7 @@ for completion and checks when the first line of project.yml is
 		Example: "  handoff config schema > project.schema.json",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return c.deliver(project.Schema())
+			return c.deliver(project.Schema(projectProviders()...))
 		},
 	}
 }

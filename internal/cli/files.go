@@ -53,7 +53,7 @@ of the project folder.`,
 		},
 	}
 	local := &cobra.Command{
-		Use:     "local",
+		Use:     "local [flags]",
 		Short:   "Render files/ of the project folder into <workspace>/files",
 		Example: "  handoff files get local -p my_project -w ws -v name=value",
 		Args:    noArgs,

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/cloud/providers"
 	"github.com/handoff-run/handoff/internal/project"
 )
 
@@ -37,10 +38,20 @@ func (c *cli) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&c.flags.debug, "debug", "d", false, "same as --log-level debug")
 	f.BoolVarP(&c.flags.yes, "yes", "y", false, "answer every question with yes")
 	f.BoolVarP(&c.flags.no, "no", "n", false, "answer every question with no")
-	f.StringVar(&c.flags.cloud.Provider, "cloud-provider", "", "cloud `provider` (default: that of project.yml, else local)")
+	f.StringVar(&c.flags.cloud.Provider, "cloud-provider", "", providersHelp())
 	f.StringVar(&c.flags.cloud.Platform, "cloud-platform", "", "`platform` of the provider on which jobs run")
 	f.StringVar(&c.flags.cloud.Profile, "cloud-profile", "", "`profile` of the credentials of the provider")
 	f.BoolVarP(&c.flags.pushArtifacts, "push-artifacts", "a", false, "push the artifacts to the bucket at the end of a run")
+}
+
+// providersHelp names the providers.
+func providersHelp() string {
+	var list []string
+	for _, name := range providers.Names() {
+		p, _ := providers.Find(name) // it is one of them
+		list = append(list, fmt.Sprintf("%s (%s)", name, p.About))
+	}
+	return fmt.Sprintf("cloud `provider`: %s; default: that of project.yml, else %s", strings.Join(list, ", "), providers.Names()[0])
 }
 
 // longNames gives flags the other names that 0.4.x and the article have for them.
@@ -65,7 +76,7 @@ var (
 func completeFlags(root *cobra.Command) {
 	for flag, choice := range map[string][]string{
 		"output": outputs, "log-format": logFormats, "log-level": logLevels, "stage": {"dev", "prod"},
-		"cloud-provider": {"local"}, "cloud-platform": {"process"},
+		"cloud-provider": providers.Names(), "cloud-platform": providers.Platforms(),
 	} {
 		_ = root.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(choice, cobra.ShellCompDirectiveNoFileComp))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/providers"
 )
 
 // infraKind is what the commands of one kind say of themselves.
@@ -22,8 +23,8 @@ func (c *cli) infraCommands() []*cobra.Command {
 	return []*cobra.Command{
 		c.infraCommand(infraKind{
 			kind: cloud.KindRole, what: "the role of jobs",
-			make: "With the provider local there are no roles: jobs run as the user who starts them.",
-			lose: "With the provider local there are no roles.",
+			make: "It says what jobs may do at the provider.",
+			lose: "Jobs that need it can no longer be started.",
 		}),
 		c.infraCommand(infraKind{
 			kind: cloud.KindBucket, what: "the bucket of the resource group", force: true,
@@ -32,7 +33,7 @@ func (c *cli) infraCommands() []*cobra.Command {
 		}),
 		c.infraCommand(infraKind{
 			kind: cloud.KindResources, what: "what the jobs of the resource group share",
-			make: "With the provider local that is the store of job records and logs.",
+			make: "Where the provider needs them: a network, a cluster, a store of logs.",
 			lose: "Job records and logs of the resource group are lost. Its tasks have to be deleted first.",
 		}),
 		c.infraCommand(infraKind{
@@ -43,7 +44,19 @@ func (c *cli) infraCommands() []*cobra.Command {
 	}
 }
 
+// providerNotes is what providers say of a kind.
+func providerNotes(k cloud.Kind) string {
+	text := ""
+	for _, p := range providers.List() {
+		if note := p.Notes[k]; note != "" {
+			text += fmt.Sprintf("\nWith the provider %s %s.", p.Name, note)
+		}
+	}
+	return text
+}
+
 func (c *cli) infraCommand(k infraKind) *cobra.Command {
+	k.make += providerNotes(k.kind)
 	cmd := &cobra.Command{
 		Use:     string(k.kind),
 		Short:   "Make, change or delete " + k.what,

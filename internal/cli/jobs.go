@@ -12,7 +12,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
-	"github.com/handoff-run/handoff/internal/cloud/local"
+	"github.com/handoff-run/handoff/internal/cloud/providers"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/process"
@@ -36,11 +36,26 @@ func (c *cli) job(args []string) int {
 	switch {
 	case err != nil:
 		return c.fail(ctx, err)
-	case c.getenv(local.EnvJobDir) != "":
-		return c.localJob(ctx, stop)
+	}
+	inside, err := c.enterJob()
+	switch {
+	case err != nil:
+		return c.fail(ctx, err)
+	case inside != nil:
+		return c.runInside(ctx, stop, inside)
 	}
 	_, code := c.runJob(ctx, stop, app.JobOptions{})
 	return code
+}
+
+// enterJob lets the provider of the job do in this process what it has to.
+func (c *cli) enterJob() (providers.Inside, error) {
+	process.Leave() // a run may have started the job
+	p, err := providers.Find(c.getenv(cloud.EnvProvider))
+	if err != nil || p.Inside == nil {
+		return nil, nil //nolint:nilerr,nilnil // the job itself says so, with its last word
+	}
+	return p.Inside(c.setup())
 }
 
 // runJob runs a job to its end. It prints no result: its log and record have it.
@@ -57,13 +72,8 @@ func (c *cli) runJob(ctx context.Context, stop context.CancelCauseFunc, o app.Jo
 	return res, c.code
 }
 
-// localJob is runJob in a job of the provider local, whose log it writes.
-func (c *cli) localJob(ctx context.Context, stop context.CancelCauseFunc) int {
-	process.Leave() // a run may have started the job
-	job, err := local.Enter(c.getenv("HANDOFF_HOME"), c.getenv(local.EnvJobDir), c.getenv("HANDOFF_CGROUP"))
-	if err != nil {
-		return c.fail(ctx, err)
-	}
+// runInside is runJob where the log and the end of the job are written here.
+func (c *cli) runInside(ctx context.Context, stop context.CancelCauseFunc, job providers.Inside) int {
 	words := c.con
 	c.Out, c.Err, c.con = job.Output(), job.Output(), newConsole(job.Output())
 	c.held = job.Held()
@@ -72,7 +82,7 @@ func (c *cli) localJob(ctx context.Context, stop context.CancelCauseFunc) int {
 	res, code := c.runJob(ctx, stop, app.JobOptions{Waits: job.Waits, Begins: job.Begins})
 	c.con.close()
 	c.con = words
-	err = job.End(local.LastWord{
+	err := job.End(cloud.LastWord{
 		Code: code, Reason: res.Reason, Skipped: res.Status == ledger.Skipped, Interrupted: res.Status == string(pipeline.Interrupted),
 	})
 	if err != nil {
@@ -81,13 +91,13 @@ func (c *cli) localJob(ctx context.Context, stop context.CancelCauseFunc) int {
 	return code
 }
 
-// jobOptions says how jobs of the provider local are started.
-func (c *cli) jobOptions() local.JobOptions {
-	o := local.JobOptions{Environ: jobEnviron(c.environ)}
+// setup is what providers may know of this process.
+func (c *cli) setup() providers.Setup {
+	s := providers.Setup{Getenv: c.getenv, Home: c.home, JobEnviron: jobEnviron(c.environ)}
 	if guard := guardCommand(); guard != nil {
-		o.Command = []string{guard[0], "run", "--job"}
+		s.JobCommand = []string{guard[0], "run", "--job"}
 	}
-	return o
+	return s
 }
 
 // jobEnviron is what a job inherits: what tells programs who the user is and how this machine works, and nothing else.

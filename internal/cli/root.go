@@ -177,7 +177,7 @@ func (c *cli) app() *app.App {
 	return &app.App{
 		Venvs:   venvs,
 		Version: Version, Environ: c.environ, Now: time.Now, Host: host, Guard: guardCommand(), Held: c.held, Log: c.logger(c.con),
-		OpenCloud: c.openCloud,
+		OpenCloud: c.openCloud, Providers: projectProviders(),
 	}
 }
 

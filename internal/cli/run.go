@@ -86,7 +86,7 @@ func (c *cli) planRelease(cmd *cobra.Command, o app.RunReleaseOptions) error {
 func (c *cli) runLocalCommand() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
-		Use:   "local",
+		Use:   "local [flags]",
 		Short: "Run a project on this machine",
 		Long: `Run every task of the project on this machine, in the workspace. It needs no
 credentials and makes no network call of its own, unless -a asks it to store the

@@ -11,6 +11,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/providers"
 )
 
 func (c *cli) scheduleCommand() *cobra.Command {
@@ -75,7 +76,7 @@ func (c *cli) scheduleCreateCommand() *cobra.Command {
 		Use:   "create",
 		Short: "Put the schedules of the project in place, or change them",
 		Long: `Put the schedules of project.yml in place, or change those that are there. The task has
-to be registered: "handoff cloud task create". With the provider local a server fires
+to be registered: "handoff cloud task create". With the provider ` + strings.Join(providers.ServedNames(), ", ") + ` a server fires
 them: "handoff server".
 
   -v target_id=ID           only this one

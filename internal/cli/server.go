@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
-	"github.com/handoff-run/handoff/internal/cloud/local"
+	"github.com/handoff-run/handoff/internal/cloud/providers"
 	"github.com/handoff-run/handoff/internal/server"
 )
 
@@ -20,7 +21,7 @@ func (c *cli) serverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Fire the schedules of this machine",
-		Long: `Fire the schedules of the provider local, of every env stage and resource group, until
+		Long: `Fire the schedules of the provider ` + strings.Join(providers.ServedNames(), ", ") + `, of every env stage and resource group, until
 it is told to end (Ctrl-C, SIGTERM). Jobs that it has started go on when it ends, or is
 killed. There is one server for a home: a second one refuses, or stands by.
 
@@ -96,17 +97,12 @@ func serverText(st cloud.SchedulerStatus, now time.Time) string {
 	return text
 }
 
-func (c *cli) serverHome() (*local.Home, error) {
-	if p := c.flags.cloud.Provider; p != "" && p != "local" {
-		return nil, &app.UsageError{
-			Message: fmt.Sprintf("cloud provider %s fires schedules by itself", p), Hint: "the server is for the provider local",
-		}
-	}
-	dir, err := c.home()
+func (c *cli) serverHome() (server.Home, error) {
+	p, err := providers.Served(c.flags.cloud.Provider)
 	if err != nil {
-		return nil, err
+		return nil, usage(err)
 	}
-	home, err := local.Open(dir)
+	home, err := p.Serve(c.setup())
 	return home, cloudFailed(err)
 }
 
@@ -118,7 +114,7 @@ func cloudFailed(err error) error {
 }
 
 // serverPlan prints what a server would serve.
-func (c *cli) serverPlan(home *local.Home) error {
+func (c *cli) serverPlan(home server.Home) error {
 	type item struct {
 		ID   string    `json:"id"`
 		Cron string    `json:"cron"`
@@ -147,8 +143,8 @@ func (c *cli) serverPlan(home *local.Home) error {
 }
 
 // serve prints what was done when the server is told to end, which is success.
-func (c *cli) serve(ctx context.Context, home *local.Home, standby bool) error {
-	sum, err := c.serveHome(ctx, home, standby)
+func (c *cli) serve(ctx context.Context, home server.Home, standby bool) error {
+	sum, err := server.Serve(ctx, home, standby, server.Options{Now: time.Now, Log: c.logger(c.con)})
 	if err != nil && !errors.Is(err, context.Cause(ctx)) {
 		return cloudFailed(err)
 	}
@@ -157,28 +153,4 @@ func (c *cli) serve(ctx context.Context, home *local.Home, standby bool) error {
 		server.Summary
 	}{"success", sum}
 	return c.print(res, fmt.Sprintf("%d started, %d skipped, %d failed, %d missed; jobs that failed: %d", sum.Started, sum.Skipped, sum.Failed, sum.Missed, sum.JobsFailed))
-}
-
-func (c *cli) serveHome(ctx context.Context, home *local.Home, standby bool) (server.Summary, error) {
-	log := c.logger(c.con)
-	if standby {
-		log.Info("waiting for the lock of " + home.Dir())
-	}
-	release, err := home.LockServer(ctx, standby)
-	if err != nil {
-		return server.Summary{}, err
-	}
-	defer release()
-	table, err := home.Timetable(ctx)
-	if err != nil {
-		return server.Summary{}, err
-	}
-	options := c.jobOptions()
-	sum, err := server.Run(ctx, server.Options{
-		Store: table,
-		Jobs:  func(s cloud.Scope) cloud.Jobs { return home.Jobs(s, options) },
-		Now:   time.Now,
-		Log:   log,
-	})
-	return sum, errors.Join(err, table.Close())
 }

@@ -19,10 +19,11 @@ import "fmt"
 
 // Cloud is one provider, opened for one scope. No field is nil after Complete.
 type Cloud struct {
-	Provider string // "local", "aws", ...
+	Provider string // its name in the list of providers
 	Platform string // "process", "fargate", ...
 	Scope    Scope
-	Parallel int // how many calls of Files at a time serve this provider best; at least 1. Callers keep to it (Each)
+	Here     bool // what it holds and runs is on this machine: no call of it crosses a network
+	Parallel int  // how many calls of Files at a time serve this provider best; at least 1. Callers keep to it (Each)
 
 	Account   Account
 	Files     Files
@@ -31,6 +32,8 @@ type Cloud struct {
 	Jobs      Jobs
 	Schedules Schedules
 	Logs      Logs
+
+	Notes map[Kind]string // what a person should know of a kind at this provider, as half a sentence
 
 	// Scheduler is what fires the schedules of a provider that does not do so by itself; nil: it does.
 	Scheduler Scheduler

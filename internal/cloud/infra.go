@@ -13,7 +13,7 @@ type Account interface {
 
 // Identity is who the provider takes the caller for.
 type Identity struct {
-	Provider string `json:"provider"`
+	Provider string `json:"provider"`          // its name in the list of providers; Check need not know it
 	Account  string `json:"account,omitempty"` // AWS account, Google project, subscription, cluster; a folder for local
 	User     string `json:"user,omitempty"`
 	Region   string `json:"region,omitempty"`

@@ -105,6 +105,14 @@ type Job struct {
 	Warnings    []string  `json:"warnings,omitempty"` // such as a limit that this machine cannot enforce
 }
 
+// LastWord is how the run of a job ended, as its process knows it.
+type LastWord struct {
+	Skipped     bool // by its overlap policy
+	Interrupted bool // by a signal
+	Reason      string
+	Code        int // exit code
+}
+
 // JobQuery says which jobs to list; the zero JobQuery asks for all that the provider still knows.
 type JobQuery struct {
 	Run    string    // id of the run; empty: any

@@ -5,7 +5,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,10 +22,10 @@ var allowed = map[string][]string{
 	"cmd/handoff": {"cli"},
 	// What stands for a cloud provider knows the portable layer and its own parts, no verb and no command.
 	"internal/cloud":           {"secret"},
-	"internal/cloud/cloudtest": {"cloud", "secret"},
+	"internal/cloud/*":         {"cloud", "secret"},
 	"internal/cloud/local":     {"cloud", "secret", "schedule"},
-	"internal/cloud/memory":    {"cloud"},
-	"internal/cli":             {"app", "server", "project", "plan", "pipeline", "process", "ledger", "workspace", "release", "cloud", "cloud/local"},
+	"internal/cloud/providers": {"cloud", "cloud/*", "server"},
+	"internal/cli":             {"app", "server", "project", "plan", "pipeline", "process", "ledger", "workspace", "release", "cloud", "cloud/providers"},
 	"internal/app":             {"project", "jinja", "plan", "pipeline", "process", "workspace", "secret", "ledger", "release", "quickstart", "cloud", "lease", "commit", "state", "artifact", "schedule"},
 	"internal/ledger":          {"pipeline", "cloud"},
 	"internal/release":         {"cloud"},
@@ -38,7 +41,14 @@ var allowed = map[string][]string{
 
 func TestImports(t *testing.T) {
 	t.Parallel()
-	root := filepath.Join("..", "..")
+	everyFile(t, func(file string) { checkFile(t, filepath.Join(root, file), path.Dir(file)) })
+}
+
+const root = "../.."
+
+// everyFile visits the Go files of the program, by their paths below root.
+func everyFile(t *testing.T, visit func(file string)) {
+	t.Helper()
 	seen := 0
 	for _, top := range []string{"cmd", "internal"} {
 		err := filepath.WalkDir(filepath.Join(root, top), func(path string, d fs.DirEntry, err error) error {
@@ -49,11 +59,11 @@ func TestImports(t *testing.T) {
 				return nil
 			}
 			seen++
-			rel, err := filepath.Rel(root, filepath.Dir(path))
+			rel, err := filepath.Rel(root, path)
 			if err != nil {
 				return err
 			}
-			checkFile(t, path, filepath.ToSlash(rel))
+			visit(filepath.ToSlash(rel))
 			return nil
 		})
 		if err != nil {
@@ -63,6 +73,62 @@ func TestImports(t *testing.T) {
 	if seen < 30 {
 		t.Errorf("only %d files seen: is the walk right?", seen)
 	}
+}
+
+// TestOneListOfProviders holds what CONTRIBUTING.md promises to whoever adds a provider.
+func TestOneListOfProviders(t *testing.T) {
+	t.Parallel()
+	const list = "internal/cloud/providers/list.go"
+	seen := false
+	everyFile(t, func(file string) {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch has := strings.Contains(string(text), `"local"`); {
+		case file == list:
+			seen = has
+		case has:
+			t.Errorf("%s names the provider local: ask the list of providers", file)
+		}
+	})
+	if !seen {
+		t.Errorf("%s does not name the provider local: is the test right?", list)
+	}
+}
+
+// TestContributing looks for the files that CONTRIBUTING.md names to whoever adds a provider, as those of the provider local.
+func TestContributing(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "### Add a provider\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	names := regexp.MustCompile("`([a-z/A-Z_]+(?:\\.(?:go|md)|/))`").FindAllStringSubmatch(section, -1)
+	if !found || len(names) < 12 {
+		t.Fatalf("only %q found: is the test right?", names)
+	}
+	for _, n := range names {
+		name := strings.ReplaceAll(n[1], "NAME", "local")
+		if !strings.Contains(name, "/") {
+			name = "internal/cloud/local/" + name
+		}
+		if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+			t.Errorf("CONTRIBUTING.md names a file that is not there: %v", err)
+		}
+	}
+}
+
+// mayImport reads allowed; "cloud/*" stands for every provider there.
+func mayImport(room, other string) bool {
+	provider, _ := path.Match("cloud/*", other)
+	list, known := allowed[room]
+	if ok, _ := path.Match("internal/cloud/*", room); ok && !known {
+		list = allowed["internal/cloud/*"]
+	}
+	return slices.Contains(list, other) || provider && slices.Contains(list, "cloud/*")
 }
 
 func checkFile(t *testing.T, path, room string) {
@@ -80,9 +146,8 @@ func checkFile(t *testing.T, path, room string) {
 		case name == "text/template" || name == "html/template":
 			t.Errorf("%s imports %s: it makes the binary 10 MiB larger", path, name)
 		case strings.HasPrefix(name, module):
-			other := strings.TrimPrefix(name, module+"internal/")
-			if !slices.Contains(allowed[room], other) {
-				t.Errorf("%s may not import %s (docs/design.md, \"Who may import whom\")", room, other)
+			if !mayImport(room, strings.TrimPrefix(name, module+"internal/")) {
+				t.Errorf("%s may not import %s (docs/design.md, \"Who may import whom\")", room, strings.TrimPrefix(name, module+"internal/"))
 			}
 		}
 	}

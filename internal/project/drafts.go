@@ -250,5 +250,5 @@ func takeDeployExtra(d *decoder, into any, e entry) bool {
 		deploy.Extra = map[string]any{}
 	}
 	deploy.Extra[e.key], _ = d.anything(e.what)
-	return Suggest(e.key, deployShape().names()) == ""
+	return Suggest(e.key, deployShape(nil).names()) == ""
 }

@@ -1,6 +1,9 @@
 package project
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // catalog holds the shapes of every map in project.yml.
 type catalog struct {
@@ -10,10 +13,10 @@ type catalog struct {
 }
 
 // newCatalog builds the description of project.yml. It is made anew for each use, so that nothing is done at start-up.
-func newCatalog() *catalog {
+func newCatalog(providers []Provider) *catalog {
 	c := &catalog{task: new(shape)}
 	c.install, c.variable, c.env, c.secret = installShape(), variableShape(), envShape(), secretShape()
-	c.files, c.retries, c.deploy = filesShape(), retriesShape(), deployShape()
+	c.files, c.retries, c.deploy = filesShape(), retriesShape(), deployShape(providers)
 	c.state, c.artifacts = stateShape(), artifactsShape()
 	c.command, c.stage, c.schedule = commandShape(), stageShape(c), scheduleShape(c)
 	*c.task = taskShape(c)
@@ -160,20 +163,21 @@ func artifactsShape() *shape {
 	}
 }
 
-func deployShape() *shape {
+func deployShape(list []Provider) *shape {
+	providers, platforms := providerNames(list)
 	return &shape{
 		name: "deploy", what: "a map with the keys of a deployment",
 		doc:     "Where the project runs when it does not run here.",
 		prepare: func(d *decoder, into any, v value) { into.(*deployDraft).Pos = d.pos(v.node) },
 		extra:   takeDeployExtra, check: checkDeploy,
 		keys: []key{
-			{name: "cloud_provider", field: named(providers(), func(d *deployDraft) *string { return &d.CloudProvider }), example: "aws",
+			{name: "cloud_provider", field: named(providers, func(d *deployDraft) *string { return &d.CloudProvider }), example: "aws",
 				doc: "Whose machines run the task."},
-			{name: "provider", insteadOf: "cloud_provider", field: named(providers(), func(d *deployDraft) *string { return &d.provider }),
+			{name: "provider", insteadOf: "cloud_provider", field: named(providers, func(d *deployDraft) *string { return &d.provider }),
 				doc: "Whose machines run the task."},
-			{name: "cloud_platform", field: named(platforms(), func(d *deployDraft) *string { return &d.CloudPlatform }), example: "fargate",
+			{name: "cloud_platform", field: named(platforms, func(d *deployDraft) *string { return &d.CloudPlatform }), example: "fargate",
 				doc: "Which service of the provider runs the task."},
-			{name: "platform", insteadOf: "cloud_platform", field: named(platforms(), func(d *deployDraft) *string { return &d.platform }),
+			{name: "platform", insteadOf: "cloud_platform", field: named(platforms, func(d *deployDraft) *string { return &d.platform }),
 				doc: "Which service of the provider runs the task."},
 			{name: "platform_config", field: freeMap(func(d *deployDraft) *map[string]any { return &d.PlatformConfig }),
 				doc: "Further settings, passed on to the platform."},
@@ -227,10 +231,17 @@ func scheduleShape(c *catalog) *shape {
 	}
 }
 
-func providers() []string { return []string{"aws", "gcp", "azure", "kubernetes", "local"} }
-
-func platforms() []string {
-	return []string{"fargate", "cloudrun", "containerapps", "cronjob", "process", "docker"}
+// providerNames returns the names of providers and platforms.
+func providerNames(list []Provider) (names, platforms []string) {
+	for _, p := range list {
+		names = append(names, p.Name)
+		for _, platform := range p.Platforms {
+			if !slices.Contains(platforms, platform) {
+				platforms = append(platforms, platform)
+			}
+		}
+	}
+	return names, platforms
 }
 
 func levels() []string { return []string{"task", "resource group"} }

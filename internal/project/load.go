@@ -15,14 +15,21 @@ import (
 // FileName is the name of the project file in the folder of a project.
 const FileName = "project.yml"
 
+// Provider is a cloud that a project may name.
+type Provider struct {
+	Name      string
+	Platforms []string
+}
+
 // Load reads the project.yml of a folder. The diagnostics are warnings. The error is Errors, with everything that
-// is wrong with the file, or says why the file cannot be read; fs.ErrNotExist is in its chain if there is none.
-func Load(dir string) (*Project, []Diagnostic, error) {
-	return LoadAs(dir, filepath.Join(dir, FileName))
+// is wrong with the file, or says why the file cannot be read; fs.ErrNotExist is in its chain if there is none. Names of other
+// clouds than the providers are found wrong; where none is given, any name is right.
+func Load(dir string, providers ...Provider) (*Project, []Diagnostic, error) {
+	return LoadAs(dir, filepath.Join(dir, FileName), providers...)
 }
 
 // LoadAs is Load for a folder whose path tells nobody anything: messages call the file shown.
-func LoadAs(dir, shown string) (*Project, []Diagnostic, error) {
+func LoadAs(dir, shown string, providers ...Provider) (*Project, []Diagnostic, error) {
 	full, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("project folder %q: %w", dir, err)
@@ -37,7 +44,7 @@ func LoadAs(dir, shown string) (*Project, []Diagnostic, error) {
 	case err != nil:
 		return nil, nil, fmt.Errorf("read the project: %w", err)
 	}
-	return Decode(shown, full, text)
+	return Decode(shown, full, text, providers...)
 }
 
 // readLimited reads no more than it takes to see that a file is too large. It does not wait for somebody to write to
@@ -77,7 +84,7 @@ func notFolder(name string) error {
 
 // Decode reads the text of a project.yml. file is its name in messages, dir the folder of the project.
 // The diagnostics are warnings. The error is always Errors.
-func Decode(file, dir string, text []byte) (*Project, []Diagnostic, error) {
+func Decode(file, dir string, text []byte, providers ...Provider) (*Project, []Diagnostic, error) {
 	src := newSource(file, trimBOM(text))
 	root, problem := parse(src)
 	if problem != nil {
@@ -89,7 +96,7 @@ func Decode(file, dir string, text []byte) (*Project, []Diagnostic, error) {
 	d := &decoder{src: src}
 	d.strict = d.wantsStrict(root)
 	p := draft{Project: Project{File: file, Dir: dir, Strict: d.strict}}
-	d.object(value{node: root}, newCatalog().project, &p)
+	d.object(value{node: root}, newCatalog(providers).project, &p)
 	warnings := d.finish(d.warnings, d.moreWarnings)
 	if len(d.errors) > 0 {
 		return nil, warnings, Errors(d.finish(d.errors, d.moreErrors))

@@ -32,7 +32,7 @@ func golden(t *testing.T, name, got string) {
 // decode decodes a document that must be right, and returns its warnings as text.
 func decode(t *testing.T, text string) (*Project, []string) {
 	t.Helper()
-	p, warnings, err := Decode(FileName, "/prj", []byte(text))
+	p, warnings, err := Decode(FileName, "/prj", []byte(text), known()...)
 	if err != nil {
 		t.Fatalf("decode:\n%s\n%v", text, err)
 	}
@@ -52,7 +52,7 @@ func lines(list []Diagnostic) []string {
 // problems returns what is wrong with a document, errors marked with E and warnings with W.
 func problems(t *testing.T, text string) []string {
 	t.Helper()
-	_, warnings, err := Decode(FileName, "/prj", []byte(text))
+	_, warnings, err := Decode(FileName, "/prj", []byte(text), known()...)
 	var out []string
 	if err != nil {
 		for _, line := range lines(err.(Errors)) {
@@ -78,7 +78,7 @@ func TestProblemsGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, warnings, err := Decode(FileName, "/prj", text)
+			_, warnings, err := Decode(FileName, "/prj", text, known()...)
 			var b strings.Builder
 			if err != nil {
 				b.WriteString("errors\n" + err.Error() + "\n")

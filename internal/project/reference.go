@@ -12,13 +12,13 @@ import (
 var example string
 
 // Reference returns a description of every key of project.yml in Markdown.
-func Reference() string {
+func Reference(providers ...Provider) string {
 	var b strings.Builder
 	b.WriteString("# project.yml\n\n")
 	b.WriteString("<!-- Generated from internal/project; `go test ./internal/project -update` writes it. -->\n\n")
 	b.WriteString(referenceIntro)
 	fmt.Fprintf(&b, "```yaml\n%s```\n", example)
-	for _, s := range newCatalog().all() {
+	for _, s := range newCatalog(providers).all() {
 		s.section(&b)
 	}
 	return b.String()

@@ -231,8 +231,8 @@ func TestProjectRules(t *testing.T) {
 			lenient: []string{`W 3:20: deploy: "provider" says something else than "cloud_provider", which counts`},
 			strict:  []string{`E 3:20: deploy: "provider" says something else than "cloud_provider", which counts`}},
 		{name: "unknown provider", text: tasks + "deploy: {cloud_provider: asw}\n",
-			lenient: []string{`W 3:26: deploy.cloud_provider: "asw" is not one of "aws", "gcp", "azure", "kubernetes", "local" (did you mean "aws"?)`},
-			strict:  []string{`E 3:26: deploy.cloud_provider: "asw" is not one of "aws", "gcp", "azure", "kubernetes", "local" (did you mean "aws"?)`}},
+			lenient: []string{`W 3:26: deploy.cloud_provider: "asw" is not one of "local", "aws", "gcp", "azure", "kubernetes" (did you mean "aws"?)`},
+			strict:  []string{`E 3:26: deploy.cloud_provider: "asw" is not one of "local", "aws", "gcp", "azure", "kubernetes" (did you mean "aws"?)`}},
 		{name: "further deploy keys", text: tasks + "deploy: {container_provider: docker, memroy: 1}\n",
 			lenient: []string{`W 3:38: deploy: unknown key "memroy" (did you mean "memory"?)`},
 			strict: []string{

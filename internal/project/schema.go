@@ -9,8 +9,9 @@ import (
 // Schema returns a JSON Schema (draft 2020-12) of project.yml for editors. It is as strict as version 1: what the
 // decoder only warns about in older versions, the schema refuses. It cannot tell the order of stages, nor whether
 // names are unique.
-func Schema() []byte {
-	c := newCatalog()
+// It knows these providers, any where none is given.
+func Schema(providers ...Provider) []byte {
+	c := newCatalog(providers)
 	root := c.project.definition()
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "handoff project.yml"

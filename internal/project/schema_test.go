@@ -12,7 +12,7 @@ import (
 // compiled returns the schema ready for use.
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema(known()...)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestSchemaAgreesWithDecoder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text = "version: 1\n" + text
-			_, _, decoded := Decode(FileName, "/prj", []byte(text))
+			_, _, decoded := Decode(FileName, "/prj", []byte(text), known()...)
 			validated := schema.Validate(instance(t, text))
 			if (decoded == nil) != want {
 				t.Errorf("the decoder says %v", decoded)
@@ -173,7 +173,7 @@ func TestSchemaVersions(t *testing.T) {
 
 func TestSchemaDescribesEveryKey(t *testing.T) {
 	t.Parallel()
-	for _, s := range newCatalog().all() {
+	for _, s := range newCatalog(known()).all() {
 		if s.doc == "" || s.what == "" || s.name == "" {
 			t.Errorf("%q is not described", s.name)
 		}

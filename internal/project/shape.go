@@ -103,7 +103,7 @@ func choice[T any](words []string, at func(*T) *string) field {
 	}}
 }
 
-// named is a choice that 0.4.x did not check.
+// named is a choice that 0.4.x did not check. No words: any text.
 func named[T any](words []string, at func(*T) *string) field {
 	return field{kind: textKind, enum: words, set: func(d *decoder, into any, v value) {
 		got, ok := d.text(v)
@@ -111,7 +111,7 @@ func named[T any](words []string, at func(*T) *string) field {
 			return
 		}
 		*at(into.(*T)) = got
-		if !slices.Contains(words, got) {
+		if words != nil && !slices.Contains(words, got) {
 			message, hint := notOneOf(got, words)
 			d.legacy(v, message, hint)
 		}

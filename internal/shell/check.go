@@ -3,6 +3,7 @@ package shell
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -389,9 +390,7 @@ func (k *checker) assign(a *syntax.Assign) {
 
 // declaration checks the commands export, local and the like, in the shells whose grammar knows them.
 func (k *checker) declaration(n *syntax.DeclClause) {
-	switch n.Variant.Value {
-	case "export", "local", "readonly", "declare", "typeset":
-	default:
+	if !slices.Contains(strings.Fields("declare export local readonly typeset"), n.Variant.Value) {
 		k.refuse(n, n.Variant.Value, "")
 	}
 	for _, a := range n.Args {

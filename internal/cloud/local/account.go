@@ -34,5 +34,5 @@ func (a *Account) Check(ctx context.Context) (cloud.Identity, error) {
 	if u, err := user.LookupId(name); err == nil {
 		name = u.Username
 	}
-	return cloud.Identity{Provider: "local", Account: a.home.dir, User: name}, nil
+	return cloud.Identity{Account: a.home.dir, User: name}, nil
 }

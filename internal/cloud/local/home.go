@@ -64,13 +64,14 @@ func checkVersion(path string) error {
 // Dir returns the absolute path of the home.
 func (h *Home) Dir() string { return h.dir }
 
-// Cloud opens what the home has for a scope. Account, Infra, Jobs and Schedules are not set.
+// Cloud opens what the home has for a scope. Account, Infra, Jobs and Schedules are not set, nor what the list of providers
+// says of this one.
 func (h *Home) Cloud(s cloud.Scope) (*cloud.Cloud, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	return &cloud.Cloud{
-		Provider: "local", Platform: "process", Scope: s, Parallel: parallel,
+		Scope: s, Here: true, Parallel: parallel,
 		Files: h.Files(s), Secrets: h.Secrets(s), Logs: h.Logs(s),
 	}, nil
 }

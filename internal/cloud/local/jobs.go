@@ -17,6 +17,7 @@ import (
 type JobOptions struct {
 	Command []string // argv of a job: a program that calls Enter
 	Environ []string // "K=V" that it inherits
+	Place   []string // "K=V" that tell it where it runs; they win over what the start of a job says
 }
 
 // Jobs runs the task of one scope as processes of this machine. Each job has a folder

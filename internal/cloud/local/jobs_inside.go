@@ -220,17 +220,9 @@ func (i *Inside) kill(kill func()) {
 	select {
 	case <-i.done:
 	case <-time.After(lastWords):
-		_ = i.End(LastWord{Code: exitKilled}) // there is nobody to tell
+		_ = i.End(cloud.LastWord{Code: exitKilled}) // there is nobody to tell
 		os.Exit(exitKilled)
 	}
-}
-
-// LastWord is how a run ended.
-type LastWord struct {
-	Skipped     bool // by its overlap policy
-	Interrupted bool // by a signal
-	Reason      string
-	Code        int // exit code
 }
 
 const (
@@ -240,7 +232,7 @@ const (
 
 // End writes down how the job ended, and cleans up. Followers of the log take the end of the job for the end of the log, so
 // that comes first. The first call counts.
-func (i *Inside) End(w LastWord) error {
+func (i *Inside) End(w cloud.LastWord) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.ended {
@@ -258,7 +250,7 @@ func (i *Inside) End(w LastWord) error {
 }
 
 // finishLog takes over the outcome and brings the log to its end.
-func (i *Inside) finishLog(w LastWord) {
+func (i *Inside) finishLog(w cloud.LastWord) {
 	_ = i.out.Close()
 	select {
 	case <-i.lines:
@@ -272,7 +264,7 @@ func (i *Inside) finishLog(w LastWord) {
 }
 
 // outcome says how the job ended. A job that was asked to end and had succeeded before it could, has succeeded.
-func (i *Inside) outcome(w LastWord) {
+func (i *Inside) outcome(w cloud.LastWord) {
 	i.rec.ExitCode, i.rec.Reason = &w.Code, w.Reason
 	switch {
 	case w.Code == 0:

@@ -82,9 +82,8 @@ func (j *Jobs) spawn(r *jobRecord, busy *os.File) error {
 	}
 	defer words.Close()                                                 //nolint:errcheck // the job has its own
 	cmd := exec.Command(j.options.Command[0], j.options.Command[1:]...) //nolint:noctx,gosec // it outlives the caller
-	cmd.Env = slices.Concat(j.options.Environ, r.Start.Environ(), []string{
-		cloud.EnvProvider + "=local", cloud.EnvPlatform + "=process", cloud.EnvJob + "=" + r.ID,
-		"HANDOFF_HOME=" + j.home.dir, EnvJobDir + "=" + dir, guardKey + "=job",
+	cmd.Env = slices.Concat(j.options.Environ, r.Start.Environ(), j.options.Place, []string{
+		cloud.EnvJob + "=" + r.ID, "HANDOFF_HOME=" + j.home.dir, EnvJobDir + "=" + dir, guardKey + "=job",
 	})
 	cmd.Dir = dir
 	cmd.Stderr = words

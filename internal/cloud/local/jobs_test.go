@@ -53,7 +53,7 @@ func insideJob() error {
 		code = exitKilled
 	}
 	reason, _ := os.ReadFile("reason")
-	return job.End(LastWord{Code: code, Skipped: code == 4, Reason: string(reason)})
+	return job.End(cloud.LastWord{Code: code, Skipped: code == 4, Reason: string(reason)})
 }
 
 type bench struct {
@@ -74,6 +74,7 @@ func newBench(t *testing.T, task cloud.TaskSpec) *bench {
 	b := &bench{t: t, home: home, jobs: home.Jobs(scope, JobOptions{
 		Command: []string{os.Args[0], "-test.run=^TestJobProcess$", "--", "run", "--job"},
 		Environ: append(os.Environ(), jobMark+"=1", "GORACE=atexit_sleep_ms=0"),
+		Place:   []string{cloud.EnvProvider + "=local", cloud.EnvPlatform + "=process"},
 	})}
 	t.Cleanup(b.stopAll)
 	return b
