@@ -270,7 +270,7 @@ func TestLogQuery(t *testing.T) {
 		{"start_time=2026-01-01T02:00:00+01:00", cloud.Query{Start: at(1, 1, 0)}, true},
 		{"start_time=2026-01-01T02:00:00+0100", cloud.Query{Start: at(1, 1, 0)}, true},
 		{"start_time=24h", cloud.Query{Start: time.Date(2026, 1, 1, 3, 4, 5, 0, time.UTC)}, true},
-		{"run=r job=j filter=x limit=3 follow=True", cloud.Query{Run: "r", Job: "j", Filter: "x", Limit: 3, Follow: true}, true},
+		{"run=r job=j filter=x limit=3 follow=True", cloud.Query{Run: "r", Job: "j", Filter: "x", Tail: 3, Follow: true}, true},
 		{"start_time=2026-01-02 end_time=2026-01-01", cloud.Query{}, false},
 		{"start_time=soon", cloud.Query{}, false},
 		{"limit=many", cloud.Query{}, false},

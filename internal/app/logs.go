@@ -72,7 +72,7 @@ func (a *App) logQuery(vars []project.KeyValue) (cloud.Query, error) {
 		case "follow":
 			q.Follow, err = parseBool(v)
 		case "limit":
-			q.Limit, err = strconv.Atoi(v.Value)
+			q.Tail, err = strconv.Atoi(v.Value)
 		case "start_time":
 			q.Start, err = pointInTime(v.Value, a.Now())
 		case "end_time":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -106,16 +107,9 @@ type resumed struct {
 func (r *resumed) next() cloud.Query {
 	q := r.q
 	if !r.last.IsZero() {
-		q.Start = r.last
+		q.Start, q.Tail = r.last, 0
 	}
-	r.skip = map[cloud.Line]int{}
-	again := 0
-	for l, n := range r.seen {
-		r.skip[l], again = n, again+n
-	}
-	if q.Limit > 0 {
-		q.Limit += again
-	}
+	r.skip = maps.Clone(r.seen)
 	return q
 }
 
@@ -129,9 +123,6 @@ func (r *resumed) before(l cloud.Line) bool {
 		r.last, r.seen = l.Time, map[cloud.Line]int{}
 	}
 	r.seen[l]++
-	if r.q.Limit > 1 {
-		r.q.Limit--
-	}
 	return false
 }
 

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -52,10 +53,11 @@ func (s *shaky) Status(context.Context, string) (cloud.Job, error) {
 func (s *shaky) Read(ctx context.Context, q cloud.Query) iter.Seq2[cloud.Line, error] {
 	return func(yield func(cloud.Line, error) bool) {
 		n := 0
-		for _, l := range s.lines {
-			if !q.Match(l) {
-				continue
-			}
+		lines := slices.DeleteFunc(slices.Clone(s.lines), func(l cloud.Line) bool { return !q.Match(l) })
+		if q.Tail > 0 {
+			lines = lines[max(0, len(lines)-q.Tail):]
+		}
+		for _, l := range lines {
 			if len(s.breaks) > 0 && n == s.breaks[0] {
 				s.breaks = s.breaks[1:]
 				yield(cloud.Line{}, errors.New("connection reset"))
@@ -153,6 +155,27 @@ func TestLogGoesOn(t *testing.T) {
 		var got []string
 		_, err := s.app(&strings.Builder{}).CloudRun(t.Context(), CloudRunOptions{Target: anywhere, Wait: true, Line: func(l cloud.Line) { got = append(got, l.Text) }})
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s, %v", diff, err)
+		}
+	})
+}
+
+// The last lines stay those that were the last ones when the reading began.
+func TestTailGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		s := &shaky{breaks: []int{0, 2}}
+		for i := range 6 {
+			s.lines = append(s.lines, cloud.Line{Time: time.Date(2026, 1, 2, 3, 4, i, 0, time.UTC), Job: "j", Text: strconv.Itoa(i)})
+		}
+		var got []string
+		err := s.app(&strings.Builder{}).Logs(ctx, LogsOptions{
+			Target: withVars(withVars(anywhere, "limit", "4"), "follow", "true"),
+			Line:   func(l cloud.Line) error { got = append(got, l.Text); return nil },
+		})
+		if diff := cmp.Diff([]string{"2", "3", "4", "5"}, got); diff != "" || err != nil {
 			t.Errorf("%s, %v", diff, err)
 		}
 	})

@@ -115,7 +115,6 @@ func (n noSchedules) Delete(context.Context, ...string) error { return n.err("de
 
 type noLogs struct{ lack }
 
-func (n noLogs) Append(context.Context, ...Line) error { return n.err("append to a log") }
 func (n noLogs) Read(context.Context, Query) iter.Seq2[Line, error] {
 	return seq[Line](n.err("read logs"))
 }

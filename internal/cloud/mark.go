@@ -180,10 +180,6 @@ func (m markSchedules) Delete(ctx context.Context, targetIDs ...string) error {
 
 type markLogs struct{ Logs }
 
-func (m markLogs) Append(ctx context.Context, lines ...Line) error {
-	return Failed(m.Logs.Append(ctx, lines...))
-}
-
 func (m markLogs) Read(ctx context.Context, q Query) iter.Seq2[Line, error] {
 	return marked(m.Logs.Read(ctx, q))
 }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"os"
 	"testing"
 
@@ -18,25 +19,37 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// world returns Clouds of a new home.
+func world(t *testing.T) cloudtest.World {
+	dir := t.TempDir()
+	return func(s cloud.Scope) *cloud.Cloud {
+		h, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := h.Cloud(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+}
+
 // TestConformance runs first, and alone: it measures memory.
-func TestConformance(t *testing.T) {
-	cloudtest.Run(t, func(t *testing.T) cloudtest.World {
-		dir := t.TempDir()
-		return func(s cloud.Scope) *cloud.Cloud {
-			h, err := Open(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := h.Cloud(s)
-			if err != nil {
-				t.Fatal(err)
-			}
+func TestConformance(t *testing.T) { cloudtest.Run(t, world) }
+
+func TestLogsConformance(t *testing.T) {
+	t.Parallel()
+	cloudtest.Logs(t, func(t *testing.T) cloudtest.LogsBench {
+		w := world(t)
+		return cloudtest.LogsBench{World: w, Writer: func(s cloud.Scope) func(context.Context, ...cloud.Line) error {
+			l := w(s).Logs.(*Logs)
 			t.Cleanup(func() {
-				if err := c.Logs.(*Logs).Close(); err != nil {
+				if err := l.Close(); err != nil {
 					t.Error(err)
 				}
 			})
-			return c
-		}
+			return l.Append
+		}}
 	})
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-// pollInterval is how often a follower looks for new lines.
+// pollInterval is how often a follower looks for new lines. A line that is written is there.
 const pollInterval = 100 * time.Millisecond
 
 // Read implements cloud.Logs. Lines of several runs are merged by their time; a follower yields what is new at each look
@@ -28,8 +28,11 @@ func (l *Logs) Read(ctx context.Context, q cloud.Query) iter.Seq2[cloud.Line, er
 		r := reader{logs: l, query: q, yield: yield, cursors: map[runID]*cursor{}, later: map[string]time.Time{}}
 		defer r.close()
 		err := q.Check()
+		if err == nil && q.Tail > 0 {
+			err = r.skip(ctx)
+		}
 		if err == nil {
-			err = r.read(ctx)
+			err = cloud.Poll{Every: pollInterval}.Read(ctx, q, r.round)
 		}
 		if err != nil && !errors.Is(err, errLeft) {
 			yield(cloud.Line{}, fmt.Errorf("read logs: %w", err))
@@ -53,60 +56,29 @@ func (r *reader) close() {
 	}
 }
 
-func (r *reader) read(ctx context.Context) error {
-	for {
-		last := r.last()
-		if last {
-			clear(r.later)
-		}
-		err := r.round(ctx)
-		if r.query.Follow && ctx.Err() != nil {
-			return nil
-		}
-		if err != nil || last {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-r.query.Done:
-		case <-time.After(pollInterval):
-		}
-	}
-}
-
-// last reports whether the round that begins now is the last one: what comes after this moment is not asked for.
-func (r *reader) last() bool {
-	if !r.query.Follow || !r.query.End.IsZero() && !time.Now().Before(r.query.End) {
-		return true
-	}
-	select {
-	case <-r.query.Done:
-		return true
-	default:
-		return false
-	}
-}
-
-// round yields what is there now.
-func (r *reader) round(ctx context.Context) error {
+// round yields what is there now, and reports whether that was something.
+func (r *reader) round(ctx context.Context, late bool) (bool, error) {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
+	}
+	if late {
+		clear(r.later)
 	}
 	queue, err := r.ready()
 	if err != nil {
-		return err
+		return false, err
 	}
 	heap.Init(&queue)
+	before := r.count
 	for len(queue) > 0 {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 		if err := r.step(&queue); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return r.count > before, nil
 }
 
 // step takes the earliest run, and yields its next line or finds out when that is.
@@ -122,7 +94,7 @@ func (r *reader) step(queue *byTime) error {
 			if !r.yield(*line, nil) {
 				return errLeft
 			}
-			if r.count++; r.count == r.query.Limit {
+			if r.count++; r.count == r.query.Tail && !r.query.Follow { // what has come since is not asked for
 				return errLeft
 			}
 		}

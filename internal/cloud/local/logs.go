@@ -50,7 +50,9 @@ func (l *Logs) runDir(id runID) string {
 	return filepath.Join(l.dir, encodePart(id.job), encodeOr(id.run, "@none"))
 }
 
-// Append implements cloud.Logs. Several processes may append to one run.
+// Append adds lines, in their order; a text with line ends in it becomes several. Several processes may append to one run. Within one
+// job and run time does not go back: a line with an earlier time than the line before it gets that time. Lines are durable against a
+// crash of the process at once, against one of the machine only after some seconds.
 func (l *Logs) Append(ctx context.Context, lines ...cloud.Line) error {
 	for _, x := range lines {
 		if x.Job == "" || len(encodePart(x.Job)) > maxPart || len(encodePart(x.Run)) > maxPart {
@@ -112,7 +114,7 @@ func (l *Logs) Close() error {
 
 // Prune removes the runs whose last line is from before the given time, and returns how many.
 func (l *Logs) Prune(ctx context.Context, before time.Time) (int, error) {
-	runs, err := l.runs()
+	runs, err := l.runs("", "")
 	if err != nil {
 		return 0, fmt.Errorf("prune logs: %w", err)
 	}
@@ -133,13 +135,13 @@ func (l *Logs) Prune(ctx context.Context, before time.Time) (int, error) {
 	return removed, nil
 }
 
-// runs returns all that the logs have.
-func (l *Logs) runs() ([]runID, error) {
-	jobs, err := l.ids(l.dir, "")
+// runs returns those that the logs have; job and run may be empty: any.
+func (l *Logs) runs(job, run string) ([]runID, error) {
+	jobs, err := l.ids(l.dir, job)
 	var all []runID
 	for _, job := range jobs {
 		var runs []string
-		if runs, err = l.ids(filepath.Join(l.dir, encodePart(job)), ""); err != nil {
+		if runs, err = l.ids(filepath.Join(l.dir, encodePart(job)), run); err != nil {
 			break
 		}
 		for _, run := range runs {
@@ -155,8 +157,8 @@ func pruneRun(ctx context.Context, dir string, before time.Time) (bool, error) {
 		return false, err
 	}
 	defer held.Close() //nolint:errcheck // frees the lock
-	last, err := lastLine(dir)
-	if err != nil || !last.Before(before) {
+	end, err := endOf(dir)
+	if err != nil || !end.time.Before(before) {
 		return false, err
 	}
 	return true, os.RemoveAll(dir)
@@ -189,25 +191,6 @@ func openRun(ctx context.Context, dir string) (*os.File, error) {
 func gone(f *os.File) bool {
 	var st unix.Stat_t
 	return unix.Fstat(int(f.Fd()), &st) != nil || st.Nlink == 0
-}
-
-// lastLine returns the time of the last whole line of a run; zero where it has none.
-func lastLine(dir string) (time.Time, error) {
-	seqs, err := segments(dir)
-	if err != nil {
-		return time.Time{}, err
-	}
-	for _, seq := range slices.Backward(seqs) {
-		f, err := os.Open(segmentPath(dir, seq))
-		if err != nil {
-			return time.Time{}, err
-		}
-		_, last, err := tail(f)
-		if err = errors.Join(err, f.Close()); err != nil || !last.IsZero() {
-			return last, err
-		}
-	}
-	return time.Time{}, nil
 }
 
 // segments returns the numbers of the segments in dir, ascending.

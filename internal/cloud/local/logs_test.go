@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 )
@@ -51,6 +53,75 @@ func small(t *testing.T, h *Home) *Logs {
 		}
 	})
 	return l
+}
+
+// What is appended becomes lines whose times do not go back.
+func TestAppend(t *testing.T) {
+	t.Parallel()
+	h := openHome(t)
+	l := small(t, h)
+	line := func(second int, text string) cloud.Line {
+		return cloud.Line{Time: at(second), Job: "job", Run: "run", Text: text}
+	}
+	write(t, l, line(10, "a"), line(20, "b"))
+	write(t, small(t, h), line(5, "c"), line(6, "d\ne\n"), line(30, "f"))
+	var got []cloud.Line
+	for x, err := range l.Read(t.Context(), cloud.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, x)
+	}
+	want := []cloud.Line{line(10, "a"), line(20, "b"), line(20, "c"), line(20, "d"), line(20, "e"), line(30, "f")}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("read (-want +got):\n%s", diff)
+	}
+	if got := texts(t, l, cloud.Query{Start: at(20), End: at(21)}); !slices.Equal(got, []string{"b", "c", "d", "e"}) {
+		t.Errorf("around the step: %q", got)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for name, test := range map[string]struct{ got, want error }{
+		"nothing":   {l.Append(t.Context()), nil},
+		"no job":    {l.Append(t.Context(), cloud.Line{Time: at(0), Text: "x"}), cloud.ErrInvalid},
+		"cancelled": {l.Append(ctx, line(40, "x")), context.Canceled},
+	} {
+		if !errors.Is(test.got, test.want) {
+			t.Errorf("%s: %v, want %v", name, test.got, test.want)
+		}
+	}
+}
+
+// The last lines, whatever the segments are: those that a reading of all of them ends with.
+func TestTailOfSegments(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		l := newLogs(filepath.Join(t.TempDir(), "logs"))
+		defer l.Close() //nolint:errcheck // of a folder that goes
+		l.segment = int64(rapid.IntRange(1, 400).Draw(rt, "segment"))
+		ids := rapid.SampledFrom([]string{"a", "b", "c"})
+		for n := range rapid.IntRange(0, 40).Draw(rt, "lines") {
+			x := cloud.Line{Time: at(rapid.IntRange(0, 9).Draw(rt, "second")), Job: ids.Draw(rt, "job"), Run: ids.Draw(rt, "run"), Text: fmt.Sprint("line ", n)}
+			if err := l.Append(t.Context(), x); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		q := cloud.Query{Filter: rapid.SampledFrom([]string{"", "1", "none"}).Draw(rt, "filter")}
+		if rapid.Bool().Draw(rt, "from") {
+			q.Start = at(rapid.IntRange(0, 9).Draw(rt, "start"))
+		}
+		if rapid.Bool().Draw(rt, "to") {
+			q.End = at(rapid.IntRange(10, 12).Draw(rt, "end"))
+		}
+		if rapid.Bool().Draw(rt, "one") {
+			q.Job = "a"
+		}
+		all := texts(t, l, q)
+		q.Tail = rapid.IntRange(1, 12).Draw(rt, "tail")
+		if got := texts(t, l, q); !slices.Equal(got, all[max(0, len(all)-q.Tail):]) {
+			rt.Fatalf("%+v: %q, all are %q", q, got, all)
+		}
+	})
 }
 
 func TestSegments(t *testing.T) {

@@ -124,7 +124,9 @@ func (w *writer) catchUp() error {
 	}
 	w.size = end
 	if last.IsZero() { // a segment without a line
-		last, err = lastLine(w.path)
+		var before place
+		before, err = endOf(w.path)
+		last = before.time
 	}
 	if last.After(w.last) {
 		w.last = last
