@@ -50,6 +50,7 @@ type Target struct {
 	ProjectDir   string
 	WorkspaceDir string // may be empty where no workspace is needed
 	EnvStage     string // dev when empty
+	Client       string // for whom a task runs; empty: nobody in particular
 	Vars         []project.KeyValue
 	Envs         []project.KeyValue
 	Cloud        CloudFlags

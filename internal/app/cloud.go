@@ -51,6 +51,7 @@ func (a *App) cloudOptions(t Target, p *project.Project) (CloudOptions, error) {
 			Stage:         first(t.EnvStage, "dev"),
 			ResourceGroup: first(t.env("resource_group"), d.ResourceGroup),
 			Task:          first(t.env("task"), d.Task),
+			Client:        t.Client,
 		},
 	}
 	if o.Provider == first(d.CloudProvider, o.Provider) { // else they are those of another provider

@@ -42,7 +42,7 @@ func (a *App) RunJob(ctx context.Context, o JobOptions) (RunResult, error) {
 // jobTarget is what a job works on.
 func (a *App) jobTarget(s cloud.Scope) Target {
 	return Target{
-		EnvStage: s.Stage, WorkspaceDir: JobWorkspace(a.env),
+		EnvStage: s.Stage, Client: s.Client, WorkspaceDir: JobWorkspace(a.env),
 		Envs: []project.KeyValue{{Key: "resource_group", Value: s.ResourceGroup}, {Key: "task", Value: s.Task}},
 		Cloud: CloudFlags{
 			Provider: first(a.env(cloud.EnvProvider), a.env("HO_PROVIDER")),
@@ -161,13 +161,13 @@ func (a *App) lastWord(ctx context.Context, t Target, start cloud.Start, why err
 	if err != nil {
 		return nil // it is among the reasons
 	}
-	to := &ledger.Bucket{Files: c.Files, Task: c.Scope.Task, Parallel: c.Parallel}
+	to := &ledger.Bucket{Files: c.Files, Prefix: c.Scope.Prefix(), Parallel: c.Parallel}
 	if _, err := to.Get(ctx, start.Run); !errors.Is(err, cloud.ErrNotFound) {
 		return nil
 	}
 	run := ledger.Run{
 		ID: start.Run, Project: start.Scope.Task, ResourceGroup: start.Scope.ResourceGroup, Task: start.Scope.Task,
-		EnvStage: start.Scope.Stage, Trigger: string(start.Trigger), Job: a.env(cloud.EnvJob), Schedule: start.Schedule,
+		Client: start.Scope.Client, EnvStage: start.Scope.Stage, Trigger: string(start.Trigger), Job: a.env(cloud.EnvJob), Schedule: start.Schedule,
 		ScheduledAt: start.ScheduledAt, Version: a.Version, Host: a.Host, Start: a.Now().UTC(),
 	}
 	return a.recordUnstarted(ctx, to, run, string(pipeline.Failed), why, func(text string) string { return text })

@@ -57,7 +57,7 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 		return JobResult{}, err
 	}
 	if o.DryRun {
-		job := cloud.Job{Run: start.Run, Task: c.Scope.Task, Stage: c.Scope.Stage, Release: start.Release, Trigger: start.Trigger}
+		job := cloud.Job{Run: start.Run, Task: c.Scope.Task, Client: c.Scope.Client, Stage: c.Scope.Stage, Release: start.Release, Trigger: start.Trigger}
 		return JobResult{Status: status(true), Job: job}, nil
 	}
 	a.warnHeld(ctx, c, start, p)
@@ -297,7 +297,7 @@ func (a *App) taskClouds(ctx context.Context, t Target, c *cloud.Cloud) (clouds 
 	tasks, err := group.Infra.Status(ctx, cloud.KindTask)
 	for _, task := range tasks {
 		scope := group.Scope
-		scope.Task = task.Name
+		scope.Task, scope.Client = task.Name, task.Client
 		one, err := a.connect(ctx, CloudOptions{Provider: c.Provider, Platform: c.Platform, Profile: t.Cloud.Profile, Scope: scope})
 		if err != nil {
 			return nil, err

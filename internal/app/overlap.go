@@ -56,7 +56,7 @@ func (a *App) sight(r lease.Record) lease.Sight {
 	return lease.Gone
 }
 
-func leaseKey(c *cloud.Cloud) string { return c.Scope.Task + "/lease.json" }
+func leaseKey(c *cloud.Cloud) string { return c.Scope.Prefix() + "/lease.json" }
 
 // takeLease makes this the only run of its task, as the overlap policy wants it. The context ends when that is over.
 func (r *releaseRun) takeLease(ctx context.Context) (context.Context, error) {

@@ -21,7 +21,7 @@ import (
 // describe implements hooks.
 func (r *releaseRun) describe(run *ledger.Run) {
 	scope := r.cloud.Scope
-	run.Project, run.ResourceGroup, run.Task, run.EnvStage = scope.Task, scope.ResourceGroup, scope.Task, scope.Stage
+	run.Project, run.ResourceGroup, run.Task, run.Client, run.EnvStage = scope.Task, scope.ResourceGroup, scope.Task, scope.Client, scope.Stage
 	run.Release, run.Fence = r.release, r.fence()
 	run.Job, run.Schedule, run.ScheduledAt = r.options.jobID, r.options.job.Schedule, r.options.job.ScheduledAt
 	if r.options.job.Trigger != "" {
@@ -258,5 +258,5 @@ func keep(p *project.Project) int {
 
 // commits returns from what the next run of the task of c's scope goes on.
 func (a *App) commits(c *cloud.Cloud) *commit.Store {
-	return commit.Open(c.Files, c.Scope.Task, c.Parallel, a.Now)
+	return commit.Open(c.Files, c.Scope.Prefix(), c.Parallel, a.Now)
 }

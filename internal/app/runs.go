@@ -112,7 +112,7 @@ func (a *App) ledger(c *cloud.Cloud, limit int) *ledger.Bucket {
 	if limit > 0 {
 		parallel = min(parallel, limit)
 	}
-	return &ledger.Bucket{Files: c.Files, Task: c.Scope.Task, Parallel: parallel}
+	return &ledger.Bucket{Files: c.Files, Prefix: c.Scope.Prefix(), Parallel: parallel}
 }
 
 func summary(run ledger.Run, now time.Time) RunSummary {
@@ -177,7 +177,7 @@ func (a *App) whatIsKnown(ctx context.Context, c *cloud.Cloud) (known, error) {
 	}
 	k.sight = a.sight(k.lease)
 	k.clock = sync.OnceValues(func() (time.Time, error) {
-		o, err := c.Files.Put(ctx, c.Scope.Task+"/lease/clock", strings.NewReader("{}\n"), cloud.PutOptions{})
+		o, err := c.Files.Put(ctx, c.Scope.Prefix()+"/lease/clock", strings.NewReader("{}\n"), cloud.PutOptions{})
 		return o.Modified, err
 	})
 	return k, nil

@@ -111,8 +111,7 @@ func (r *releaseRun) share(ctx context.Context, o workspace.InstallOptions, out 
 	if err != nil || key == "" {
 		return false, err
 	}
-	scope := r.cloud.Scope
-	o.VenvDir = filepath.Join(r.app.Venvs, scope.Stage, scope.ResourceGroup, scope.Task, key)
+	o.VenvDir = filepath.Join(r.app.Venvs, filepath.FromSlash(r.cloud.Scope.String()), key)
 	out.venvDir = o.VenvDir
 	defer dropUnused(filepath.Dir(o.VenvDir), time.Now())
 	ok, err := r.takeShared(ctx, o, func() error {

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // newStore has a clock that goes on by a second from push to push.
 func newStore(files cloud.Files) *Store {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	return &Store{Files: files, Task: "t", Parallel: 3, Now: func() time.Time {
+	return &Store{Files: files, Prefix: "t", Parallel: 3, Now: func() time.Time {
 		at = at.Add(time.Second)
 		return at
 	}}

@@ -30,7 +30,7 @@ const maxIndex = 64 << 20
 //	<task>/artifacts/last/...              the last archive again, for people and other programs to read
 type Store struct {
 	Files    cloud.Files
-	Task     string // deploy.task: the folder in the bucket
+	Prefix   string // folder of the task in the bucket: cloud.Scope.Prefix
 	Parallel int    // transfers at a time; at least 1
 	Now      func() time.Time
 }
@@ -75,7 +75,7 @@ type Entry struct {
 	Executable bool   `json:"executable,omitempty"`
 }
 
-func (s *Store) prefix() string { return s.Task + "/artifacts" }
+func (s *Store) prefix() string { return s.Prefix + "/artifacts" }
 
 func (s *Store) indexKey() string { return s.prefix() + "/index.json" }
 

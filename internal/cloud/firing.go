@@ -12,10 +12,8 @@ type ScheduleKey struct {
 	TargetID string
 }
 
-// String returns "<env stage>/<resource group>/<task>/<target id>".
-func (k ScheduleKey) String() string {
-	return k.Scope.Stage + "/" + k.Scope.ResourceGroup + "/" + k.Scope.Task + "/" + k.TargetID
-}
+// String returns Scope.String and the target id: "<env stage>/<resource group>/<task>/<target id>" without a client.
+func (k ScheduleKey) String() string { return k.Scope.String() + "/" + k.TargetID }
 
 // ScheduleEntry is a schedule as a scheduler sees it that serves every scope of a provider.
 type ScheduleEntry struct {

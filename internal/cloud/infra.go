@@ -30,7 +30,8 @@ type Infra interface {
 	// Apply go on. ErrConflict: the world has changed since the Plan so that the changes do not fit.
 	Apply(ctx context.Context, want Want, changes []Change, step func(Step)) error
 
-	// Status returns what exists of the kind. Nothing is no error.
+	// Status returns what exists of the kind; of tasks only that of the scope, or, without one, those of the group, and of its
+	// clients. Nothing is no error.
 	Status(ctx context.Context, kind Kind) ([]Resource, error)
 }
 
@@ -84,7 +85,8 @@ type Step struct {
 type Resource struct {
 	Kind    Kind              `json:"kind"`
 	Name    string            `json:"name"`
-	State   string            `json:"state"` // the provider's word for it
+	Client  string            `json:"client,omitempty"` // of a task
+	State   string            `json:"state"`            // the provider's word for it
 	Updated time.Time         `json:"updated,omitzero"`
 	Detail  map[string]string `json:"detail,omitempty"`
 }

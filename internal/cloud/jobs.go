@@ -88,6 +88,7 @@ type Job struct {
 	ID          string    `json:"id"` // the provider's
 	Run         string    `json:"run"`
 	Task        string    `json:"task"`
+	Client      string    `json:"client,omitempty"`
 	Stage       string    `json:"env_stage"`
 	Release     string    `json:"release,omitempty"`
 	Trigger     Trigger   `json:"trigger"`

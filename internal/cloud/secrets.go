@@ -9,7 +9,7 @@ import (
 )
 
 // Secrets holds the secrets of one scope on two levels: those of its task, and those of its resource group, which all
-// tasks of the group share. Values are bytes of any kind, of at least 64 KiB, and their number is not limited (a
+// tasks of the group share, and all clients, who can only read them. Values are bytes of any kind, of at least 64 KiB, and their number is not limited (a
 // provider pages and splits by itself).
 type Secrets interface {
 	// Put stores the secrets, replacing those with the same key and level. Values never show in an error.
@@ -52,8 +52,21 @@ type SecretInfo struct {
 // maxSecretKey is the length of the longest key of a secret.
 const maxSecretKey = 255
 
+// CheckSecret is the package's CheckSecret, and returns an ErrInvalid where the scope cannot change secrets of that level. Every
+// provider calls it first.
+func (s Scope) CheckSecret(level Level, key string) error {
+	switch {
+	case level == LevelTask && s.Task == "":
+		return fmt.Errorf("secret %q: %w: no task is named, so it cannot be on its level", key, ErrInvalid)
+	case level == LevelGroup && s.Client != "":
+		return WithHint(fmt.Errorf("secret %q: %w: a client cannot change what all of the resource group share", key, ErrInvalid),
+			"name no client, or make it a secret of the task")
+	}
+	return CheckSecret(level, key)
+}
+
 // CheckSecret returns an ErrInvalid unless level is one of the two and key has 1 to 255 ASCII letters, digits, "_", "-"
-// and ".". Every provider calls it first.
+// and ".".
 func CheckSecret(level Level, key string) error {
 	switch {
 	case level != LevelTask && level != LevelGroup:

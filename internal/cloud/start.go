@@ -53,29 +53,30 @@ func older() map[string]string {
 	return map[string]string{EnvStage: "HO_STAGE", EnvResourceGroup: "HO_RESOURCE_GROUP", EnvTask: "HO_TASK"}
 }
 
-// Environ returns the variables ("K=V") that tell a job what it is to do, sorted. A variable of the start itself wins over
-// one of Env, and that of Written over one of Env.
+// Environ returns the variables ("K=V") that tell a job what it is to do, sorted. What the start itself says is in no
+// other: not in Env, nor in Written, whose variables win over those of Env.
 func (s Start) Environ() []string {
 	env := maps.Clone(s.Env)
 	if env == nil {
 		env = map[string]string{}
 	}
 	maps.Copy(env, s.Written)
+	at, push := "", ""
+	if !s.ScheduledAt.IsZero() {
+		at = s.ScheduledAt.UTC().Format(time.RFC3339Nano)
+	}
+	if s.PushOnFail {
+		push = "true"
+	}
 	for key, value := range map[string]string{
 		EnvStage: s.Scope.Stage, EnvResourceGroup: s.Scope.ResourceGroup, EnvTask: s.Scope.Task,
 		EnvClient: s.Scope.Client, EnvRun: s.Run,
 		EnvRelease: s.Release, EnvTrigger: string(s.Trigger), EnvSchedule: s.Schedule, EnvZone: s.Zone,
-		EnvOverlap: string(s.Overlap), EnvEvaluate: strings.Join(slices.Sorted(maps.Keys(s.Written)), " "),
+		EnvOverlap: string(s.Overlap), EnvScheduledAt: at, EnvPushOnFail: push, EnvEvaluate: strings.Join(slices.Sorted(maps.Keys(s.Written)), " "),
 	} {
-		if value != "" {
-			env[key] = value
+		if env[key] = value; value == "" { // one of Env would give it another client, say
+			delete(env, key)
 		}
-	}
-	if !s.ScheduledAt.IsZero() {
-		env[EnvScheduledAt] = s.ScheduledAt.UTC().Format(time.RFC3339Nano)
-	}
-	if s.PushOnFail {
-		env[EnvPushOnFail] = "true"
 	}
 	list := make([]string, 0, len(env))
 	for key, value := range env {

@@ -145,7 +145,7 @@ func (s *Store) Archive(ctx context.Context, keep int) (artifact.Archive, error)
 		return artifact.Archive{}, err
 	}
 	if now.Artifacts == "" {
-		return artifact.Archive{}, NoArtifacts(s.Task)
+		return artifact.Archive{}, NoArtifacts(s.Prefix)
 	}
 	a, err := s.Artifacts.Copy(ctx, now.Artifacts, 0)
 	if err == nil {

@@ -60,22 +60,22 @@ type Commit struct {
 // Store is the commits of one deployed task in its bucket: the object <task>/current.json.
 type Store struct {
 	Files     cloud.Files
-	Task      string // deploy.task: the folder in the bucket
+	Prefix    string // folder of the task in the bucket: cloud.Scope.Prefix
 	States    *state.Store
 	Artifacts *artifact.Store
 	Now       func() time.Time
 }
 
-// Open returns the commits of a task, with its states and artifacts. parallel is how many calls are made at a time.
-func Open(files cloud.Files, task string, parallel int, now func() time.Time) *Store {
+// Open returns the commits of the task whose folder is prefix, with its states and artifacts. parallel is how many calls are made at a time.
+func Open(files cloud.Files, prefix string, parallel int, now func() time.Time) *Store {
 	return &Store{
-		Files: files, Task: task, Now: now,
-		States:    &state.Store{Files: files, Task: task, Parallel: parallel, Now: now},
-		Artifacts: &artifact.Store{Files: files, Task: task, Parallel: parallel, Now: now},
+		Files: files, Prefix: prefix, Now: now,
+		States:    &state.Store{Files: files, Prefix: prefix, Parallel: parallel, Now: now},
+		Artifacts: &artifact.Store{Files: files, Prefix: prefix, Parallel: parallel, Now: now},
 	}
 }
 
-func (s *Store) key() string { return s.Task + "/current.json" }
+func (s *Store) key() string { return s.Prefix + "/current.json" }
 
 // Read returns from what the next run goes on. A bucket without a commit may be that of an earlier handoff, whose states and
 // artifacts count then; or the commit was lost, and the newest of everything counts.

@@ -21,7 +21,7 @@ func many(b *testing.B, runs int) (*Bucket, time.Time) {
 		b.Fatal(err)
 	}
 	now := time.Now().UTC()
-	bucket := &Bucket{Files: c.Files, Task: "t", Parallel: c.Parallel}
+	bucket := &Bucket{Files: c.Files, Prefix: "t", Parallel: c.Parallel}
 	all := make([]int, runs)
 	for i := range all {
 		all[i] = i

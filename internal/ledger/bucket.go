@@ -27,7 +27,7 @@ const maxRecord = 64 << 20
 // for each day, so that the last runs of 100,000 are found without a look at the others.
 type Bucket struct {
 	Files    cloud.Files
-	Task     string // deploy.task: the folder in the bucket
+	Prefix   string // folder of the task in the bucket: cloud.Scope.Prefix
 	Parallel int    // reads at a time; at least 1
 }
 
@@ -46,7 +46,7 @@ func (b *Bucket) Key(id string) (string, error) {
 }
 
 func (b *Bucket) day(at time.Time) string {
-	return b.Task + "/runs/" + before(at.Unix()/int64((24*time.Hour).Seconds()), 5)
+	return b.Prefix + "/runs/" + before(at.Unix()/int64((24*time.Hour).Seconds()), 5)
 }
 
 // before returns n in digits that sort the other way round.
@@ -140,7 +140,7 @@ func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
 	}
 	seen := 0
 	var found []string
-	for o, err := range b.Files.List(ctx, b.Task+"/runs") {
+	for o, err := range b.Files.List(ctx, b.Prefix+"/runs") {
 		if err != nil {
 			return "", fmt.Errorf("list runs: %w", err)
 		}
@@ -158,7 +158,7 @@ func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
 	case len(found) > 1:
 		return "", cloud.WithHint(fmt.Errorf("run %q: %w: more than one run is meant", word, cloud.ErrInvalid), "write more of its id")
 	case word == "":
-		return "", cloud.WithHint(fmt.Errorf("runs of task %q: %w", b.Task, cloud.ErrNotFound), "`handoff run` makes one")
+		return "", cloud.WithHint(fmt.Errorf("runs of task %q: %w", b.Prefix, cloud.ErrNotFound), "`handoff run` makes one")
 	}
 	return "", cloud.WithHint(fmt.Errorf("run %q: %w", word, cloud.ErrNotFound), "see `handoff runs list`")
 }

@@ -42,7 +42,7 @@ func ids(t *testing.T, b *Bucket, limit int) []string {
 
 func TestRunsNewestFirst(t *testing.T) {
 	t.Parallel()
-	b := &Bucket{Files: &memory.Files{}, Task: "t", Parallel: 3}
+	b := &Bucket{Files: &memory.Files{}, Prefix: "t", Parallel: 3}
 	var want []string
 	for i, at := range []time.Time{newYear, newYear.Add(time.Millisecond), newYear.Add(23 * time.Hour), newYear.AddDate(0, 0, 1), newYear.AddDate(3, 0, 0), newYear.AddDate(3, 0, 0)} {
 		run := finished(at, i)
@@ -66,7 +66,7 @@ func TestRunsNewestFirst(t *testing.T) {
 func TestRunsReadsNoMoreThanAsked(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
-	b := &Bucket{Files: files, Task: "t", Parallel: 8}
+	b := &Bucket{Files: files, Prefix: "t", Parallel: 8}
 	for i := range 500 {
 		if err := b.Put(t.Context(), finished(newYear.Add(time.Duration(i)*time.Minute), i)); err != nil {
 			t.Fatal(err)
@@ -89,7 +89,7 @@ func TestRunsReadsNoMoreThanAsked(t *testing.T) {
 
 func TestKeyRefusesOtherIDs(t *testing.T) {
 	t.Parallel()
-	b := &Bucket{Task: "t"}
+	b := &Bucket{Prefix: "t"}
 	for _, id := range []string{"", "x", "20260102-a", "20260102T030405.678Z", "20260102T030405.678Z-a/b"} {
 		if _, err := b.Key(id); !errors.Is(err, cloud.ErrInvalid) || cloud.Hint(err) == "" {
 			t.Errorf("%q: %v", id, err)
@@ -103,7 +103,7 @@ func TestKeyRefusesOtherIDs(t *testing.T) {
 func TestDamagedRecordHidesNoOther(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
-	b := &Bucket{Files: files, Task: "t", Parallel: 2}
+	b := &Bucket{Files: files, Prefix: "t", Parallel: 2}
 	for i := range 3 {
 		if err := b.Put(t.Context(), finished(newYear.Add(time.Duration(i)*time.Hour), i)); err != nil {
 			t.Fatal(err)
@@ -137,7 +137,7 @@ func TestDamagedRecordHidesNoOther(t *testing.T) {
 
 func TestRunThatDied(t *testing.T) {
 	t.Parallel()
-	b := &Bucket{Files: &memory.Files{}, Task: "t", Parallel: 2}
+	b := &Bucket{Files: &memory.Files{}, Prefix: "t", Parallel: 2}
 	run := finished(newYear, 1)
 	run.Outcome, run.ExitCode, run.End, run.Host, run.Pid = Running, -1, time.Time{}, "box", 7
 	run.Tasks = []*Task{{Name: "load", Outcome: Running}}
@@ -178,7 +178,7 @@ func TestMirrorIsLiveAndSurvivesAnOutage(t *testing.T) {
 			}
 			return nil
 		}
-		b := &Bucket{Files: files, Task: "t", Parallel: 1}
+		b := &Bucket{Files: files, Prefix: "t", Parallel: 1}
 		run := finished(newYear, 1)
 		rec, err := NewRecorder(path, run, none)
 		if err != nil {

@@ -89,7 +89,7 @@ func TestLargeRecordsAreWrittenSeldom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := (&Bucket{Files: files, Task: "t", Parallel: 1}).Follow(t.Context(), r, nil)
+		m, err := (&Bucket{Files: files, Prefix: "t", Parallel: 1}).Follow(t.Context(), r, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,8 @@ type Run struct {
 	ID            string    `json:"id"` // sorts by start time
 	Project       string    `json:"project"`
 	ResourceGroup string    `json:"resource_group,omitempty"`
-	Task          string    `json:"task,omitempty"` // deploy.task
+	Task          string    `json:"task,omitempty"`   // deploy.task
+	Client        string    `json:"client,omitempty"` // for whom it ran
 	EnvStage      string    `json:"env_stage"`
 	Trigger       string    `json:"trigger"`               // manual, schedule, retry, backfill
 	Job           string    `json:"job,omitempty"`         // id of the job at its provider

@@ -66,7 +66,7 @@ func (l line) run() Run {
 	return Run{Outcome: l.Outcome, ID: l.ID, Start: l.Start, End: l.End, Trigger: l.Trigger, Release: l.Release, Job: l.Job, Reason: l.Reason}
 }
 
-func (b *Bucket) summaryKey() string { return b.Task + "/runs/summary.jsonl" }
+func (b *Bucket) summaryKey() string { return b.Prefix + "/runs/summary.jsonl" }
 
 func dayOf(key string) string { return path.Base(path.Dir(key)) }
 
@@ -147,7 +147,7 @@ func (b *Bucket) Runs(ctx context.Context, now time.Time, q Query) iter.Seq2[Run
 // records looks at the records that are not in the summary. It returns false when the caller has seen enough.
 func (s *search) records(ctx context.Context) bool {
 	batch := make([]string, 0, max(s.Parallel, 1))
-	for o, err := range s.Files.List(ctx, s.Task+"/runs") {
+	for o, err := range s.Files.List(ctx, s.Prefix+"/runs") {
 		if err != nil {
 			s.yield(Run{}, fmt.Errorf("list runs: %w", err))
 			return false

@@ -18,7 +18,7 @@ import (
 // history is a bucket with runs, one every hour up to now; every tenth has failed, every hundredth has never ended.
 func history(t *testing.T, files cloud.Files, runs int, now time.Time) *Bucket {
 	t.Helper()
-	b := &Bucket{Files: files, Task: "t", Parallel: 16}
+	b := &Bucket{Files: files, Prefix: "t", Parallel: 16}
 	for i := range runs {
 		run := finished(now.Add(-time.Duration(i)*time.Hour), i)
 		switch {

@@ -29,7 +29,7 @@ type Store struct {
 
 // Open returns the releases of the task of c's scope.
 func Open(c *cloud.Cloud) *Store {
-	return &Store{cloud: c, prefix: c.Scope.Task + "/releases/"}
+	return &Store{cloud: c, prefix: c.Scope.Prefix() + "/releases/"}
 }
 
 // Push is one change of what is current.

@@ -17,7 +17,7 @@ import (
 )
 
 func store(files cloud.Files) *Store {
-	return &Store{Files: files, Task: "t", Parallel: 2, Now: time.Now}
+	return &Store{Files: files, Prefix: "t", Parallel: 2, Now: time.Now}
 }
 
 // chain puts versions one after the other, as commits do, and returns the last one.

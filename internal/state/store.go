@@ -72,12 +72,12 @@ func (v Version) Ref() Ref {
 //	<task>/state/<pipeline>/log/<n>.json   a version, the newest first: n is 9999999999 minus its number
 type Store struct {
 	Files    cloud.Files
-	Task     string // deploy.task: the folder in the bucket
+	Prefix   string // folder of the task in the bucket: cloud.Scope.Prefix
 	Parallel int    // calls at a time; at least 1
 	Now      func() time.Time
 }
 
-func (s *Store) folder(name string) string { return s.Task + "/state/" + name }
+func (s *Store) folder(name string) string { return s.Prefix + "/state/" + name }
 
 // logKey sorts the newest version first.
 func (s *Store) logKey(name string, seq int64) string {
@@ -288,11 +288,11 @@ func (s *Store) Tidy(ctx context.Context, v Version, before Ref) error {
 // handoff have left as <pipeline>/current.json, and else the newest of each log.
 func (s *Store) Found(ctx context.Context) (map[string]Ref, error) {
 	newest, old := map[string]int64{}, map[string]bool{}
-	for o, err := range s.Files.List(ctx, s.Task+"/state") {
+	for o, err := range s.Files.List(ctx, s.Prefix+"/state") {
 		if err != nil {
 			return nil, fmt.Errorf("list states: %w", err)
 		}
-		name, rest, _ := strings.Cut(strings.TrimPrefix(o.Key, s.Task+"/state/"), "/")
+		name, rest, _ := strings.Cut(strings.TrimPrefix(o.Key, s.Prefix+"/state/"), "/")
 		switch seq := seqOf(o.Key); {
 		case rest == "current.json":
 			old[name] = true

@@ -44,7 +44,7 @@ func (b *localBench) fillLedger() error {
 	if err != nil {
 		return err
 	}
-	bucket := &ledger.Bucket{Files: c.Files, Task: "t", Parallel: 1}
+	bucket := &ledger.Bucket{Files: c.Files, Prefix: "t", Parallel: 1}
 	begin := time.Now().UTC().Add(-manyRuns * 5 * time.Minute).Truncate(time.Millisecond)
 	var wg sync.WaitGroup
 	var once sync.Once

@@ -29,6 +29,7 @@ func Secrets(t *testing.T, open func(t *testing.T) World) {
 		"concurrent writers":    testSecretWriters,
 		"a cancelled call":      testCancelSecrets,
 		"times of modification": testSecretTimes,
+		"clients":               testClientSecrets,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -254,5 +255,29 @@ func testSecretTimes(t *testing.T, w World) {
 	list, err := w(scope).Secrets.List(t.Context())
 	if err != nil || len(list) != 1 || list[0].Modified.Before(before) || list[0].Modified.After(time.Now().Add(time.Minute)) {
 		t.Errorf("list %+v, %v", list, err)
+	}
+}
+
+// Clients read what is for all of their group, and change none of it.
+func testClientSecrets(t *testing.T, world World) {
+	client := scope
+	client.Client = "acme"
+	mustSecret(t, world(scope).Secrets, cloud.LevelGroup, "key", "of the group")
+	s := world(client).Secrets
+	if diff := cmp.Diff(map[string]string{"key": "resource group:of the group"}, revealed(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	if err := s.Put(t.Context(), cloud.Secret{Key: "key", Level: cloud.LevelGroup}); !errors.Is(err, cloud.ErrInvalid) {
+		t.Errorf("a client changes a secret of the group: %v", err)
+	}
+	if err := s.Delete(t.Context(), cloud.LevelGroup, "key"); !errors.Is(err, cloud.ErrInvalid) {
+		t.Errorf("a client deletes a secret of the group: %v", err)
+	}
+	mustSecret(t, s, cloud.LevelTask, "key", "of the client")
+	if diff := cmp.Diff(map[string]string{"key": "task:of the client"}, revealed(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]string{"key": "resource group:of the group"}, revealed(t, world(scope).Secrets)); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -86,17 +86,36 @@ func (h *Home) Files(s cloud.Scope) *Files {
 
 // Secrets returns the secrets of a scope.
 func (h *Home) Secrets(s cloud.Scope) *Secrets {
-	return &Secrets{root: filepath.Join(h.dir, "secrets"), dir: h.groupDir("secrets", s), scope: s}
+	return &Secrets{home: h, root: filepath.Join(h.dir, "secrets"), scope: s}
 }
 
 // Logs returns the logs of a scope.
 func (h *Home) Logs(s cloud.Scope) *Logs {
-	return newLogs(filepath.Join(h.groupDir("logs", s), encodeOr(s.Task, "@group")))
+	if s.Task == "" {
+		return newLogs(filepath.Join(h.groupDir("logs", s), "@group"))
+	}
+	return newLogs(h.taskDir("logs", s))
 }
 
 // groupDir returns <home>/<room>/<env stage>/<resource group>.
 func (h *Home) groupDir(room string, s cloud.Scope) string {
 	return filepath.Join(h.dir, room, encodePart(s.Stage), encodePart(s.ResourceGroup))
+}
+
+// clientsDir is, in the folder of a resource group, where its clients are.
+const clientsDir = "@clients"
+
+// clientDir returns the folder in which the tasks of the scope's client are: groupDir, or in it @clients/<client>.
+func (h *Home) clientDir(room string, s cloud.Scope) string {
+	if s.Client == "" {
+		return h.groupDir(room, s)
+	}
+	return filepath.Join(h.groupDir(room, s), clientsDir, encodePart(s.Client))
+}
+
+// taskDir returns <clientDir>/<task>.
+func (h *Home) taskDir(room string, s cloud.Scope) string {
+	return filepath.Join(h.clientDir(room, s), encodePart(s.Task))
 }
 
 // kind adds the sentinel of package cloud that fits an error of the file system.

@@ -138,7 +138,7 @@ type registration struct {
 }
 
 func (h *Home) taskFile(s cloud.Scope) string {
-	return filepath.Join(h.groupDir("tasks", s), encodePart(s.Task)+".json")
+	return h.taskDir("tasks", s) + ".json"
 }
 
 // task returns the registration of the task of a scope, cloud.ErrNotFound where there is none, and a hash of the file.

@@ -75,7 +75,7 @@ func (i *Infra) eachRoom(do func(dir string) error) error {
 // unused returns a cloud.ErrConflict while a task is registered or a job is active.
 func (i *Infra) unused(ctx context.Context) error {
 	group := *i
-	group.scope.Task = ""
+	group.scope.Task, group.scope.Client = "", ""
 	tasks, err := group.taskStatus()
 	if err != nil {
 		return err
@@ -89,33 +89,7 @@ func (i *Infra) unused(ctx context.Context) error {
 
 // allIdle returns a cloud.ErrConflict while a job of a task of the group is active.
 func (i *Infra) allIdle(ctx context.Context) error {
-	list, err := i.jobTasks()
-	if err != nil {
-		return err
-	}
-	for _, task := range list {
-		one := *i
-		one.scope.Task = task
-		if err := one.idle(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// jobTasks returns the tasks of the group that have job records.
-func (i *Infra) jobTasks() ([]string, error) {
-	parts, err := names(i.home.groupDir("jobs", i.scope))
-	if err != nil {
-		return nil, err
-	}
-	var tasks []string
-	for _, part := range parts {
-		if task, ok := decodePart(part); ok {
-			tasks = append(tasks, task)
-		}
-	}
-	return tasks, nil
+	return i.home.eachTask("jobs", i.scope, func(s cloud.Scope, _ string) error { return i.home.Infra(s).idle(ctx) })
 }
 
 func (i *Infra) bucketStatus(ctx context.Context) ([]cloud.Resource, error) {
@@ -150,20 +124,18 @@ func (i *Infra) resourcesStatus(ctx context.Context) ([]cloud.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := i.jobTasks()
-	if err != nil {
-		return nil, err
-	}
 	active := 0
-	for _, task := range tasks {
-		s := i.scope
-		s.Task = task
+	err = i.home.eachTask("jobs", i.scope, func(s cloud.Scope, _ string) error {
 		for _, err := range i.home.Jobs(s, JobOptions{}).List(ctx, cloud.JobQuery{Active: true}) {
 			if err != nil {
-				return nil, err
+				return err
 			}
 			active++
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return []cloud.Resource{{
 		Kind: cloud.KindResources, Name: i.groupName(), State: "available", Updated: info.ModTime().UTC(),

@@ -130,31 +130,43 @@ func changedKeys(a, b map[string]string) []string {
 }
 
 func (i *Infra) taskStatus() ([]cloud.Resource, error) {
-	dir := i.home.groupDir("tasks", i.scope)
-	files, err := names(dir)
-	if err != nil {
-		return nil, err
+	scopes := []cloud.Scope{i.scope}
+	if i.scope.Task == "" {
+		var err error
+		if scopes, err = i.registered(); err != nil {
+			return nil, err
+		}
 	}
 	var list []cloud.Resource
-	for _, file := range files {
-		part, isTask := strings.CutSuffix(file, ".json")
-		name, ok := decodePart(part)
-		if !isTask || !ok || i.scope.Task != "" && name != i.scope.Task {
-			continue
-		}
-		s := i.scope
-		s.Task = name
+	for _, s := range scopes {
 		r, _, err := i.home.task(s)
 		if errors.Is(err, cloud.ErrNotFound) {
 			continue
 		}
-		res := cloud.Resource{Kind: cloud.KindTask, Name: name, State: "registered", Updated: r.Updated, Detail: describe(r.Spec)}
+		res := cloud.Resource{
+			Kind: cloud.KindTask, Name: s.Task, Client: s.Client, State: "registered", Updated: r.Updated, Detail: describe(r.Spec),
+		}
 		if err != nil {
 			res.State, res.Detail = "damaged", map[string]string{"error": err.Error()}
 		}
 		list = append(list, res)
 	}
 	return list, nil
+}
+
+// registered returns the tasks of the group, with those of its clients last.
+func (i *Infra) registered() ([]cloud.Scope, error) {
+	group := i.home.groupDir("tasks", i.scope)
+	var list []cloud.Scope
+	look := func(client, dir string) error {
+		tasks, err := fileNames(dir)
+		for _, task := range tasks {
+			list = append(list, cloud.Scope{Stage: i.scope.Stage, ResourceGroup: i.scope.ResourceGroup, Client: client, Task: task})
+		}
+		return err
+	}
+	err := errors.Join(look("", group), eachPart(filepath.Join(group, clientsDir), look))
+	return list, err
 }
 
 func describe(s cloud.TaskSpec) map[string]string {

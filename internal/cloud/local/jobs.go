@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +20,7 @@ type JobOptions struct {
 }
 
 // Jobs runs the task of one scope as processes of this machine. Each job has a folder
-// <home>/jobs/<env stage>/<group>/<task>/<id> with
+// <home>/jobs/<env stage>/<group>/<task>/<id> (taskDir) with
 //
 //	job.json   the record
 //	busy       locked while a process of the job is there
@@ -40,7 +39,7 @@ var _ cloud.Jobs = (*Jobs)(nil)
 
 // Jobs returns the jobs of a scope.
 func (h *Home) Jobs(s cloud.Scope, o JobOptions) *Jobs {
-	return &Jobs{home: h, scope: s, dir: filepath.Join(h.groupDir("jobs", s), encodePart(s.Task)), options: o}
+	return &Jobs{home: h, scope: s, dir: h.taskDir("jobs", s), options: o}
 }
 
 // Run implements cloud.Jobs. Where the starter of a job was killed before it had started the runner, the next call with
@@ -180,7 +179,7 @@ func (j *Jobs) list(ctx context.Context, q cloud.JobQuery, yield func(cloud.Job,
 func (j *Jobs) damaged(id string, err error) cloud.Job {
 	created, _ := time.Parse(jobTime, id[:len(jobTime)])
 	return cloud.Job{
-		ID: id, Task: j.scope.Task, Stage: j.scope.Stage, State: cloud.JobLost, Reason: err.Error(), Created: created,
+		ID: id, Task: j.scope.Task, Client: j.scope.Client, Stage: j.scope.Stage, State: cloud.JobLost, Reason: err.Error(), Created: created,
 	}
 }
 

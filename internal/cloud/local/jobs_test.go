@@ -56,6 +56,15 @@ func insideJob() error {
 	return job.End(cloud.LastWord{Code: code, Skipped: code == 4, Reason: string(reason)})
 }
 
+// scriptJobs makes TestJobProcess the process of a job.
+func scriptJobs() JobOptions {
+	return JobOptions{
+		Command: []string{os.Args[0], "-test.run=^TestJobProcess$", "--", "run", "--job"},
+		Environ: append(os.Environ(), jobMark+"=1", "GORACE=atexit_sleep_ms=0"),
+		Place:   []string{cloud.EnvProvider + "=local", cloud.EnvPlatform + "=process"},
+	}
+}
+
 type bench struct {
 	t    *testing.T
 	home *Home
@@ -71,11 +80,7 @@ func newBench(t *testing.T, task cloud.TaskSpec) *bench {
 	}
 	scope := cloud.Scope{Stage: "dev", ResourceGroup: "Group", Task: "Load"}
 	apply(t, home.Infra(scope), cloud.Want{Kind: cloud.KindTask, Task: task})
-	b := &bench{t: t, home: home, jobs: home.Jobs(scope, JobOptions{
-		Command: []string{os.Args[0], "-test.run=^TestJobProcess$", "--", "run", "--job"},
-		Environ: append(os.Environ(), jobMark+"=1", "GORACE=atexit_sleep_ms=0"),
-		Place:   []string{cloud.EnvProvider + "=local", cloud.EnvPlatform + "=process"},
-	})}
+	b := &bench{t: t, home: home, jobs: home.Jobs(scope, scriptJobs())}
 	t.Cleanup(b.stopAll)
 	return b
 }

@@ -2,8 +2,12 @@ package local
 
 import (
 	"context"
+	"errors"
 	"os"
+	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -52,4 +56,55 @@ func TestLogsConformance(t *testing.T) {
 			return l.Append
 		}}
 	})
+}
+
+// whole returns all that a home has for a scope, with jobs that run $SCRIPT.
+func whole(t *testing.T, h *Home, s cloud.Scope) *cloud.Cloud {
+	t.Helper()
+	c, err := h.Cloud(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Account, c.Infra, c.Schedules, c.Scheduler = h.Account(), h.Infra(s), h.Schedules(s), h.Scheduler()
+	c.Jobs = h.Jobs(s, scriptJobs())
+	return cloud.Complete(*c)
+}
+
+func TestIsolation(t *testing.T) {
+	cloudtest.Isolation(t, func(t *testing.T) cloudtest.LogsBench {
+		h, err := Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { awaitJobs(t, h) })
+		return cloudtest.LogsBench{
+			World: func(s cloud.Scope) *cloud.Cloud { return whole(t, h, s) },
+			Writer: func(s cloud.Scope) func(context.Context, ...cloud.Line) error {
+				l := h.Logs(s)
+				t.Cleanup(func() { _ = l.Close() })
+				return l.Append
+			},
+		}
+	})
+}
+
+// awaitJobs leaves no job behind.
+func awaitJobs(t *testing.T, h *Home) {
+	err := eachPart(filepath.Join(h.dir, "jobs"), func(stage, dir string) error {
+		return eachPart(dir, func(group, _ string) error {
+			return h.eachTask("jobs", cloud.Scope{Stage: stage, ResourceGroup: group}, func(s cloud.Scope, _ string) error {
+				jobs := h.Jobs(s, JobOptions{})
+				for range 3000 {
+					if ids, err := jobs.ids(); err != nil || !slices.ContainsFunc(ids, jobs.busy) {
+						return err
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+				return errors.New("jobs are still active")
+			})
+		})
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }

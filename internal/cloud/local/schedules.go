@@ -20,7 +20,7 @@ import (
 	"github.com/handoff-run/handoff/internal/schedule"
 )
 
-// Schedules keeps the schedules of one task, each in the file <home>/schedules/<env stage>/<group>/<task>/<target>.json.
+// Schedules keeps the schedules of one task, each in the file <home>/schedules/<env stage>/<group>/<task>/<target>.json (taskDir).
 // It starts nothing: that is for a server, which reads them through Timetable.
 type Schedules struct {
 	home  *Home
@@ -32,7 +32,7 @@ var _ cloud.Schedules = (*Schedules)(nil)
 
 // Schedules returns the schedules of a scope.
 func (h *Home) Schedules(s cloud.Scope) *Schedules {
-	return &Schedules{home: h, scope: s, dir: filepath.Join(h.groupDir(schedulesRoom, s), encodePart(s.Task))}
+	return &Schedules{home: h, scope: s, dir: h.taskDir(schedulesRoom, s)}
 }
 
 // The names of what is below schedulesRoom; no encoded name has an "@" in front.
@@ -123,7 +123,7 @@ func (s *Schedules) list(ctx context.Context) ([]cloud.Schedule, error) {
 	if s.scope.Task == "" {
 		return nil, fmt.Errorf("%w scope: no task", cloud.ErrInvalid)
 	}
-	targets, err := scheduleNames(s.dir)
+	targets, err := fileNames(s.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -229,8 +229,8 @@ func (s *Schedules) announce(target string) error {
 	return errors.Join(err, f.Close())
 }
 
-// scheduleNames returns the target ids of which there are files in the folder of a task.
-func scheduleNames(dir string) ([]string, error) {
+// fileNames returns what the files <name>.json in dir are named for.
+func fileNames(dir string) ([]string, error) {
 	files, err := names(dir)
 	if err != nil {
 		return nil, err

@@ -105,17 +105,16 @@ func (t *Timetable) load(ctx context.Context) error {
 	return err
 }
 
-// scheduleKeys walks <env stage>/<group>/<task>/<target>.json.
+// scheduleKeys walks <env stage>/<group>/<task>/<target>.json, and the clients of each group.
 func (h *Home) scheduleKeys() ([]cloud.ScheduleKey, error) {
 	var keys []cloud.ScheduleKey
-	root := filepath.Join(h.dir, schedulesRoom)
-	err := eachPart(root, func(stage, dir string) error {
-		return eachPart(dir, func(group, dir string) error {
-			return eachPart(dir, func(task, dir string) error {
-				targets, err := scheduleNames(dir)
+	err := eachPart(filepath.Join(h.dir, schedulesRoom), func(stage, dir string) error {
+		return eachPart(dir, func(group, _ string) error {
+			return h.eachTask(schedulesRoom, cloud.Scope{Stage: stage, ResourceGroup: group}, func(s cloud.Scope, dir string) error {
+				targets, err := fileNames(dir)
 				slices.Sort(targets)
 				for _, target := range targets {
-					keys = append(keys, cloud.ScheduleKey{Scope: cloud.Scope{Stage: stage, ResourceGroup: group, Task: task}, TargetID: target})
+					keys = append(keys, cloud.ScheduleKey{Scope: s, TargetID: target})
 				}
 				return err
 			})
@@ -150,6 +149,19 @@ func (h *Home) AllSchedules() ([]cloud.ScheduleEntry, error) {
 		list = append(list, e)
 	}
 	return list, nil
+}
+
+// eachTask calls do for each folder of a task of the group in a room, those of its clients last.
+func (h *Home) eachTask(room string, group cloud.Scope, do func(s cloud.Scope, dir string) error) error {
+	tasks := func(client, dir string) error {
+		return eachPart(dir, func(task, dir string) error {
+			s := group
+			s.Client, s.Task = client, task
+			return do(s, dir)
+		})
+	}
+	dir := h.groupDir(room, group)
+	return errors.Join(tasks("", dir), eachPart(filepath.Join(dir, clientsDir), tasks))
 }
 
 // eachPart calls do for each folder in dir whose name is an encoded one.
@@ -224,10 +236,16 @@ func (t *Timetable) announced() ([]string, error) {
 
 func parseKey(text string) (cloud.ScheduleKey, bool) {
 	p := strings.Split(text, "/")
-	if len(p) != 4 {
-		return cloud.ScheduleKey{}, false
+	key := cloud.ScheduleKey{Scope: cloud.Scope{Stage: p[0]}, TargetID: p[len(p)-1]}
+	switch {
+	case len(p) == 4:
+		key.Scope.ResourceGroup, key.Scope.Task = p[1], p[2]
+	case len(p) == 6 && p[2] == cloud.ClientsFolder:
+		key.Scope.ResourceGroup, key.Scope.Client, key.Scope.Task = p[1], p[3], p[4]
+	default:
+		return key, false
 	}
-	return cloud.ScheduleKey{Scope: cloud.Scope{Stage: p[0], ResourceGroup: p[1], Task: p[2]}, TargetID: p[3]}, true
+	return key, true
 }
 
 // Record writes down what is decided, or has happened to fires. durable: it outlives a crash of the machine. After an error

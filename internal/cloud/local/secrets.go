@@ -22,8 +22,8 @@ import (
 // key in <home>/secrets/key.txt. The files and the key are those of the program age, which can read them:
 // age -d -i key.txt group.age.
 type Secrets struct {
+	home  *Home
 	root  string // with the key
-	dir   string // with the files of the resource group
 	scope cloud.Scope
 }
 
@@ -45,7 +45,7 @@ func (s *Secrets) Put(ctx context.Context, secrets ...cloud.Secret) error {
 	levels := map[cloud.Level]map[string]stored{}
 	now := time.Now().UTC()
 	for _, x := range secrets {
-		if err := s.check(x.Level, x.Key); err != nil {
+		if err := s.scope.CheckSecret(x.Level, x.Key); err != nil {
 			return fmt.Errorf("put secrets: %w", err)
 		}
 		if levels[x.Level] == nil {
@@ -65,7 +65,7 @@ func (s *Secrets) Put(ctx context.Context, secrets ...cloud.Secret) error {
 // Delete implements cloud.Secrets.
 func (s *Secrets) Delete(ctx context.Context, level cloud.Level, keys ...string) error {
 	for _, key := range keys {
-		if err := s.check(level, key); err != nil {
+		if err := s.scope.CheckSecret(level, key); err != nil {
 			return fmt.Errorf("delete secrets: %w", err)
 		}
 	}
@@ -124,18 +124,11 @@ func (s *Secrets) levels() []cloud.Level {
 	return []cloud.Level{cloud.LevelGroup, cloud.LevelTask}
 }
 
-func (s *Secrets) check(level cloud.Level, key string) error {
-	if level == cloud.LevelTask && s.scope.Task == "" {
-		return fmt.Errorf("secret %q: %w: no task is named, so it cannot be on its level", key, cloud.ErrInvalid)
-	}
-	return cloud.CheckSecret(level, key)
-}
-
 func (s *Secrets) path(level cloud.Level) string {
 	if level == cloud.LevelTask {
-		return filepath.Join(s.dir, "task-"+encodePart(s.scope.Task)+".age")
+		return filepath.Join(s.home.clientDir("secrets", s.scope), "task-"+encodePart(s.scope.Task)+".age")
 	}
-	return filepath.Join(s.dir, "group.age")
+	return filepath.Join(s.home.groupDir("secrets", s.scope), "group.age")
 }
 
 // read returns an empty vault where the file does not exist.
@@ -163,7 +156,8 @@ func (s *Secrets) change(ctx context.Context, level cloud.Level, edit func(*vaul
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+	dir := filepath.Dir(s.path(level))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return kind(err)
 	}
 	// One lock for the whole home: the first Put makes the key, and there must be one key only.
@@ -188,7 +182,7 @@ func (s *Secrets) change(ctx context.Context, level cloud.Level, edit func(*vaul
 	if err := replaceFile(s.path(level), sealed); err != nil {
 		return kind(err)
 	}
-	return syncUp(s.dir, s.root)
+	return syncUp(dir, s.root)
 }
 
 // syncUp flushes the folders from dir up to root, which this call may have made.
