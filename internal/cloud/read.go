@@ -6,7 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Read returns the whole content of a small object. ErrNotFound: there is none. ErrCorrupt: it is longer than limit bytes, so
@@ -41,34 +42,19 @@ func Write(ctx context.Context, files Files, key string, text []byte, o PutOptio
 	return Object{}, err
 }
 
-// Each does work for all items, n at a time, up to the first error, which it returns when no work is under way any more.
+// Each does work for all items, n at a time, up to the first error, which it returns when no work is under way any more. Where ctx
+// ends first, it returns the cause of that.
 func Each[T any](ctx context.Context, n int, items []T, work func(context.Context, T) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan T)
-	var wg sync.WaitGroup
-	for range min(max(n, 1), len(items)) {
-		wg.Go(func() {
-			for item := range next {
-				if err := work(ctx, item); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(max(n, 1))
 	for _, item := range items {
-		select {
-		case next <- item:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
+		if inner.Err() != nil {
 			break
 		}
+		group.Go(func() error { return work(inner, item) })
 	}
-	close(next)
-	wg.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if group.Wait() != nil {
+		return context.Cause(inner) // the first error, or why ctx ended, whichever came first
 	}
-	return nil
+	return context.Cause(ctx)
 }

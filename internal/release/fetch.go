@@ -13,8 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -111,47 +111,15 @@ func makeFolders(entries []Entry, dir string) error {
 // writers is how many files are written at a time.
 const writers = 4
 
-// contents writes all files, blob by blob.
+// contents writes all files, blob by blob: every blob is read once, several at a time.
 func (s *Store) contents(ctx context.Context, data string, entries []Entry, dir string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	work := make(chan func() error, 2*writers)
-	var workers sync.WaitGroup
-	for range writers {
-		workers.Go(func() {
-			for do := range work {
-				if ctx.Err() == nil {
-					if err := do(); err != nil {
-						cancel(err) // the first one counts
-					}
-				}
-			}
-		})
-	}
+	work, inner := errgroup.WithContext(ctx)
+	work.SetLimit(writers)
 	x := &extractor{dir: dir, work: work}
-	s.blobs(ctx, data, entries, x, cancel)
-	close(work)
-	workers.Wait()
-	return context.Cause(ctx)
-}
-
-// blobs reads every blob once, several at a time.
-func (s *Store) blobs(ctx context.Context, data string, entries []Entry, x *extractor, fail context.CancelCauseFunc) {
-	slots := make(chan struct{}, min(uploads, s.cloud.Parallel))
-	var readers sync.WaitGroup
-	for _, group := range byBlob(entries) {
-		slots <- struct{}{}
-		readers.Go(func() {
-			defer func() { <-slots }()
-			if ctx.Err() != nil {
-				return
-			}
-			if err := s.blob(ctx, data, group, x); err != nil {
-				fail(err)
-			}
-		})
-	}
-	readers.Wait()
+	err := cloud.Each(inner, min(uploads, s.cloud.Parallel), byBlob(entries), func(ctx context.Context, group []*Entry) error {
+		return s.blob(ctx, data, group, x)
+	})
+	return cmp.Or(err, work.Wait(), context.Cause(ctx))
 }
 
 // byBlob returns the files that lie in one blob, in the order in which they lie there.
@@ -179,7 +147,7 @@ func byBlob(entries []Entry) [][]*Entry {
 func (s *Store) blob(ctx context.Context, data string, files []*Entry, x *extractor) error {
 	if files[0].Blob == "" { // empty files
 		for _, e := range files {
-			x.work <- func() error { return x.write(e, nil) }
+			x.work.Go(func() error { return x.write(e, nil) })
 		}
 		return nil
 	}
@@ -255,7 +223,7 @@ func fits(text []byte, e *Entry) bool {
 // extractor writes the files of one folder.
 type extractor struct {
 	dir  string
-	work chan<- func() error
+	work *errgroup.Group // writes small files
 }
 
 // blob reads files from in; files that have the same content lie at the same place.
@@ -303,7 +271,7 @@ func (x *extractor) content(in io.Reader, files []*Entry) error {
 		return err
 	}
 	for _, e := range files {
-		x.work <- func() error { return x.write(e, text) }
+		x.work.Go(func() error { return x.write(e, text) })
 	}
 	return nil
 }

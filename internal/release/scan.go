@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,8 +15,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -46,7 +48,7 @@ func (t *Tree) ID() string { return ID(t.Entries) }
 // Scan reads and hashes parts of a project folder. A symbolic link that leaves files/ is an error; secrets, folders of
 // version control and what Python caches are left out, in every folder.
 func Scan(ctx context.Context, dir string, parts Parts) (*Tree, error) {
-	s := &scanner{dir: dir, jobs: make(chan int, 256)}
+	s := &scanner{dir: dir}
 	for _, part := range []string{configName, filesName} {
 		if err := notSecret(filepath.Join(dir, part)); parts.has(part) && err != nil {
 			return nil, err
@@ -87,7 +89,6 @@ func notSecret(part string) error {
 type scanner struct {
 	dir      string
 	entries  []*Entry
-	jobs     chan int // indexes of files to be hashed
 	warnings []string
 }
 
@@ -184,29 +185,26 @@ func (s *scanner) link(name string) error {
 
 // hash fills the entries of files, several at a time.
 func (s *scanner) hash(ctx context.Context) error {
-	var workers sync.WaitGroup
-	errs := make([]error, min(runtime.GOMAXPROCS(0)+1, 16))
-	for w := range errs {
-		workers.Go(func() {
+	work, inner := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0)+1, 16) {
+		work.Go(func() error {
 			buf := make([]byte, 128<<10)
-			for i := range s.jobs {
-				if errs[w] == nil && ctx.Err() == nil {
-					errs[w] = s.file(s.entries[i], buf)
+			for inner.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(s.entries) {
+					return nil
+				}
+				if e := s.entries[i]; e.isFile() {
+					if err := s.file(e, buf); err != nil {
+						return err
+					}
 				}
 			}
+			return context.Cause(inner)
 		})
 	}
-	for i, e := range s.entries {
-		if e.isFile() {
-			s.jobs <- i
-		}
-	}
-	close(s.jobs)
-	workers.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	return errors.Join(errs...)
+	return cmp.Or(work.Wait(), context.Cause(ctx))
 }
 
 // file fills the entry of one file.

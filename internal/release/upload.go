@@ -27,26 +27,10 @@ func (u *upload) put(ctx context.Context, fresh []Entry) error {
 	for i := range fresh {
 		u.done.Size += fresh[i].Size
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	work := make(chan []Entry)
-	var workers sync.WaitGroup
 	var mu sync.Mutex // guards u and calls of Progress
-	for range min(uploads, u.store.cloud.Parallel) {
-		workers.Go(func() {
-			for batch := range work {
-				if err := u.blob(ctx, batch, &mu); err != nil {
-					cancel(err) // the first one counts
-				}
-			}
-		})
-	}
-	for _, batch := range batches(fresh) {
-		work <- batch
-	}
-	close(work)
-	workers.Wait()
-	return context.Cause(ctx)
+	return cloud.Each(ctx, min(uploads, u.store.cloud.Parallel), batches(fresh), func(ctx context.Context, batch []Entry) error {
+		return u.blob(ctx, batch, &mu)
+	})
 }
 
 // batches returns what goes into one blob each.
@@ -73,9 +57,6 @@ func batches(fresh []Entry) [][]Entry {
 
 // blob uploads one blob and notes what is in it.
 func (u *upload) blob(ctx context.Context, batch []Entry, mu *sync.Mutex) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	name, err := u.send(ctx, batch)
 	if err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // RenderOptions say how files/ of the project becomes files/ of the workspace.
@@ -191,6 +193,7 @@ type renderer struct {
 	o        RenderOptions
 	raw      []*rawGlob
 	warnings []Warning
+	work     errgroup.Group // renders regular files
 
 	mu   sync.Mutex
 	errs map[string]error // by name
@@ -199,20 +202,9 @@ type renderer struct {
 // run walks src in one goroutine and renders its files in several.
 func (r *renderer) run(ctx context.Context) error {
 	r.errs = map[string]error{}
-	jobs := make(chan job, 64)
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0)*2, 16) {
-		workers.Go(func() {
-			for j := range jobs {
-				if ctx.Err() == nil {
-					r.fail(j.name, r.file(j))
-				}
-			}
-		})
-	}
-	r.folder(ctx, ".", jobs)
-	close(jobs)
-	workers.Wait()
+	r.work.SetLimit(min(runtime.GOMAXPROCS(0)*2, 16))
+	r.folder(ctx, ".")
+	_ = r.work.Wait() // all errors are told, not only the first
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -242,8 +234,8 @@ func (r *renderer) failures() error {
 	return errors.Join(errs...)
 }
 
-// folder makes what is in a folder of src; its regular files are left to the jobs.
-func (r *renderer) folder(ctx context.Context, dir string, jobs chan<- job) {
+// folder makes what is in a folder of src; its regular files are rendered meanwhile.
+func (r *renderer) folder(ctx context.Context, dir string) {
 	entries, err := r.list(dir)
 	if err != nil {
 		r.fail(dir, fmt.Errorf("read %s: %w", shown(dir), cause(err)))
@@ -257,7 +249,7 @@ func (r *renderer) folder(ctx context.Context, dir string, jobs chan<- job) {
 			continue
 		}
 		name := path.Join(dir, e.Name())
-		if err := r.entry(ctx, name, jobs); err != nil {
+		if err := r.entry(ctx, name); err != nil {
 			r.fail(name, err)
 		}
 	}
@@ -277,7 +269,7 @@ func left(name string) bool {
 	return name == "__pycache__" || name == ".DS_Store" || name == ".git"
 }
 
-func (r *renderer) entry(ctx context.Context, name string, jobs chan<- job) error {
+func (r *renderer) entry(ctx context.Context, name string) error {
 	info, err := r.src.Lstat(name)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", shown(name), cause(err))
@@ -287,11 +279,17 @@ func (r *renderer) entry(ctx context.Context, name string, jobs chan<- job) erro
 		if err := r.dst.Mkdir(name, mode.Perm()|0o700); err != nil {
 			return fmt.Errorf("make %s: %w", shown(name), cause(err))
 		}
-		r.folder(ctx, name, jobs)
+		r.folder(ctx, name)
 	case mode&fs.ModeSymlink != 0:
 		return r.link(name)
 	case mode.IsRegular():
-		jobs <- job{name: name, info: info, raw: r.isRaw(name)}
+		j := job{name: name, info: info, raw: r.isRaw(name)}
+		r.work.Go(func() error {
+			if ctx.Err() == nil {
+				r.fail(name, r.file(j))
+			}
+			return nil
+		})
 	default:
 		r.warnings = append(r.warnings, Warning{shown(name), "not a regular file: not copied"})
 	}
