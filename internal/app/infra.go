@@ -45,27 +45,27 @@ func (a *App) Infra(ctx context.Context, o InfraOptions) (res InfraResult, err e
 			return InfraResult{}, err
 		}
 	}
-	changes, err := c.Infra.Plan(ctx, want)
+	plan, err := c.Infra.Plan(ctx, want)
 	if err != nil {
 		return InfraResult{}, err
 	}
-	if err := o.check(changes); err != nil {
+	if err := o.check(plan); err != nil {
 		return InfraResult{}, err
 	}
-	res = InfraResult{Status: status(o.DryRun), Kind: o.Kind, Changes: changes, Message: infraMessage(c, o.Kind, changes)}
-	if len(changes) == 0 {
+	res = InfraResult{Status: status(o.DryRun), Kind: o.Kind, Changes: plan.Changes, Message: infraMessage(c, o.Kind, plan.Changes)}
+	if len(plan.Changes) == 0 {
 		res.Changes = []cloud.Change{}
 		return res, nil
 	}
 	if o.DryRun {
 		return res, nil
 	}
-	if o.Confirm != nil && destroys(changes) {
-		if err := o.Confirm(changes); err != nil {
+	if o.Confirm != nil && destroys(plan.Changes) {
+		if err := o.Confirm(plan.Changes); err != nil {
 			return InfraResult{}, err
 		}
 	}
-	if err := c.Infra.Apply(ctx, want, changes, o.Step); err != nil {
+	if err := c.Infra.Apply(ctx, plan, o.Step); err != nil {
 		return InfraResult{}, err
 	}
 	if o.Kind == cloud.KindTask && !o.Absent {
@@ -75,12 +75,12 @@ func (a *App) Infra(ctx context.Context, o InfraOptions) (res InfraResult, err e
 }
 
 // check refuses to update what is not there.
-func (o InfraOptions) check(changes []cloud.Change) error {
-	if !o.Update || len(changes) == 0 || changes[0].Action != cloud.ActionCreate {
+func (o InfraOptions) check(p cloud.Plan) error {
+	if !o.Update || p.Exists || len(p.Changes) == 0 {
 		return nil
 	}
 	return &UsageError{
-		Message: fmt.Sprintf("there is no %s %q to update", o.Kind, changes[0].Name),
+		Message: fmt.Sprintf("there is no %s %q to update", o.Kind, p.Changes[0].Name),
 		Hint:    fmt.Sprintf("make it with `handoff cloud %s create`", o.Kind),
 	}
 }

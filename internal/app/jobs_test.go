@@ -87,12 +87,12 @@ func (s *stage) app(t *testing.T) *App {
 // infraOf keeps the two Status apart.
 type infraOf struct{ *stage }
 
-func (i infraOf) Plan(_ context.Context, w cloud.Want) ([]cloud.Change, error) {
+func (i infraOf) Plan(_ context.Context, w cloud.Want) (cloud.Plan, error) {
 	i.want = w
-	return i.changes, nil
+	return cloud.Plan{Want: w, Changes: i.changes, Exists: len(i.changes) == 0 || i.changes[0].Action != cloud.ActionCreate}, nil
 }
 
-func (i infraOf) Apply(context.Context, cloud.Want, []cloud.Change, func(cloud.Step)) error {
+func (i infraOf) Apply(context.Context, cloud.Plan, func(cloud.Step)) error {
 	i.applied = true
 	return nil
 }

@@ -132,7 +132,7 @@ func TestComplete(t *testing.T) {
 	errs := map[string]error{
 		"secrets put": c.Secrets.Put(ctx), "secrets delete": c.Secrets.Delete(ctx, cloud.LevelTask), "files delete": c.Files.Delete(ctx, "a"),
 		"schedules put": c.Schedules.Put(ctx, cloud.Schedule{}), "schedules delete": c.Schedules.Delete(ctx),
-		"infra apply": c.Infra.Apply(ctx, cloud.Want{}, nil, nil),
+		"infra apply": c.Infra.Apply(ctx, cloud.Plan{}, nil),
 	}
 	_, errs["account check"] = c.Account.Check(ctx)
 	_, errs["files put"] = c.Files.Put(ctx, "a", nil, cloud.PutOptions{})

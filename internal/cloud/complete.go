@@ -82,11 +82,11 @@ func (n noSecrets) Delete(context.Context, Level, ...string) error { return n.er
 
 type noInfra struct{ lack }
 
-func (n noInfra) Plan(_ context.Context, w Want) ([]Change, error) {
-	return nil, n.err("plan " + string(w.Kind))
+func (n noInfra) Plan(_ context.Context, w Want) (Plan, error) {
+	return Plan{}, n.err("plan " + string(w.Kind))
 }
-func (n noInfra) Apply(_ context.Context, w Want, _ []Change, _ func(Step)) error {
-	return n.err("apply " + string(w.Kind))
+func (n noInfra) Apply(_ context.Context, p Plan, _ func(Step)) error {
+	return n.err("apply " + string(p.Want.Kind))
 }
 func (n noInfra) Status(_ context.Context, k Kind) ([]Resource, error) {
 	return nil, n.err("status of " + string(k))

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -21,14 +22,16 @@ type Identity struct {
 
 // Infra makes, changes and removes what jobs need around them.
 type Infra interface {
-	// Plan returns what has to change so that the world is as want says, in the order in which Apply does it; no change
-	// where it is so already. It changes nothing.
-	Plan(ctx context.Context, want Want) ([]Change, error)
+	// Plan returns what has to change so that the world is as want says; no change where it is so already. It changes nothing
+	// but what it notes at the provider (a change set), which a later Plan of the same removes. ErrConflict, with a hint: it
+	// cannot be made absent, since something needs it.
+	Plan(ctx context.Context, want Want) (Plan, error)
 
-	// Apply makes the changes that Plan returned for the same want, waits until they are done, and calls step (which may
-	// be nil) from one goroutine as they begin and end. Cancelled or failed midway it leaves a world from which Plan and
-	// Apply go on. ErrConflict: the world has changed since the Plan so that the changes do not fit.
-	Apply(ctx context.Context, want Want, changes []Change, step func(Step)) error
+	// Apply makes the changes of a plan in their order, waits until they are done, and calls step (which may be nil) from one
+	// goroutine as they begin and end. The plan may have been made by another process, and been stored since. Cancelled or
+	// failed midway it leaves a world from which Plan and Apply go on. ErrConflict: the world has changed since the Plan, and
+	// Apply has changed nothing; so it is, too, where the plan has been applied. ErrInvalid: it is one of another scope.
+	Apply(ctx context.Context, plan Plan, step func(Step)) error
 
 	// Status returns what exists of the kind; of tasks only that of the scope, or, without one, those of the group, and of its
 	// clients. Nothing is no error.
@@ -54,6 +57,23 @@ type Want struct {
 	Task   TaskSpec `json:"task,omitzero"`    // for KindTask
 }
 
+// Plan is what Apply would do. It is plain data: it can be stored as JSON, shown, and applied later.
+type Plan struct {
+	Scope   Scope    `json:"scope"` // that of the Infra
+	Want    Want     `json:"want"`
+	Exists  bool     `json:"exists"`          // what is wanted, or not wanted, is there, be it as wanted or not
+	Changes []Change `json:"changes"`         // in their order; none: nothing is to be done
+	Token   string   `json:"token,omitempty"` // the provider's own, by which Apply knows what the plan has seen
+}
+
+// Check returns an ErrInvalid for a plan of another scope. Every provider calls it first in Apply.
+func (p Plan) Check(s Scope) error {
+	if p.Scope != s {
+		return fmt.Errorf("apply %s: %w: the plan is for %+v, this is %+v", p.Want.Kind, ErrInvalid, p.Scope, s)
+	}
+	return nil
+}
+
 // Action is what a Change does.
 type Action string
 
@@ -71,7 +91,6 @@ type Change struct {
 	Kind   Kind   `json:"kind"`
 	Name   string `json:"name"`             // of the thing, at the provider
 	Detail string `json:"detail,omitempty"` // for a person: what is different ("memory 512 -> 1024")
-	Ref    string `json:"-"`                // the provider's own, from its Plan to its Apply
 }
 
 // Step tells how far Apply is.

@@ -136,12 +136,12 @@ func (m markSecrets) Delete(ctx context.Context, level Level, keys ...string) er
 
 type markInfra struct{ Infra }
 
-func (m markInfra) Plan(ctx context.Context, w Want) ([]Change, error) {
+func (m markInfra) Plan(ctx context.Context, w Want) (Plan, error) {
 	return answer(m.Infra.Plan(ctx, w))
 }
 
-func (m markInfra) Apply(ctx context.Context, w Want, changes []Change, step func(Step)) error {
-	return Failed(m.Infra.Apply(ctx, w, changes, step))
+func (m markInfra) Apply(ctx context.Context, p Plan, step func(Step)) error {
+	return Failed(m.Infra.Apply(ctx, p, step))
 }
 
 func (m markInfra) Status(ctx context.Context, kind Kind) ([]Resource, error) {

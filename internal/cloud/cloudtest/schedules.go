@@ -24,9 +24,9 @@ func Schedules(t *testing.T, open func(t *testing.T) World) {
 func register(t *testing.T, world World, s cloud.Scope) cloud.Schedules {
 	t.Helper()
 	c, want := world(s), cloud.Want{Kind: cloud.KindTask}
-	changes, err := c.Infra.Plan(t.Context(), want)
+	p, err := c.Infra.Plan(t.Context(), want)
 	if err == nil {
-		err = c.Infra.Apply(t.Context(), want, changes, nil)
+		err = c.Infra.Apply(t.Context(), p, nil)
 	}
 	if err != nil {
 		t.Fatal(err)

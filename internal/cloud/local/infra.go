@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,22 +30,25 @@ var _ cloud.Infra = (*Infra)(nil)
 // Infra returns what a scope needs around its jobs.
 func (h *Home) Infra(s cloud.Scope) *Infra { return &Infra{home: h, scope: s} }
 
-// plan is what one kind needs; apply makes the change that Plan returned.
+// plan is what one kind needs; apply makes its change.
 type plan struct {
+	exists bool
 	change *cloud.Change // nil: nothing to do
+	token  string        // the state that the change is made for, as far as the change does not say it
 	apply  func(ctx context.Context) error
 }
 
 // Plan implements cloud.Infra.
-func (i *Infra) Plan(ctx context.Context, want cloud.Want) ([]cloud.Change, error) {
+func (i *Infra) Plan(ctx context.Context, want cloud.Want) (cloud.Plan, error) {
 	p, err := i.plan(ctx, want)
 	if err != nil {
-		return nil, fmt.Errorf("plan %s: %w", want.Kind, err)
+		return cloud.Plan{}, fmt.Errorf("plan %s: %w", want.Kind, err)
 	}
-	if p.change == nil {
-		return nil, nil
+	made := cloud.Plan{Scope: i.scope, Want: want, Exists: p.exists, Token: p.token}
+	if p.change != nil {
+		made.Changes = []cloud.Change{*p.change}
 	}
-	return []cloud.Change{*p.change}, nil
+	return made, nil
 }
 
 func (i *Infra) plan(ctx context.Context, want cloud.Want) (plan, error) {
@@ -52,8 +56,8 @@ func (i *Infra) plan(ctx context.Context, want cloud.Want) (plan, error) {
 		return plan{}, context.Cause(ctx)
 	}
 	switch want.Kind {
-	case cloud.KindRole:
-		return plan{}, nil
+	case cloud.KindRole: // the user, who is there whatever is wanted
+		return plan{exists: true}, nil
 	case cloud.KindBucket:
 		return i.planBucket(ctx, want)
 	case cloud.KindResources:
@@ -65,28 +69,29 @@ func (i *Infra) plan(ctx context.Context, want cloud.Want) (plan, error) {
 }
 
 // Apply implements cloud.Infra. Two calls for one resource group come one after the other.
-func (i *Infra) Apply(ctx context.Context, want cloud.Want, changes []cloud.Change, step func(cloud.Step)) error {
-	if len(changes) == 0 {
-		return nil
+func (i *Infra) Apply(ctx context.Context, made cloud.Plan, step func(cloud.Step)) error {
+	if err := made.Check(i.scope); err != nil || len(made.Changes) == 0 {
+		return err
+	}
+	unlock, err := i.lock(ctx)
+	if err != nil {
+		return fmt.Errorf("apply %s: %w", made.Want.Kind, kind(err))
+	}
+	defer unlock()
+	p, err := i.plan(ctx, made.Want)
+	if err != nil {
+		return fmt.Errorf("apply %s: %w", made.Want.Kind, err)
+	}
+	if p.change == nil || p.token != made.Token || !slices.Equal(made.Changes, []cloud.Change{*p.change}) {
+		return cloud.WithHint(fmt.Errorf("apply %s: %w: what is there is no longer what the plan saw", made.Want.Kind, cloud.ErrConflict),
+			"make the plan anew")
 	}
 	if step == nil {
 		step = func(cloud.Step) {}
 	}
-	unlock, err := i.lock(ctx)
-	if err != nil {
-		return fmt.Errorf("apply %s: %w", want.Kind, kind(err))
-	}
-	defer unlock()
-	p, err := i.plan(ctx, want)
-	if err != nil {
-		return fmt.Errorf("apply %s: %w", want.Kind, err)
-	}
-	if p.change == nil || len(changes) != 1 || *p.change != changes[0] {
-		return fmt.Errorf("apply %s: %w: what is there is no longer what the plan saw", want.Kind, cloud.ErrConflict)
-	}
 	step(cloud.Step{Change: *p.change})
 	if err = p.apply(ctx); err != nil {
-		err = fmt.Errorf("%s %s %q: %w", p.change.Action, want.Kind, p.change.Name, kind(err))
+		err = fmt.Errorf("%s %s %q: %w", p.change.Action, made.Want.Kind, p.change.Name, kind(err))
 	}
 	step(cloud.Step{Change: *p.change, Done: true, Err: err})
 	return err
@@ -151,10 +156,11 @@ func (h *Home) task(s cloud.Scope) (r registration, hash string, err error) {
 	if err != nil {
 		return r, "", err
 	}
+	sum := sha256.Sum256(text)
+	hash = hex.EncodeToString(sum[:8])
 	if err := json.Unmarshal(text, &r); err != nil || r.Format != 1 {
 		err := fmt.Errorf("task %q: %w registration %s", s.Task, cloud.ErrCorrupt, h.taskFile(s))
-		return r, "", cloud.WithHint(err, "register it anew: `handoff cloud task delete`, then `handoff cloud task create`")
+		return r, hash, cloud.WithHint(err, "register it anew: `handoff cloud task delete`, then `handoff cloud task create`")
 	}
-	sum := sha256.Sum256(text)
-	return r, hex.EncodeToString(sum[:8]), nil
+	return r, hash, nil
 }

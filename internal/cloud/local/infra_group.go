@@ -17,12 +17,14 @@ import (
 func (i *Infra) planBucket(ctx context.Context, want cloud.Want) (plan, error) {
 	dir := i.home.BucketDir(i.scope)
 	there, err := isDir(dir)
+	p := plan{exists: there}
 	if err != nil || there != want.Absent {
-		return plan{}, err
+		return p, err
 	}
 	c := cloud.Change{Action: cloud.ActionCreate, Kind: cloud.KindBucket, Name: i.groupName(), Detail: dir}
 	if !want.Absent {
-		return plan{&c, func(context.Context) error { return makeDirs(dir) }}, nil
+		p.change, p.apply = &c, func(context.Context) error { return makeDirs(dir) }
+		return p, nil
 	}
 	some, err := i.hasObjects(ctx)
 	if err != nil {
@@ -36,7 +38,8 @@ func (i *Infra) planBucket(ctx context.Context, want cloud.Want) (plan, error) {
 		return plan{}, err
 	}
 	c.Action = cloud.ActionDelete
-	return plan{&c, func(ctx context.Context) error { return i.home.discard(dir) }}, nil
+	p.change, p.apply = &c, func(context.Context) error { return i.home.discard(dir) }
+	return p, nil
 }
 
 func (i *Infra) hasObjects(ctx context.Context) (bool, error) {
@@ -49,18 +52,21 @@ func (i *Infra) hasObjects(ctx context.Context) (bool, error) {
 // planResources makes the folders of jobs and logs, or removes them with all that they hold.
 func (i *Infra) planResources(ctx context.Context, want cloud.Want) (plan, error) {
 	there, err := isDir(i.home.groupDir("jobs", i.scope))
+	p := plan{exists: there}
 	if err != nil || there != want.Absent {
-		return plan{}, err
+		return p, err
 	}
 	c := cloud.Change{Action: cloud.ActionCreate, Kind: cloud.KindResources, Name: i.groupName(), Detail: "job and log store"}
 	if !want.Absent {
-		return plan{&c, func(context.Context) error { return i.eachRoom(makeDirs) }}, nil
+		p.change, p.apply = &c, func(context.Context) error { return i.eachRoom(makeDirs) }
+		return p, nil
 	}
 	if err := i.unused(ctx); err != nil {
 		return plan{}, err
 	}
 	c.Action, c.Detail = cloud.ActionDelete, "job records and logs of the resource group"
-	return plan{&c, func(context.Context) error { return i.eachRoom(i.home.discard) }}, nil
+	p.change, p.apply = &c, func(context.Context) error { return i.eachRoom(i.home.discard) }
+	return p, nil
 }
 
 func (i *Infra) eachRoom(do func(dir string) error) error {

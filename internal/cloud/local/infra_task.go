@@ -30,16 +30,18 @@ func (i *Infra) planTask(ctx context.Context, want cloud.Want) (plan, error) {
 	if err != nil && !missing && !(damaged && want.Absent) {
 		return plan{}, err
 	}
-	c := cloud.Change{Kind: cloud.KindTask, Name: i.scope.Task, Ref: hash}
+	p := plan{exists: !missing, token: hash}
+	c := cloud.Change{Kind: cloud.KindTask, Name: i.scope.Task}
 	if want.Absent {
 		if missing {
-			return plan{}, nil
+			return p, nil
 		}
 		if err := errors.Join(i.unscheduled(ctx), i.idle(ctx)); err != nil {
 			return plan{}, err
 		}
 		c.Action = cloud.ActionDelete
-		return plan{&c, func(context.Context) error { return removeFile(i.home.taskFile(i.scope)) }}, nil
+		p.change, p.apply = &c, func(context.Context) error { return removeFile(i.home.taskFile(i.scope)) }
+		return p, nil
 	}
 	now := time.Now().UTC()
 	r := registration{Format: 1, Name: i.scope.Task, Spec: want.Task, Created: now, Updated: now}
@@ -47,11 +49,12 @@ func (i *Infra) planTask(ctx context.Context, want cloud.Want) (plan, error) {
 	if !missing {
 		diff := differences(old.Spec, want.Task)
 		if len(diff) == 0 {
-			return plan{}, nil
+			return p, nil
 		}
 		c.Action, c.Detail, r.Created = cloud.ActionUpdate, strings.Join(diff, ", "), old.Created
 	}
-	return plan{&c, func(context.Context) error { return writeJSON(i.home.taskFile(i.scope), r) }}, nil
+	p.change, p.apply = &c, func(context.Context) error { return writeJSON(i.home.taskFile(i.scope), r) }
+	return p, nil
 }
 
 // unscheduled returns a cloud.ErrConflict while the task has schedules: they could only fail.

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"context"
 	"errors"
 	"os"
 	"strings"
@@ -39,7 +38,7 @@ func TestInfraTask(t *testing.T) {
 		step.want.Kind = cloud.KindTask
 		got := apply(t, i, step.want)
 		for n := range got {
-			got[n].Ref, got[n].Kind = "", ""
+			got[n].Kind = ""
 		}
 		if diff := cmp.Diff(step.got, got); diff != "" {
 			t.Errorf("%s: %s", step.name, diff)
@@ -73,30 +72,32 @@ func TestInfraTaskWithSchedule(t *testing.T) {
 	apply(t, i, gone)
 }
 
-// What has changed since the plan is not overwritten.
-func TestInfraConflict(t *testing.T) {
+// A registration that cannot be read can be removed, if it is the one that the plan saw.
+func TestInfraDamagedTask(t *testing.T) {
 	t.Parallel()
 	home, err := Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := home.Infra(cloud.Scope{Stage: "dev", ResourceGroup: "g", Task: "t"})
-	want := cloud.Want{Kind: cloud.KindTask, Task: cloud.TaskSpec{CPU: 1}}
-	changes, err := i.Plan(t.Context(), want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	apply(t, i, cloud.Want{Kind: cloud.KindTask, Task: cloud.TaskSpec{CPU: 2}})
-	if err := i.Apply(t.Context(), want, changes, nil); !errors.Is(err, cloud.ErrConflict) {
-		t.Errorf("err = %v", err)
-	}
+	apply(t, i, cloud.Want{Kind: cloud.KindTask})
 	if err := os.WriteFile(home.taskFile(i.scope), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := i.Plan(t.Context(), want); !errors.Is(err, cloud.ErrCorrupt) || cloud.Hint(err) == "" {
+	if _, err := i.Plan(t.Context(), cloud.Want{Kind: cloud.KindTask}); !errors.Is(err, cloud.ErrCorrupt) || cloud.Hint(err) == "" {
 		t.Errorf("err = %v", err)
 	}
-	apply(t, i, cloud.Want{Kind: cloud.KindTask, Absent: true})
+	p, err := i.Plan(t.Context(), cloud.Want{Kind: cloud.KindTask, Absent: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(home.taskFile(i.scope), []byte("[}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Apply(t.Context(), p, nil); !errors.Is(err, cloud.ErrConflict) {
+		t.Errorf("err = %v", err)
+	}
+	apply(t, i, p.Want)
 }
 
 func TestInfraBucket(t *testing.T) {
@@ -169,33 +170,5 @@ func TestInfraResources(t *testing.T) {
 	apply(t, i, remove)
 	if list, err := i.Status(t.Context(), cloud.KindResources); err != nil || len(list) != 0 {
 		t.Errorf("status = %+v, %v", list, err)
-	}
-}
-
-func TestInfraRefuses(t *testing.T) {
-	t.Parallel()
-	home, err := Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := home.Infra(cloud.Scope{Stage: "dev", ResourceGroup: "g"})
-	for _, tc := range []struct {
-		name string
-		want cloud.Want
-	}{
-		{"no kind", cloud.Want{}},
-		{"no task", cloud.Want{Kind: cloud.KindTask}},
-	} {
-		if _, err := i.Plan(t.Context(), tc.want); !errors.Is(err, cloud.ErrInvalid) {
-			t.Errorf("%s: err = %v", tc.name, err)
-		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := i.Plan(ctx, cloud.Want{Kind: cloud.KindBucket}); !errors.Is(err, context.Canceled) {
-		t.Errorf("err = %v", err)
-	}
-	if changes, err := i.Plan(t.Context(), cloud.Want{Kind: cloud.KindRole}); err != nil || changes != nil {
-		t.Errorf("role: %+v, %v", changes, err)
 	}
 }

@@ -87,14 +87,14 @@ func newBench(t *testing.T, task cloud.TaskSpec) *bench {
 
 func apply(t *testing.T, i *Infra, w cloud.Want) []cloud.Change {
 	t.Helper()
-	changes, err := i.Plan(t.Context(), w)
+	p, err := i.Plan(t.Context(), w)
 	if err == nil {
-		err = i.Apply(t.Context(), w, changes, nil)
+		err = i.Apply(t.Context(), p, nil)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return changes
+	return p.Changes
 }
 
 // stopAll leaves nothing behind.
@@ -533,10 +533,9 @@ func BenchmarkJobStart(b *testing.B) {
 		b.Fatal(err)
 	}
 	scope := cloud.Scope{Stage: "dev", ResourceGroup: "g", Task: "t"}
-	want := cloud.Want{Kind: cloud.KindTask}
-	changes, err := home.Infra(scope).Plan(b.Context(), want)
+	p, err := home.Infra(scope).Plan(b.Context(), cloud.Want{Kind: cloud.KindTask})
 	if err == nil {
-		err = home.Infra(scope).Apply(b.Context(), want, changes, nil)
+		err = home.Infra(scope).Apply(b.Context(), p, nil)
 	}
 	if err != nil {
 		b.Fatal(err)

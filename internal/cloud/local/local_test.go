@@ -108,3 +108,17 @@ func awaitJobs(t *testing.T, h *Home) {
 		t.Error(err)
 	}
 }
+
+func TestInfraConformance(t *testing.T) {
+	t.Parallel()
+	cloudtest.Infra(t, func(t *testing.T) cloudtest.World {
+		dir := t.TempDir()
+		return func(s cloud.Scope) *cloud.Cloud {
+			h, err := Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return whole(t, h, s)
+		}
+	})
+}

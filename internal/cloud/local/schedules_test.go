@@ -31,10 +31,9 @@ var rates = cloud.Scope{Stage: "prod", ResourceGroup: "Etl", Task: "rates"}
 
 func register(t *testing.T, h *Home, s cloud.Scope) {
 	t.Helper()
-	want := cloud.Want{Kind: cloud.KindTask}
-	changes, err := h.Infra(s).Plan(t.Context(), want)
+	p, err := h.Infra(s).Plan(t.Context(), cloud.Want{Kind: cloud.KindTask})
 	if err == nil {
-		err = h.Infra(s).Apply(t.Context(), want, changes, nil)
+		err = h.Infra(s).Apply(t.Context(), p, nil)
 	}
 	if err != nil {
 		t.Fatal(err)
