@@ -49,6 +49,7 @@ type App struct {
 type Target struct {
 	ProjectDir   string
 	WorkspaceDir string // may be empty where no workspace is needed
+	SecretsDir   string // "": .secrets in the project
 	EnvStage     string // dev when empty
 	Client       string // for whom a task runs; empty: nobody in particular
 	Vars         []project.KeyValue
@@ -124,13 +125,10 @@ func (a *App) loadSecrets(s *session) error {
 
 // secretsDir returns the folder of the secrets.
 func (t Target) secretsDir() string {
-	dir := filepath.Join(t.ProjectDir, ".secrets")
-	for _, v := range t.Vars {
-		if v.Key == "secrets_dir" { // as 0.4.x has it
-			dir = v.Value
-		}
+	if t.SecretsDir != "" {
+		return t.SecretsDir
 	}
-	return dir
+	return filepath.Join(t.ProjectDir, ".secrets")
 }
 
 // mask gives the session its secrets, and hides them from then on.

@@ -14,9 +14,10 @@ import (
 type InfraOptions struct {
 	Target
 	Kind    cloud.Kind
-	Update  bool // it has to exist already
-	Absent  bool // it shall not exist
-	Force   bool // with Absent: whatever it holds
+	Update  bool   // it has to exist already
+	Absent  bool   // it shall not exist
+	Force   bool   // with Absent: whatever it holds
+	Release string // of KindTask: what its jobs run; "": the current one
 	DryRun  bool
 	Confirm func([]cloud.Change) error // asked before anything is deleted or replaced; an error stops it; nil: nobody is asked
 	Step    func(cloud.Step)           // may be nil
@@ -41,7 +42,7 @@ func (a *App) Infra(ctx context.Context, o InfraOptions) (res InfraResult, err e
 		if err := needTask(c); err != nil {
 			return InfraResult{}, err
 		}
-		if want.Task, err = taskSpec(o.Target, p, o.Absent); err != nil {
+		if want.Task, err = taskSpec(p, o); err != nil {
 			return InfraResult{}, err
 		}
 	}
@@ -111,9 +112,9 @@ func (a *App) warnUnpushed(ctx context.Context, c *cloud.Cloud) {
 	}
 }
 
-// taskSpec is what deploy says of the task. Values may also come as -v or -e: cpu, memory, storage, release, overlap.
-func taskSpec(t Target, p *project.Project, absent bool) (cloud.TaskSpec, error) {
-	if absent {
+// taskSpec is what deploy says of the task.
+func taskSpec(p *project.Project, o InfraOptions) (cloud.TaskSpec, error) {
+	if o.Absent {
 		return cloud.TaskSpec{}, nil
 	}
 	if p == nil {
@@ -122,20 +123,9 @@ func taskSpec(t Target, p *project.Project, absent bool) (cloud.TaskSpec, error)
 		}
 	}
 	d := p.Deploy
-	spec := cloud.TaskSpec{
-		Image: d.ContainerImage, CPU: d.CPU, Memory: d.Memory, Storage: d.Storage, Overlap: cloud.Overlap(d.Overlap), Env: d.Env,
-	}
-	for _, v := range t.Vars {
-		if v.Key == "release" {
-			spec.Release = v.Value
-			continue
-		}
-		return spec, &UsageError{
-			Message: fmt.Sprintf("a task has no -v %s", v.Key),
-			Hint:    "it takes release=...; what is under deploy is read from project.yml",
-		}
-	}
-	return spec, nil
+	return cloud.TaskSpec{
+		Release: o.Release, Image: d.ContainerImage, CPU: d.CPU, Memory: d.Memory, Storage: d.Storage, Overlap: cloud.Overlap(d.Overlap), Env: d.Env,
+	}, nil
 }
 
 // InfraStatusResult tells what exists.

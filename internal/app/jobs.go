@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +20,8 @@ type CloudRunOptions struct {
 	Started func(cloud.Job)  // told as soon as the job is accepted; may be nil
 	DryRun  bool             // return the job that would be started, and start none
 	Overlap cloud.Overlap    // "": as the task says
+	Release string           // "": that of the task, else the current one
+	Like    string           // target id of a schedule of the project, from which environment and zone are taken; "": none
 }
 
 // JobResult is a job.
@@ -44,7 +45,6 @@ func (r JobResult) Code() int {
 
 // CloudRun starts a job of the task. With Wait the error is a GoesOnError where ctx ends first.
 func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, err error) {
-	moveScope(&o.Target)
 	c, p, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return JobResult{}, err
@@ -97,52 +97,34 @@ func jobResult(job cloud.Job) JobResult {
 	return res
 }
 
-// scopeKeys are the -e, and for 0.4.x the -v, that choose the cloud and the task, and do not go into a job.
-func scopeKeys() []string {
+// ScopeKeys are the Envs of a Target that choose the cloud and the task, and do not go into a job.
+func ScopeKeys() []string {
 	return []string{"resource_group", "task", "cloud_provider", "cloud_platform"}
 }
 
-// moveScope takes -v resource_group=... task=... for -e, as 0.4.x documents it.
-func moveScope(t *Target) {
-	var vars []project.KeyValue
-	for _, v := range t.Vars {
-		if slices.Contains(scopeKeys(), v.Key) {
-			t.Envs = append(slices.Clone(t.Envs), v)
-			continue
-		}
-		vars = append(vars, v)
-	}
-	t.Vars = vars
-}
-
-// start is a job as the command line asks for it: -v target_id=... takes environment and zone of that schedule, -e adds to
-// it, and every other -v is a template variable of the run.
+// start is a job as it is asked for: Envs add to what it takes from a schedule, and Vars are template variables of the run.
 func (a *App) start(o CloudRunOptions, p *project.Project) (cloud.Start, error) {
 	s := cloud.Start{
-		Run: newRunID(a.Now()), Trigger: cloud.TriggerManual, Overlap: o.Overlap,
+		Run: newRunID(a.Now()), Trigger: cloud.TriggerManual, Overlap: o.Overlap, Release: o.Release,
 		Env: map[string]string{}, Written: map[string]string{},
 	}
 	if p != nil && p.Deploy.PushOnFail != nil {
 		s.PushOnFail = *p.Deploy.PushOnFail
 	}
+	if o.Like != "" {
+		from, err := scheduleOf(p, o.Like)
+		if err != nil {
+			return s, err
+		}
+		s.Zone, s.Written = first(from.Timezone, "UTC"), writtenEnv(from)
+	}
 	var words []string
 	for _, v := range o.Vars {
-		switch v.Key {
-		case "target_id":
-			from, err := scheduleOf(p, v.Value)
-			if err != nil {
-				return s, err
-			}
-			s.Zone, s.Written = first(from.Timezone, "UTC"), writtenEnv(from)
-		case "release":
-			s.Release = v.Value
-		default:
-			words = append(words, quoteWord(v.Key+"="+v.Value))
-		}
+		words = append(words, quoteWord(v.Key+"="+v.Value))
 	}
 	for _, e := range o.Envs {
 		switch {
-		case slices.Contains(scopeKeys(), e.Key):
+		case slices.Contains(ScopeKeys(), e.Key):
 		case e.Key == "vars" || e.Key == cloud.EnvVars: // 0.4.x takes both
 			s.Written[cloud.EnvVars] = e.Value
 		default:
@@ -185,63 +167,14 @@ func writtenEnv(s project.Schedule) map[string]string {
 // quoteWord makes text one word of a shell, with nothing in it to be evaluated.
 func quoteWord(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
-// JobQuery says which jobs to show, as -v of `cloud job status` and `cloud job stop`.
-type JobQuery struct {
-	ID, Run, Reason string
-	Active, Ended   bool // only those; both: all
-	Group           bool // of all tasks of the resource group
-	Limit           int
-	Grace           time.Duration
-}
-
-// defaultJobs is how many jobs are shown where nobody says how many.
-const defaultJobs = 20
-
-func jobQuery(vars []project.KeyValue) (JobQuery, error) {
-	q := JobQuery{Limit: defaultJobs}
-	for _, v := range vars {
-		var err error
-		switch v.Key {
-		case "id":
-			q.ID = v.Value
-		case "run":
-			q.Run = v.Value
-		case "reason":
-			q.Reason = v.Value
-		case "running":
-			q.Active, err = parseBool(v)
-		case "stopped":
-			q.Ended, err = parseBool(v)
-		case "resource_group_level":
-			q.Group, err = parseBool(v)
-		case "full": // 0.4.x: its raw answers; here all is always shown
-			_, err = parseBool(v)
-		case "limit":
-			q.Limit, err = strconv.Atoi(v.Value)
-		case "grace":
-			q.Grace, err = time.ParseDuration(v.Value)
-		default:
-			return q, &UsageError{
-				Message: fmt.Sprintf("there is no -v %s here", v.Key),
-				Hint:    "there are: id, run, running, stopped, resource_group_level, limit, reason, grace",
-			}
-		}
-		if err != nil || q.Limit < 0 || q.Grace < 0 {
-			return q, &UsageError{Message: fmt.Sprintf("-v %s=%s cannot be read", v.Key, v.Value), Hint: "write running=true, limit=10, grace=30s"}
-		}
-	}
-	return q, nil
-}
-
-// parseBool reads a truth value as 0.4.x does: true, false, t, f, in any case; and 1, 0, yes, no.
-func parseBool(v project.KeyValue) (bool, error) {
-	switch strings.ToLower(v.Value) {
-	case "yes", "y", "on":
-		return true, nil
-	case "no", "n", "off":
-		return false, nil
-	}
-	return strconv.ParseBool(strings.ToLower(v.Value))
+// JobsOptions says which jobs to show.
+type JobsOptions struct {
+	Target
+	Job           string // its id; "": any
+	Run           string // its id, or a part of it; "": any
+	Active, Ended bool   // only those; both: all
+	Group         bool   // of all tasks of the resource group
+	Limit         int    // at most so many, the last ones; 0: all
 }
 
 // JobsResult lists jobs, those created last first.
@@ -250,54 +183,42 @@ type JobsResult struct {
 	Jobs   []cloud.Job `json:"jobs"`
 }
 
-// JobStatus returns the jobs that the variables of t ask for.
-func (a *App) JobStatus(ctx context.Context, t Target) (res JobsResult, err error) {
-	moveScope(&t)
-	q, err := jobQuery(t.Vars)
-	if err != nil {
-		return JobsResult{}, err
-	}
-	c, _, err := a.openScope(ctx, t)
+// JobStatus returns the jobs that o asks for.
+func (a *App) JobStatus(ctx context.Context, o JobsOptions) (res JobsResult, err error) {
+	c, _, err := a.openScope(ctx, o.Target)
 	if err != nil {
 		return JobsResult{}, err
 	}
 	res = JobsResult{Status: "success", Jobs: []cloud.Job{}}
 	clouds := []*cloud.Cloud{c}
-	if !q.Group {
-		err = needTask(c)
+	if !o.Group {
+		if err = needTask(c); err == nil {
+			o.Run, err = a.runNamed(ctx, c, o.Run)
+		}
 	} else {
-		clouds, err = a.taskClouds(ctx, t, c)
+		clouds, err = a.taskClouds(ctx, o.Target, c)
 	}
 	if err != nil {
 		return JobsResult{}, err
 	}
 	for _, c := range clouds {
-		list, err := listJobs(ctx, c, q)
+		list, err := listJobs(ctx, c, o)
 		if err != nil {
 			return JobsResult{}, err
 		}
 		res.Jobs = append(res.Jobs, list...)
 	}
 	slices.SortStableFunc(res.Jobs, func(x, y cloud.Job) int { return y.Created.Compare(x.Created) })
-	if q.Limit > 0 && len(res.Jobs) > q.Limit {
-		res.Jobs = res.Jobs[:q.Limit]
+	if o.Limit > 0 && len(res.Jobs) > o.Limit {
+		res.Jobs = res.Jobs[:o.Limit]
 	}
 	return res, nil
 }
 
 // taskClouds opens the cloud for each task that is registered in the resource group.
 func (a *App) taskClouds(ctx context.Context, t Target, c *cloud.Cloud) (clouds []*cloud.Cloud, err error) {
-	t.Envs = append(slices.Clone(t.Envs), project.KeyValue{Key: "resource_group", Value: c.Scope.ResourceGroup})
-	group, err := a.connect(ctx, CloudOptions{Provider: c.Provider, Platform: c.Platform, Profile: t.Cloud.Profile, Scope: cloud.Scope{
-		Stage: c.Scope.Stage, ResourceGroup: c.Scope.ResourceGroup,
-	}})
-	if err != nil {
-		return nil, err
-	}
-	tasks, err := group.Infra.Status(ctx, cloud.KindTask)
-	for _, task := range tasks {
-		scope := group.Scope
-		scope.Task, scope.Client = task.Name, task.Client
+	scopes, err := a.tasks(ctx, t, c)
+	for _, scope := range scopes {
 		one, err := a.connect(ctx, CloudOptions{Provider: c.Provider, Platform: c.Platform, Profile: t.Cloud.Profile, Scope: scope})
 		if err != nil {
 			return nil, err
@@ -307,29 +228,65 @@ func (a *App) taskClouds(ctx context.Context, t Target, c *cloud.Cloud) (clouds 
 	return clouds, err
 }
 
-func listJobs(ctx context.Context, c *cloud.Cloud, q JobQuery) ([]cloud.Job, error) {
-	if q.ID != "" {
-		job, err := c.Jobs.Status(ctx, q.ID)
+// tasks returns the tasks that are registered in the resource group of c.
+func (a *App) tasks(ctx context.Context, t Target, c *cloud.Cloud) ([]cloud.Scope, error) {
+	scope := cloud.Scope{Stage: c.Scope.Stage, ResourceGroup: c.Scope.ResourceGroup}
+	group, err := a.connect(ctx, CloudOptions{Provider: c.Provider, Platform: c.Platform, Profile: t.Cloud.Profile, Scope: scope})
+	if err != nil {
+		return nil, err
+	}
+	list, err := group.Infra.Status(ctx, cloud.KindTask)
+	var scopes []cloud.Scope
+	for _, r := range list {
+		scope.Task, scope.Client = r.Name, r.Client
+		scopes = append(scopes, scope)
+	}
+	return scopes, err
+}
+
+// Tasks returns the tasks that are registered in the resource group of t.
+func (a *App) Tasks(ctx context.Context, t Target) ([]string, error) {
+	c, _, err := a.openScope(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	scopes, err := a.tasks(ctx, t, c)
+	var names []string
+	for _, s := range scopes {
+		names = append(names, s.Task)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
+
+// listJobs returns the jobs of a task; o.Run is a whole id.
+func listJobs(ctx context.Context, c *cloud.Cloud, o JobsOptions) ([]cloud.Job, error) {
+	if o.Job != "" {
+		job, err := c.Jobs.Status(ctx, o.Job)
 		return []cloud.Job{job}, err
 	}
 	var list []cloud.Job
-	for job, err := range c.Jobs.List(ctx, cloud.JobQuery{Run: q.Run, Active: q.Active && !q.Ended}) {
+	for job, err := range c.Jobs.List(ctx, cloud.JobQuery{Run: o.Run, Active: o.Active && !o.Ended}) {
 		if err != nil {
 			return nil, err
 		}
-		if q.Ended && !q.Active && !job.State.Ended() {
+		if o.Ended && !o.Active && !job.State.Ended() {
 			continue
 		}
-		if list = append(list, job); len(list) == q.Limit {
+		if list = append(list, job); len(list) == o.Limit {
 			break
 		}
 	}
 	return list, nil
 }
 
-// JobStopOptions says which job to stop: by its variables id or run, or the only one that is active.
+// JobStopOptions says which job to stop, and how. Without Job and Run it is the only one that is active.
 type JobStopOptions struct {
 	Target
+	Job    string        // its id
+	Run    string        // its id, or a part of it
+	Reason string        // shown as the reason of its end
+	Grace  time.Duration // between SIGTERM and SIGKILL; 0: the provider's default
 	Wait   bool
 	Asked  func(cloud.Job) // with Wait: told as soon as the job was asked to end; may be nil
 	DryRun bool
@@ -337,23 +294,21 @@ type JobStopOptions struct {
 
 // JobStop asks a job to end.
 func (a *App) JobStop(ctx context.Context, o JobStopOptions) (res JobResult, err error) {
-	moveScope(&o.Target)
-	q, err := jobQuery(o.Vars)
-	if err != nil {
-		return JobResult{}, err
-	}
 	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return JobResult{}, err
 	}
-	job, err := oneJob(ctx, c, q)
+	if o.Run, err = a.runNamed(ctx, c, o.Run); err != nil {
+		return JobResult{}, err
+	}
+	job, err := oneJob(ctx, c, o)
 	if err != nil {
 		return JobResult{}, err
 	}
 	if o.DryRun {
 		return JobResult{Status: status(true), Job: job}, nil
 	}
-	job, err = c.Jobs.Stop(ctx, job.ID, cloud.StopOptions{Grace: q.Grace, Reason: q.Reason})
+	job, err = c.Jobs.Stop(ctx, job.ID, cloud.StopOptions{Grace: o.Grace, Reason: o.Reason})
 	if err == nil && o.Wait {
 		if o.Asked != nil {
 			o.Asked(job)
@@ -364,16 +319,15 @@ func (a *App) JobStop(ctx context.Context, o JobStopOptions) (res JobResult, err
 }
 
 // oneJob returns the job that is meant.
-func oneJob(ctx context.Context, c *cloud.Cloud, q JobQuery) (cloud.Job, error) {
-	q.Active, q.Ended, q.Limit = q.Run == "", false, 2
-	list, err := listJobs(ctx, c, q)
+func oneJob(ctx context.Context, c *cloud.Cloud, o JobStopOptions) (cloud.Job, error) {
+	list, err := listJobs(ctx, c, JobsOptions{Job: o.Job, Run: o.Run, Active: o.Run == "", Limit: 2})
 	switch {
 	case err != nil:
 		return cloud.Job{}, err
 	case len(list) == 0:
 		return cloud.Job{}, &UsageError{Message: "no such job is active", Hint: "see `handoff cloud job status`"}
-	case len(list) > 1 && q.Run == "":
-		return cloud.Job{}, &UsageError{Message: "several jobs are active", Hint: "name one: -v id=" + list[0].ID}
+	case len(list) > 1 && o.Run == "":
+		return cloud.Job{}, &UsageError{Message: "several jobs are active", Hint: "name one: --job " + list[0].ID}
 	}
 	return list[0], nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/memory"
 	"github.com/handoff-run/handoff/internal/project"
 )
 
@@ -79,7 +80,7 @@ func (s *stage) app(t *testing.T) *App {
 	return &App{
 		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }, Log: slog.New(slog.DiscardHandler),
 		OpenCloud: func(_ context.Context, o CloudOptions) (*cloud.Cloud, error) {
-			return cloud.Complete(cloud.Cloud{Provider: o.Provider, Scope: o.Scope, Jobs: s, Logs: s, Infra: infraOf{s}}), nil
+			return cloud.Complete(cloud.Cloud{Provider: o.Provider, Scope: o.Scope, Jobs: s, Logs: s, Infra: infraOf{s}, Files: &memory.Files{}}), nil
 		},
 	}
 }
@@ -126,6 +127,7 @@ func TestStart(t *testing.T) {
 	type env = map[string]string
 	for _, tc := range []struct {
 		name, envs, vars string
+		like             string
 		env, written     map[string]string
 		zone, release    string
 		fails            bool
@@ -133,20 +135,20 @@ func TestStart(t *testing.T) {
 		{name: "nothing"},
 		{name: "environment is data", envs: "A=$(date) vars=x=1", env: env{"A": "$(date)"}, written: env{cloud.EnvVars: "x=1"}},
 		{name: "variables are data", vars: "a=it's b=$(rm)", written: env{cloud.EnvVars: `'a=it'\''s' 'b=$(rm)'`}},
-		{name: "schedule", vars: "target_id=7 a=1", zone: "Asia/Tokyo", written: env{cloud.EnvVars: "day=$(date -I) 'a=1'", "DAY": value}},
-		{name: "schedule without a zone", vars: "target_id=9", zone: "UTC"},
+		{name: "schedule", vars: "a=1", like: "7", zone: "Asia/Tokyo", written: env{cloud.EnvVars: "day=$(date -I) 'a=1'", "DAY": value}},
+		{name: "schedule without a zone", like: "9", zone: "UTC"},
 		{
-			name: "environment over schedule", envs: "__VARS=b=2 DAY=today", vars: "target_id=7", zone: "Asia/Tokyo",
+			name: "environment over schedule", envs: "__VARS=b=2 DAY=today", like: "7", zone: "Asia/Tokyo",
 			env: env{"DAY": "today"}, written: env{cloud.EnvVars: "b=2"},
 		},
-		{name: "release", vars: "release=abc", release: "abc"},
-		{name: "no such schedule", vars: "target_id=8", fails: true},
+		{name: "release", release: "abc"},
+		{name: "no such schedule", like: "8", fails: true},
 		{name: "code", envs: "vars=a=$(rm)", fails: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := &stage{}
-			got, err := s.app(t).start(CloudRunOptions{Target: target(t, tc.envs, tc.vars)}, p)
+			got, err := s.app(t).start(CloudRunOptions{Target: target(t, tc.envs, tc.vars), Like: tc.like, Release: tc.release}, p)
 			if _, usage := errors.AsType[*UsageError](err); usage != tc.fails {
 				t.Fatalf("err = %v", err)
 			}
@@ -199,12 +201,12 @@ func TestCloudRunWaits(t *testing.T) {
 func TestCloudRunDryRun(t *testing.T) {
 	t.Parallel()
 	s := &stage{}
-	o := CloudRunOptions{Target: Target{Vars: words(t, "resource_group=g task=old_style")}, DryRun: true}
+	o := CloudRunOptions{Target: Target{Envs: words(t, "resource_group=g task=old_style")}, DryRun: true}
 	res, err := s.app(t).CloudRun(t.Context(), o)
 	if err != nil || res.Status != "planned" || res.ID != "" || res.Task != "old_style" || s.start.Run != "" {
 		t.Errorf("result %+v, started %+v, %v", res, s.start, err)
 	}
-	o.Vars = nil
+	o.Envs = nil
 	if _, err := s.app(t).CloudRun(t.Context(), o); err == nil {
 		t.Error("a job without a task is started")
 	}
@@ -212,29 +214,30 @@ func TestCloudRunDryRun(t *testing.T) {
 
 func TestJobStop(t *testing.T) {
 	t.Parallel()
-	one := cloud.Job{ID: "a", Run: "r", State: cloud.JobRunning}
-	two := cloud.Job{ID: "b", Run: "s", State: cloud.JobRunning}
+	one := cloud.Job{ID: "a", Run: "20260102T030405.678Z-00000a", State: cloud.JobRunning}
+	two := cloud.Job{ID: "b", Run: "20260102T030405.678Z-00000b", State: cloud.JobRunning}
 	for _, tc := range []struct {
-		name, vars string
-		jobs       []cloud.Job
-		want       string
-		usage      bool
+		name  string
+		o     JobStopOptions
+		jobs  []cloud.Job
+		want  string
+		usage bool
 	}{
-		{"the only one", "reason=x grace=5s", []cloud.Job{one}, "a", false},
-		{"by run", "run=s", []cloud.Job{one, two}, "b", false},
-		{"none", "", nil, "", true},
-		{"several", "", []cloud.Job{one, two}, "", true},
-		{"unknown word", "colour=red", []cloud.Job{one}, "", true},
-		{"bad grace", "grace=-1s", []cloud.Job{one}, "", true},
+		{"the only one", JobStopOptions{Reason: "x", Grace: 5 * time.Second}, []cloud.Job{one}, "a", false},
+		{"by run", JobStopOptions{Run: "20260102T030405.678Z-00000b"}, []cloud.Job{one, two}, "b", false},
+		{"by the end of a run", JobStopOptions{Run: "0b"}, []cloud.Job{one, two}, "b", false},
+		{"none", JobStopOptions{}, nil, "", true},
+		{"several", JobStopOptions{}, []cloud.Job{one, two}, "", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := &stage{jobs: tc.jobs}
-			res, err := s.app(t).JobStop(t.Context(), JobStopOptions{Target: target(t, "", tc.vars)})
+			tc.o.Target = target(t, "", "")
+			res, err := s.app(t).JobStop(t.Context(), tc.o)
 			if _, usage := errors.AsType[*UsageError](err); usage != tc.usage || res.ID != tc.want {
 				t.Errorf("stopped %q, %v", res.ID, err)
 			}
-			if strings.HasPrefix(tc.vars, "reason") && (s.stopped != cloud.StopOptions{Grace: 5 * time.Second, Reason: "x"}) {
+			if tc.o.Reason != "" && (s.stopped != cloud.StopOptions{Grace: 5 * time.Second, Reason: "x"}) {
 				t.Errorf("options %+v", s.stopped)
 			}
 		})
@@ -243,46 +246,34 @@ func TestJobStop(t *testing.T) {
 
 func TestJobStatus(t *testing.T) {
 	t.Parallel()
-	for vars, want := range map[string]string{"": "ba", "running=True": "b", "stopped=t": "a", "limit=1": "b", "id=x": "b", "full=false": "ba"} {
+	for _, tc := range []struct {
+		o    JobsOptions
+		want string
+	}{
+		{JobsOptions{}, "ba"}, {JobsOptions{Active: true}, "b"}, {JobsOptions{Ended: true}, "a"},
+		{JobsOptions{Active: true, Ended: true}, "ba"}, {JobsOptions{Limit: 1}, "b"}, {JobsOptions{Job: "x"}, "b"},
+	} {
 		s := &stage{jobs: []cloud.Job{{ID: "b", State: cloud.JobRunning}, {ID: "a", State: cloud.JobFailed}}}
-		res, err := s.app(t).JobStatus(t.Context(), target(t, "", vars))
+		tc.o.Target = target(t, "", "")
+		res, err := s.app(t).JobStatus(t.Context(), tc.o)
 		got := ""
 		for _, job := range res.Jobs {
 			got += job.ID
 		}
-		if err != nil || got != want {
-			t.Errorf("%q: %q, want %q, %v", vars, got, want, err)
+		if err != nil || got != tc.want {
+			t.Errorf("%+v: %q, want %q, %v", tc.o, got, tc.want, err)
 		}
 	}
 }
 
-func TestLogQuery(t *testing.T) {
+func TestLogsRefuses(t *testing.T) {
 	t.Parallel()
-	at := func(d, h, m int) time.Time { return time.Date(2026, 1, d, h, m, 0, 0, time.UTC) }
-	a := (&stage{}).app(t)
-	for _, tc := range []struct {
-		vars string
-		want cloud.Query
-		ok   bool
-	}{
-		{"", cloud.Query{}, true},
-		{"start_time=2026-01-01 end_time=2026-01-01T12:30", cloud.Query{Start: at(1, 0, 0), End: at(1, 12, 30)}, true},
-		{"start_time=2026-01-01T02:00:00+01:00", cloud.Query{Start: at(1, 1, 0)}, true},
-		{"start_time=2026-01-01T02:00:00+0100", cloud.Query{Start: at(1, 1, 0)}, true},
-		{"start_time=24h", cloud.Query{Start: time.Date(2026, 1, 1, 3, 4, 5, 0, time.UTC)}, true},
-		{"run=r job=j filter=x limit=3 follow=True", cloud.Query{Run: "r", Job: "j", Filter: "x", Tail: 3, Follow: true}, true},
-		{"start_time=2026-01-02 end_time=2026-01-01", cloud.Query{}, false},
-		{"start_time=soon", cloud.Query{}, false},
-		{"limit=many", cloud.Query{}, false},
-		{"follow=maybe", cloud.Query{}, false},
-		{"strat_time=2026-01-01", cloud.Query{}, false},
-	} {
-		q, err := a.logQuery(words(t, tc.vars))
-		if _, usage := errors.AsType[*UsageError](err); usage == tc.ok {
-			t.Errorf("%q: err = %v", tc.vars, err)
-		}
-		if tc.ok && q != tc.want {
-			t.Errorf("%q: %+v", tc.vars, q)
+	now := time.Now()
+	for _, o := range []LogsOptions{{Limit: -1}, {Since: now, Until: now}} {
+		o.Target = target(t, "", "")
+		err := (&stage{}).app(t).Logs(t.Context(), o)
+		if usage, ok := errors.AsType[*UsageError](err); !ok || usage.Hint == "" {
+			t.Errorf("%+v: %v", o, err)
 		}
 	}
 }
@@ -290,9 +281,10 @@ func TestLogQuery(t *testing.T) {
 // Following a job ends with it.
 func TestLogsFollow(t *testing.T) {
 	t.Parallel()
-	s := &stage{jobs: []cloud.Job{{ID: "j", Run: "r", State: cloud.JobRunning}, {ID: "j", State: cloud.JobSucceeded}}}
+	const run = "20260102T030405.678Z-00000a"
+	s := &stage{jobs: []cloud.Job{{ID: "j", Run: run, State: cloud.JobRunning}, {ID: "j", State: cloud.JobSucceeded}}}
 	var lines []string
-	err := s.app(t).Logs(t.Context(), LogsOptions{Target: target(t, "", "run=r follow=true"), Line: func(l cloud.Line) error {
+	err := s.app(t).Logs(t.Context(), LogsOptions{Target: target(t, "", ""), Run: "00000a", Follow: true, Line: func(l cloud.Line) error {
 		lines = append(lines, l.Text)
 		return nil
 	}})
@@ -300,7 +292,7 @@ func TestLogsFollow(t *testing.T) {
 		t.Errorf("%s, %v", diff, err)
 	}
 	s.jobs = nil
-	err = s.app(t).Logs(t.Context(), LogsOptions{Target: target(t, "", "run=r follow=true")})
+	err = s.app(t).Logs(t.Context(), LogsOptions{Target: target(t, "", ""), Run: run, Follow: true})
 	if Code(err) != ExitCloud || !errors.Is(err, cloud.ErrNotFound) {
 		t.Errorf("err = %v", err)
 	}
@@ -342,15 +334,12 @@ func TestInfra(t *testing.T) {
 func TestTaskSpec(t *testing.T) {
 	t.Parallel()
 	p := &project.Project{Deploy: project.Deploy{CPU: 256, Memory: 512, Overlap: "queue", Env: map[string]string{"A": "1"}}}
-	got, err := taskSpec(target(t, "", "release=abc"), p, false)
+	got, err := taskSpec(p, InfraOptions{Release: "abc"})
 	want := cloud.TaskSpec{CPU: 256, Memory: 512, Overlap: cloud.OverlapQueue, Env: map[string]string{"A": "1"}, Release: "abc"}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
-	if _, err := taskSpec(target(t, "", "cpu=1"), p, false); err == nil {
-		t.Error("a variable that means nothing is taken")
-	}
-	if _, err := taskSpec(Target{}, nil, false); err == nil {
+	if _, err := taskSpec(nil, InfraOptions{}); err == nil {
 		t.Error("a task without a project is registered")
 	}
 }

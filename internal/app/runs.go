@@ -36,6 +36,7 @@ func (a *App) workspaceOf(t Target) (*session, error) {
 type RunsQuery struct {
 	Limit   int       // at most so many, the newest; 0: all
 	Since   time.Time // only those that started at or after it
+	Until   time.Time // only those that started before it; zero: all
 	Outcome string    // only those that ended so; "": all
 }
 
@@ -57,9 +58,16 @@ type RunsList struct {
 	Runs   []RunSummary `json:"runs"`
 }
 
+// Outcomes are those that a run can have.
+func Outcomes() []string {
+	return []string{
+		ledger.Running, string(pipeline.Success), string(pipeline.Failed), string(pipeline.TimedOut), string(pipeline.Interrupted), ledger.Died, ledger.Skipped,
+	}
+}
+
 // outcome returns how a person has named the outcome of a run, as records have it.
 func outcome(name string) (string, error) {
-	known := []string{ledger.Running, string(pipeline.Success), string(pipeline.Failed), string(pipeline.TimedOut), string(pipeline.Interrupted), ledger.Died, ledger.Skipped}
+	known := Outcomes()
 	got := strings.ReplaceAll(name, " ", "_") // as lists of runs show it
 	if got != "" && !slices.Contains(known, got) {
 		return "", &UsageError{Message: fmt.Sprintf("there is no outcome %q", name), Hint: "there are: " + strings.Join(known, ", ")}
@@ -83,7 +91,7 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 	}
 	res = RunsList{Status: "success", Runs: []RunSummary{}}
 	b := a.ledger(c, q.Limit)
-	if q.Outcome != "" { // nobody knows how many have to be looked at
+	if q.Outcome != "" || !q.Until.IsZero() { // nobody knows how many have to be looked at
 		b = a.ledger(c, 0)
 	}
 	for run, err := range b.Runs(ctx, now, ledger.Query{Outcome: q.Outcome, Also: known.from.Run, All: q.Limit == 0 && q.Since.IsZero()}) {
@@ -96,7 +104,7 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 		if !run.Start.IsZero() && run.Start.Before(q.Since) {
 			break
 		}
-		if q.Outcome != "" && run.Outcome != q.Outcome {
+		if q.Outcome != "" && run.Outcome != q.Outcome || !q.Until.IsZero() && !run.Start.Before(q.Until) {
 			continue
 		}
 		if res.Runs = append(res.Runs, summary(run, now)); len(res.Runs) == q.Limit {
@@ -128,6 +136,27 @@ func summary(run ledger.Run, now time.Time) RunSummary {
 		out.Seconds = seconds(end.Sub(run.Start))
 	}
 	return out
+}
+
+// runNamed returns the id of the run that a person means, "" for "". A run whose job has only been started has no record yet.
+func (a *App) runNamed(ctx context.Context, c *cloud.Cloud, word string) (string, error) {
+	if word == "" {
+		return "", nil
+	}
+	id, err := a.ledger(c, 0).Resolve(ctx, word)
+	if !errors.Is(err, cloud.ErrNotFound) {
+		return id, err
+	}
+	var found []string
+	for job, jobErr := range c.Jobs.List(ctx, cloud.JobQuery{Active: true}) {
+		if jobErr == nil && (strings.HasPrefix(job.Run, word) || strings.HasSuffix(job.Run, word)) {
+			found = append(found, job.Run)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return "", err
 }
 
 // RunShow returns the record of one run; id "" is the newest. The beginning of an id is enough where only one of the

@@ -17,9 +17,11 @@ import (
 // ScheduleOptions says which schedules to create or delete.
 type ScheduleOptions struct {
 	Target
-	DryRun  bool
-	Prune   bool                         // at a create of all: delete those that project.yml does not have
-	Confirm func([]cloud.Schedule) error // asked before any is deleted; an error stops it; nil: nobody is asked
+	TargetIDs []string         // which; at a create none means all of the project
+	Over      project.Schedule // at a create: what it sets wins over project.yml; Cron makes one that is not there
+	DryRun    bool
+	Prune     bool                         // at a create of all: delete those that project.yml does not have
+	Confirm   func([]cloud.Schedule) error // asked before any is deleted; an error stops it; nil: nobody is asked
 }
 
 // SchedulesResult lists schedules.
@@ -60,9 +62,8 @@ func scheduleState(s cloud.Schedule, status string) ScheduleState {
 	return r
 }
 
-// ScheduleCreate puts the schedules of the project, or those that the variables name, in place.
+// ScheduleCreate puts the schedules of the project, or those that o names, in place.
 func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res SchedulesResult, err error) {
-	moveScope(&o.Target)
 	c, p, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return SchedulesResult{}, err
@@ -76,7 +77,7 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 		return SchedulesResult{}, err
 	}
 	res = SchedulesResult{Status: status(o.DryRun), Schedules: []ScheduleState{}}
-	if !named(o.Vars) {
+	if len(o.TargetIDs) == 0 {
 		if err := a.leftSchedules(ctx, c, o, undeclared(old, p), &res); err != nil {
 			return SchedulesResult{}, err
 		}
@@ -98,11 +99,6 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 	}
 	a.warnUnserved(ctx, c)
 	return res, nil
-}
-
-// named reports whether -v says which schedules are meant.
-func named(vars []project.KeyValue) bool {
-	return slices.ContainsFunc(vars, func(v project.KeyValue) bool { return v.Key == "target_id" })
 }
 
 // undeclaredStatus is that of a schedule that project.yml does not have.
@@ -145,7 +141,7 @@ func (a *App) leftSchedules(ctx context.Context, c *cloud.Cloud, o ScheduleOptio
 // leftWarning says that schedules which project.yml does not have go on, with the ids of the first ones.
 func leftWarning(left []cloud.Schedule) string {
 	if len(left) == 1 {
-		return fmt.Sprintf("schedule %q is not in project.yml, and goes on firing: `handoff cloud schedule delete -v target_id=%s` ends it; "+
+		return fmt.Sprintf("schedule %q is not in project.yml, and goes on firing: `handoff cloud schedule delete --target-id %s` ends it; "+
 			"`handoff cloud schedule create --prune` ends all such", left[0].TargetID, left[0].TargetID)
 	}
 	const shown = 5
@@ -157,7 +153,7 @@ func leftWarning(left []cloud.Schedule) string {
 	if n := len(left) - shown; n > 0 {
 		more = fmt.Sprintf(" and %d more", n)
 	}
-	return fmt.Sprintf("%d schedules are not in project.yml, and go on firing: %s%s: `handoff cloud schedule delete -v target_id=ID` ends one; "+
+	return fmt.Sprintf("%d schedules are not in project.yml, and go on firing: %s%s: `handoff cloud schedule delete --target-id ID` ends one; "+
 		"`handoff cloud schedule create --prune` ends all such", len(left), strings.Join(ids, ", "), more)
 }
 
@@ -212,55 +208,22 @@ func sameSchedule(a, b cloud.Schedule) bool {
 		a.Catchup == b.Catchup && a.Overlap == b.Overlap && a.Description == b.Description && maps.Equal(a.Env, b.Env)
 }
 
-// scheduleVars is what -v of `cloud schedule create` may say.
-type scheduleVars struct {
-	targets []string
-	over    project.Schedule // what is set wins over project.yml
-}
-
-func readScheduleVars(vars []project.KeyValue) (scheduleVars, error) {
-	var q scheduleVars
-	for _, v := range vars {
-		switch v.Key {
-		case "target_id":
-			q.targets = append(q.targets, v.Value)
-		case "cron":
-			q.over.Cron = v.Value
-		case "timezone":
-			q.over.Timezone = v.Value
-		case "description":
-			q.over.Description = v.Value
-		case "catchup":
-			q.over.Catchup = v.Value
-		case "overlap":
-			q.over.Overlap = v.Value
-		default:
-			return q, unknownVar(v.Key, "target_id, cron, timezone, catchup, overlap, description; template variables of the runs are -e vars='key=value'")
-		}
-	}
-	if q.over.Cron != "" && len(q.targets) != 1 {
-		return q, &UsageError{Message: "-v cron is for one schedule", Hint: "name it, too: -v target_id=1 cron='0 9 * * ? *'"}
-	}
-	return q, nil
-}
-
 // wantedSchedules returns what to put: the envs of the command line win over those of the schedule.
 func (a *App) wantedSchedules(o ScheduleOptions, p *project.Project) ([]cloud.Schedule, error) {
-	q, err := readScheduleVars(o.Vars)
-	if err != nil {
-		return nil, err
+	if o.Over.Cron != "" && len(o.TargetIDs) != 1 {
+		return nil, &UsageError{Message: "--cron is for one schedule", Hint: "name it, too: --target-id 1 --cron '0 9 * * ? *'"}
 	}
 	if p == nil {
 		p = &project.Project{}
 	}
-	list, err := chosen(p, q.targets)
-	if err != nil && q.over.Cron != "" {
-		list, err = []project.Schedule{{TargetID: q.targets[0]}}, nil
+	list, err := chosen(p, o.TargetIDs)
+	if err != nil && o.Over.Cron != "" {
+		list, err = []project.Schedule{{TargetID: o.TargetIDs[0]}}, nil
 	}
 	if err == nil && len(list) == 0 && !o.Prune {
 		err = &UsageError{
 			Message: "there are no schedules in project.yml",
-			Hint:    "write schedules: in it, or name one: -v target_id=1 cron='0 9 * * ? *'",
+			Hint:    "write schedules: in it, or name one: --target-id 1 --cron '0 9 * * ? *'",
 		}
 	}
 	if err != nil {
@@ -268,7 +231,7 @@ func (a *App) wantedSchedules(o ScheduleOptions, p *project.Project) ([]cloud.Sc
 	}
 	var wanted []cloud.Schedule
 	for _, s := range list {
-		w := q.schedule(s, o.Envs)
+		w := o.schedule(s)
 		if err := checkSchedule(w); err != nil {
 			return nil, err
 		}
@@ -277,15 +240,16 @@ func (a *App) wantedSchedules(o ScheduleOptions, p *project.Project) ([]cloud.Sc
 	return wanted, nil
 }
 
-func (q scheduleVars) schedule(s project.Schedule, envs []project.KeyValue) cloud.Schedule {
+// schedule is s with what o says of it.
+func (o ScheduleOptions) schedule(s project.Schedule) cloud.Schedule {
 	w := cloud.Schedule{
-		TargetID: s.TargetID, Description: first(q.over.Description, s.Description, s.Name), Cron: first(q.over.Cron, s.Cron),
-		Timezone: first(q.over.Timezone, s.Timezone), Enabled: true, Env: writtenEnv(s),
-		Overlap: cloud.Overlap(first(q.over.Overlap, s.Overlap)), Catchup: cloud.Catchup(first(q.over.Catchup, s.Catchup)),
+		TargetID: s.TargetID, Description: first(o.Over.Description, s.Description, s.Name), Cron: first(o.Over.Cron, s.Cron),
+		Timezone: first(o.Over.Timezone, s.Timezone), Enabled: true, Env: writtenEnv(s),
+		Overlap: cloud.Overlap(first(o.Over.Overlap, s.Overlap)), Catchup: cloud.Catchup(first(o.Over.Catchup, s.Catchup)),
 	}
-	for _, e := range envs {
+	for _, e := range o.Envs {
 		switch {
-		case slices.Contains(scopeKeys(), e.Key):
+		case slices.Contains(ScopeKeys(), e.Key):
 		case e.Key == "vars":
 			w.Env[cloud.EnvVars] = e.Value
 		default:
@@ -309,15 +273,16 @@ func checkSchedule(s cloud.Schedule) error {
 	return nil
 }
 
-// ScheduleList returns the schedules of the task. -v include_unpublished=true adds those of the project that differ or are
-// not in place yet.
-func (a *App) ScheduleList(ctx context.Context, t Target) (res SchedulesResult, err error) {
-	moveScope(&t)
-	drafts, declared, err := readListVars(t.Vars)
-	if err != nil {
-		return SchedulesResult{}, err
-	}
-	c, p, err := a.openTask(ctx, t)
+// ScheduleListOptions says which schedules to list.
+type ScheduleListOptions struct {
+	Target
+	Drafts   bool // also those of the project that differ or are not in place yet
+	Declared bool // only those that project.yml has
+}
+
+// ScheduleList returns the schedules of the task.
+func (a *App) ScheduleList(ctx context.Context, o ScheduleListOptions) (res SchedulesResult, err error) {
+	c, p, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return SchedulesResult{}, err
 	}
@@ -332,7 +297,7 @@ func (a *App) ScheduleList(ctx context.Context, t Target) (res SchedulesResult, 
 	res = SchedulesResult{Status: "success", Schedules: []ScheduleState{}}
 	for _, s := range list {
 		there := declares(p, s.TargetID)
-		if declared && !there {
+		if o.Declared && !there {
 			continue
 		}
 		status := "scheduled"
@@ -344,7 +309,7 @@ func (a *App) ScheduleList(ctx context.Context, t Target) (res SchedulesResult, 
 		}
 		res.Schedules = append(res.Schedules, scheduleState(s, status))
 	}
-	if drafts {
+	if o.Drafts {
 		addDrafts(&res, list, p)
 	}
 	if len(list) > 0 {
@@ -353,30 +318,10 @@ func (a *App) ScheduleList(ctx context.Context, t Target) (res SchedulesResult, 
 	return res, nil
 }
 
-// readListVars takes what 0.4.x takes.
-func readListVars(vars []project.KeyValue) (drafts, declared bool, err error) {
-	for _, v := range vars {
-		switch {
-		case v.Key == "include_unpublished":
-			drafts, err = parseBool(v)
-		case v.Key == "scope" && slices.Contains([]string{"declared", "prefix", "all"}, v.Value):
-			declared = v.Value == "declared"
-		case v.Key == "full":
-			_, err = parseBool(v)
-		default:
-			return false, false, unknownVar(v.Key+"="+v.Value, "include_unpublished=true, scope=declared (those in project.yml), scope=all")
-		}
-		if err != nil {
-			return false, false, &UsageError{Message: fmt.Sprintf("-v %s=%s cannot be read", v.Key, v.Value), Hint: "write " + v.Key + "=true"}
-		}
-	}
-	return drafts, declared, nil
-}
-
 // addDrafts puts what project.yml says in the place of what differs from it, and adds what is not in place.
 func addDrafts(res *SchedulesResult, list []cloud.Schedule, p *project.Project) {
 	for _, d := range p.Schedules {
-		s := scheduleVars{}.schedule(d, nil)
+		s := ScheduleOptions{}.schedule(d)
 		switch compareSchedule(list, s) {
 		case "created":
 			res.Schedules = append(res.Schedules, scheduleState(s, "draft"))
@@ -387,12 +332,10 @@ func addDrafts(res *SchedulesResult, list []cloud.Schedule, p *project.Project) 
 	}
 }
 
-// ScheduleDelete removes schedules: those that -v target_id=... names.
+// ScheduleDelete removes the schedules that o names.
 func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res SchedulesResult, err error) {
-	moveScope(&o.Target)
-	targets, err := readTargets(o.Vars)
-	if err != nil {
-		return SchedulesResult{}, err
+	if len(o.TargetIDs) == 0 {
+		return SchedulesResult{}, &UsageError{Message: "no schedule named", Hint: "add --target-id 1; see `handoff cloud schedule list`"}
 	}
 	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
@@ -404,7 +347,7 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 	}
 	res = SchedulesResult{Status: status(o.DryRun)}
 	var doomed []cloud.Schedule
-	for _, target := range targets {
+	for _, target := range o.TargetIDs {
 		i := slices.IndexFunc(list, func(s cloud.Schedule) bool { return s.TargetID == target })
 		if i < 0 {
 			return SchedulesResult{}, &UsageError{
@@ -418,18 +361,4 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 		return SchedulesResult{}, err
 	}
 	return res, nil
-}
-
-func readTargets(vars []project.KeyValue) ([]string, error) {
-	var targets []string
-	for _, v := range vars {
-		if v.Key != "target_id" {
-			return nil, unknownVar(v.Key, "target_id")
-		}
-		targets = append(targets, v.Value)
-	}
-	if len(targets) == 0 {
-		return nil, &UsageError{Message: "no schedule named", Hint: "add -v target_id=1; see `handoff cloud schedule list`"}
-	}
-	return targets, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,35 +26,38 @@ type ScheduleNext struct {
 	Next        []string `json:"next"` // RFC 3339, in the time zone of the schedule
 }
 
-const (
-	defaultFires = 5
-	mostFires    = 10_000
-)
+// mostFires is how many fires are returned at most.
+const mostFires = 10_000
 
-// nextQuery is what -v of `schedule next` asks for.
-type nextQuery struct {
-	targets        []string
-	cron, timezone string
-	from           time.Time
-	count          int
+// ScheduleNextOptions says which fires to preview.
+type ScheduleNextOptions struct {
+	Target
+	TargetIDs []string  // of the project; none: all
+	Cron      string    // "": those of the project
+	Timezone  string    // "": that of the schedule, else UTC
+	From      time.Time // only fires after it; zero: now
+	Count     int       // at most so many for each schedule
 }
 
-// ScheduleNext returns the next fires of the schedules of the project, or of one that the variables of t describe.
-func (a *App) ScheduleNext(_ context.Context, t Target) (ScheduleNextResult, error) {
-	q, err := readNextQuery(t.Vars, a.Now())
-	if err != nil {
-		return ScheduleNextResult{}, err
+// ScheduleNext returns the next fires of the schedules of the project, or of one that o describes.
+func (a *App) ScheduleNext(_ context.Context, o ScheduleNextOptions) (ScheduleNextResult, error) {
+	if o.Count < 1 || o.Count > mostFires {
+		return ScheduleNextResult{}, &UsageError{Message: fmt.Sprintf("%d fires cannot be shown", o.Count), Hint: fmt.Sprintf("take 1 to %d", mostFires)}
 	}
-	list := []project.Schedule{{Cron: q.cron, Timezone: q.timezone}}
-	if q.cron == "" {
-		if list, err = a.previewed(t, q); err != nil {
+	if o.From.IsZero() {
+		o.From = a.Now()
+	}
+	list := []project.Schedule{{Cron: o.Cron, Timezone: o.Timezone}}
+	if o.Cron == "" {
+		var err error
+		if list, err = a.previewed(o); err != nil {
 			return ScheduleNextResult{}, err
 		}
 	}
 	res := ScheduleNextResult{Status: "success", Schedules: []ScheduleNext{}}
 	for _, s := range list {
-		zone := first(q.timezone, s.Timezone, "UTC")
-		times, err := schedule.Next(s.Cron, zone, q.from, q.count)
+		zone := first(o.Timezone, s.Timezone, "UTC")
+		times, err := schedule.Next(s.Cron, zone, o.From, o.Count)
 		if err != nil {
 			return ScheduleNextResult{}, scheduleMistake(s.TargetID, err)
 		}
@@ -68,13 +70,13 @@ func (a *App) ScheduleNext(_ context.Context, t Target) (ScheduleNextResult, err
 	return res, nil
 }
 
-// previewed returns the schedules of the project that q asks for.
-func (a *App) previewed(t Target, q nextQuery) ([]project.Schedule, error) {
-	p, err := a.wantProject(t, "or name the times: -v cron='0 9 * * ? *'")
+// previewed returns the schedules of the project that o asks for.
+func (a *App) previewed(o ScheduleNextOptions) ([]project.Schedule, error) {
+	p, err := a.wantProject(o.Target, "or name the times: --cron '0 9 * * ? *'")
 	if err != nil {
 		return nil, err
 	}
-	return chosen(p, q.targets)
+	return chosen(p, o.TargetIDs)
 }
 
 // wantProject loads the project of t. instead is what to do without one.
@@ -108,50 +110,8 @@ func noTarget(p *project.Project, target string) error {
 	}
 	return &UsageError{
 		Message: fmt.Sprintf("the project has no schedule with target_id %q", target),
-		Hint:    "it has: " + first(strings.Join(known, ", "), "none") + "; or name the times, too: -v cron='0 9 * * ? *'",
+		Hint:    "it has: " + first(strings.Join(known, ", "), "none") + "; or name the times, too: --cron '0 9 * * ? *'",
 	}
-}
-
-func readNextQuery(vars []project.KeyValue, now time.Time) (nextQuery, error) {
-	q := nextQuery{from: now, count: defaultFires}
-	for _, v := range vars {
-		var err error
-		switch v.Key {
-		case "cron":
-			q.cron = v.Value
-		case "timezone":
-			q.timezone = v.Value
-		case "target_id":
-			q.targets = append(q.targets, v.Value)
-		case "from":
-			q.from, err = parseInstant(v.Value)
-		case "count":
-			q.count, err = strconv.Atoi(v.Value)
-		default:
-			return q, unknownVar(v.Key, "cron, timezone, from, count, target_id")
-		}
-		if err != nil || q.count < 1 || q.count > mostFires {
-			return q, &UsageError{
-				Message: fmt.Sprintf("-v %s=%s cannot be read", v.Key, v.Value),
-				Hint:    fmt.Sprintf("write from=2026-01-30T12:00:00Z, count=3 (at most %d)", mostFires),
-			}
-		}
-	}
-	return q, nil
-}
-
-// parseInstant reads RFC 3339; without a zone, or without a time, it is in UTC.
-func parseInstant(text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	return time.Parse(time.DateOnly, text)
-}
-
-func unknownVar(key, known string) error {
-	return &UsageError{Message: fmt.Sprintf("there is no -v %s here", key), Hint: "there are: " + known}
 }
 
 func scheduleMistake(target string, err error) error {

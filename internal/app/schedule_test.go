@@ -20,7 +20,7 @@ func TestManyLeftSchedulesAreOneWarning(t *testing.T) {
 	if got := leftWarning(left[:2]); !strings.Contains(got, `: "s0", "s1": `) {
 		t.Error(got)
 	}
-	if got := leftWarning(left[:1]); !strings.Contains(got, "schedule delete -v target_id=s0`") {
+	if got := leftWarning(left[:1]); !strings.Contains(got, "schedule delete --target-id s0`") {
 		t.Error(got)
 	}
 }

@@ -159,7 +159,6 @@ func (t *tries) worked() {
 
 // StopCommand is what to type to stop a job of the task of t.
 func StopCommand(t Target, job string) string {
-	moveScope(&t)
 	words := []string{"handoff", "cloud", "job", "stop"}
 	add := func(flag, value string) {
 		if value != "" {
@@ -169,7 +168,7 @@ func StopCommand(t Target, job string) string {
 	add("-p", t.ProjectDir)
 	add("-s", t.EnvStage)
 	for _, e := range t.Envs {
-		for _, key := range scopeKeys() {
+		for _, key := range ScopeKeys() {
 			if e.Key == key {
 				add("-e", key+"="+e.Value)
 			}
@@ -178,7 +177,7 @@ func StopCommand(t Target, job string) string {
 	add("--cloud-provider", t.Cloud.Provider)
 	add("--cloud-platform", t.Cloud.Platform)
 	add("--cloud-profile", t.Cloud.Profile)
-	add("-v", "id="+job)
+	add("--job", job)
 	for i, w := range words {
 		if !plainWord.MatchString(w) {
 			words[i] = quoteWord(w)

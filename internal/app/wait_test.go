@@ -184,7 +184,7 @@ func TestTailGoesOn(t *testing.T) {
 func TestStopCommand(t *testing.T) {
 	t.Parallel()
 	target := Target{ProjectDir: "my project", EnvStage: "prod", Envs: anywhere.Envs, Cloud: CloudFlags{Profile: "ann"}}
-	want := `handoff cloud job stop -p 'my project' -s prod -e resource_group=g -e task=t --cloud-profile ann -v id=j`
+	want := `handoff cloud job stop -p 'my project' -s prod -e resource_group=g -e task=t --cloud-profile ann --job j`
 	if got := StopCommand(withVars(target, "start", "x"), "j"); got != want {
 		t.Errorf("got %s", got)
 	}

@@ -102,6 +102,7 @@ values as JSON.`,
 		},
 	}
 	cmd.Flags().StringVar(&name, "release", "", "`release`: its number or its first digits (default: the current one)")
+	c.complete(cmd, "release", c.releases)
 	return cmd
 }
 

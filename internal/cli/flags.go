@@ -17,6 +17,7 @@ import (
 // flags are the flags that every command takes, as 0.4.x has them.
 type flags struct {
 	project, workspace, stage string
+	secrets                   string
 	vars, envs                []string
 	yes, no, debug            bool
 	logLevel, logFormat       string
@@ -30,6 +31,7 @@ func (c *cli) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&c.flags.project, "project-dir", "p", "", "project `folder` (the one with project.yml; default: this folder)")
 	f.StringVarP(&c.flags.workspace, "workspace-dir", "w", "", "workspace `folder`, made on demand; it may lie in the project, and is no part of it")
 	f.StringVarP(&c.flags.stage, "stage", "s", "dev", "env `stage`: dev, prod, ...")
+	f.StringVar(&c.flags.secrets, "secrets-dir", "", "`folder` of secrets.yml (default: .secrets in the project folder)")
 	f.StringArrayVarP(&c.flags.vars, "vars", "v", nil, "template variables: -v `k=v` k2=v2 ..., or a file with one k=v per line")
 	f.StringArrayVarP(&c.flags.envs, "envs", "e", nil, "environment variables of the commands: -e `K=v` K2=v2 ...")
 	f.StringVarP(&c.flags.output, "output", "o", "yaml", "`format` of the result on stdout: yaml, json or text")
@@ -69,19 +71,23 @@ func longNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 var (
 	outputs    = []string{"yaml", "json", "text"}
 	logFormats = []string{"text", "json"}
+	overlaps   = []string{"skip", "queue", "replace", "allow"}
 	logLevels  = []string{"debug", "info", "warning", "error", "critical"} // those of 0.4.x
 )
 
 // completeFlags lets a shell complete the values of flags that take a choice or a folder.
-func completeFlags(root *cobra.Command) {
-	for flag, choice := range map[string][]string{
-		"output": outputs, "log-format": logFormats, "log-level": logLevels, "stage": {"dev", "prod"},
-		"cloud-provider": providers.Names(), "cloud-platform": providers.Platforms(),
+func (c *cli) completeFlags(root *cobra.Command) {
+	for flag, list := range map[string]lister{
+		"stage": c.stages, "envs": c.places, "cloud-provider": c.providers, "cloud-platform": c.platforms,
 	} {
+		c.complete(root, flag, list)
+	}
+	for flag, choice := range map[string][]string{"output": outputs, "log-format": logFormats, "log-level": logLevels} {
 		_ = root.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(choice, cobra.ShellCompDirectiveNoFileComp))
 	}
 	_ = root.MarkPersistentFlagDirname("project-dir")
 	_ = root.MarkPersistentFlagDirname("workspace-dir")
+	_ = root.MarkPersistentFlagDirname("secrets-dir")
 }
 
 // splitLists rewrites `-v a=1 b=2` to `--vars=a=1 --vars=b=2`: a list ends at the next flag, or where the
@@ -207,9 +213,24 @@ func (c *cli) anyTarget() (app.Target, error) {
 			dir = "."
 		}
 	}
+	if c.read != nil {
+		vars, envs = c.read.vars, append(envs, c.read.envs...)
+	}
 	return app.Target{
-		ProjectDir: dir, WorkspaceDir: c.flags.workspace, EnvStage: c.flags.stage, Vars: vars, Envs: envs, Cloud: c.flags.cloud,
+		ProjectDir: dir, WorkspaceDir: c.flags.workspace, SecretsDir: c.secretsDir(vars), EnvStage: c.flags.stage,
+		Vars: vars, Envs: envs, Cloud: c.flags.cloud,
 	}, nil
+}
+
+// secretsDir is what --secrets-dir says, or, as 0.4.x has it, -v secrets_dir.
+func (c *cli) secretsDir(vars []project.KeyValue) string {
+	dir := c.flags.secrets
+	for _, v := range vars {
+		if v.Key == "secrets_dir" && c.flags.secrets == "" {
+			dir = v.Value
+		}
+	}
+	return dir
 }
 
 func parseList(flag string, words []string) ([]project.KeyValue, error) {

@@ -38,7 +38,7 @@ func (c *cli) infraCommands() []*cobra.Command {
 		}),
 		c.infraCommand(infraKind{
 			kind: cloud.KindTask, what: "the task",
-			make: "Jobs of it can then be started. They have the cpu, memory, storage, env and overlap of\ndeploy in project.yml, and run the release that is current when they start;\n-v release=ID ties them to one.",
+			make: "Jobs of it can then be started. They have the cpu, memory, storage, env and overlap of\ndeploy in project.yml, and run the release that is current when they start;\n--release ties them to one.",
 			lose: "Jobs of it can no longer be started. Its releases, secrets and logs stay. Stop its jobs first.",
 		}),
 	}
@@ -92,6 +92,10 @@ func (c *cli) infraChange(k infraKind, verb, short, long string, o app.InfraOpti
 		},
 	}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would change, and change nothing")
+	if verb != "delete" && k.kind == cloud.KindTask {
+		cmd.Flags().StringVar(&o.Release, "release", "", "`release` that its jobs run (default: the one that is current when they start)")
+		c.complete(cmd, "release", c.releases)
+	}
 	if verb == "delete" && k.force {
 		cmd.Flags().BoolVar(&o.Force, "force", false, "delete it with all that it holds")
 	}

@@ -135,8 +135,6 @@ server ends. It runs the release that is current in the bucket. The task has to 
 registered: "handoff cloud task create".
 
   -v key=value       a template variable of the run
-  -v target_id=ID    take the environment of that schedule of the project
-  -v release=ID      run this release
   -e KEY=value       an environment variable of the job
 
 With --wait the exit code is that of the job. Where the provider cannot be asked for a
@@ -162,8 +160,12 @@ while, the waiting goes on. Ctrl-C ends the waiting, not the job.
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until the job has ended, and exit with its code")
 	cmd.Flags().BoolVar(&logs, "logs", false, "show its log on stderr, as it comes; implies --wait")
 	cmd.Flags().StringVar(&overlap, "overlap", "", "`policy` while another run of the task goes on: skip, queue, replace or allow (default: that of the task)")
+	cmd.Flags().StringVar(&o.Like, "target-id", "", "take environment and time zone of the schedule of the project with this `id`")
+	cmd.Flags().StringVar(&o.Release, "release", "", "run this `release`, not the current one: see \"release list\"")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print the job that would be started, and start none")
-	_ = cmd.RegisterFlagCompletionFunc("overlap", cobra.FixedCompletions([]string{"skip", "queue", "replace", "allow"}, cobra.ShellCompDirectiveNoFileComp))
+	c.complete(cmd, "target-id", c.targetIDs)
+	c.complete(cmd, "release", c.releases)
+	_ = cmd.RegisterFlagCompletionFunc("overlap", cobra.FixedCompletions(overlaps, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -220,24 +222,24 @@ func (c *cli) cloudJobCommand() *cobra.Command {
 }
 
 func (c *cli) jobStatusCommand() *cobra.Command {
-	return &cobra.Command{
+	o := app.JobsOptions{Limit: 20}
+	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the jobs of the task, the last one first",
 		Long: `Show the jobs of the task, the last one first.
 
-  -v id=ID, -v run=ID              only this job, or the job of this run
-  -v running=true, -v stopped=true only jobs that are active, or that have ended
-  -v limit=N                       at most so many (20; 0: all)
-  -v resource_group_level=true     of all tasks of the resource group`,
+-v id=, run=, running=true, stopped=true, limit=, resource_group_level=true, as 0.4.x
+writes them, are understood, too.`,
 		Example: `  handoff cloud job status -p my_project
-  handoff cloud job status -p my_project -v running=true -o json`,
+  handoff cloud job status -p my_project --running -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := c.anyTarget()
 			if err != nil {
 				return err
 			}
-			res, err := c.app().JobStatus(cmd.Context(), t)
+			o.Target = t
+			res, err := c.app().JobStatus(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
@@ -248,6 +250,16 @@ func (c *cli) jobStatusCommand() *cobra.Command {
 			return c.print(res, b.String())
 		},
 	}
+	f := cmd.Flags()
+	f.StringVar(&o.Job, "job", "", "only the job with this `id`")
+	f.StringVar(&o.Run, "run", "", "only the job of this `run`: its id, or the beginning or end of it")
+	f.BoolVar(&o.Active, "running", false, "only jobs that are active")
+	f.BoolVar(&o.Ended, "ended", false, "only jobs that have ended")
+	f.BoolVar(&o.Group, "group", false, "of all tasks of the resource group")
+	f.Var(count{&o.Limit}, "limit", "only the last `N`; 0: all")
+	c.complete(cmd, "run", c.runIDs)
+	c.complete(cmd, "job", c.jobIDs)
+	return cmd
 }
 
 func (c *cli) jobStopCommand() *cobra.Command {
@@ -257,19 +269,20 @@ func (c *cli) jobStopCommand() *cobra.Command {
 		Short: "Ask a job to end",
 		Long: `Ask a job to end: its run is stopped as by SIGTERM, and killed where it has not ended
 after the grace time.
+Which one need not be said where only one is active.
 
-  -v id=ID, -v run=ID   which job; not needed where only one is active
-  -v reason=TEXT        shown as the reason of its end
-  -v grace=30s          between SIGTERM and SIGKILL`,
+-v id=, run=, reason=, grace=, as 0.4.x writes them, are understood, too.`,
 		Example: `  handoff cloud job stop -p my_project
-  handoff cloud job stop -p my_project -v id=20260102T030405.678Z-0123456789ab reason='wrong month' --wait`,
+  handoff cloud job stop -p my_project --run 1a2b3c --reason 'wrong month' --wait`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := c.anyTarget()
 			if err != nil {
 				return err
 			}
-			o.Target = t
+			if o.Target = t; o.Grace < 0 {
+				return &app.UsageError{Message: "--grace cannot be negative", Hint: "write --grace 30s"}
+			}
 			o.Asked = func(job cloud.Job) {
 				c.setEnding(fmt.Sprintf("job %s was asked to end, and does so without this command", job.ID))
 			}
@@ -280,7 +293,14 @@ after the grace time.
 			return c.print(res, jobLine(res.Job))
 		},
 	}
-	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until the job has ended")
+	f := cmd.Flags()
+	f.StringVar(&o.Job, "job", "", "stop the job with this `id`")
+	f.StringVar(&o.Run, "run", "", "stop the job of this `run`: its id, or the beginning or end of it")
+	f.StringVar(&o.Reason, "reason", "", "`text` that is shown as the reason of its end")
+	f.DurationVar(&o.Grace, "grace", 0, "`time` between SIGTERM and SIGKILL (default: 30s)")
+	f.BoolVar(&o.Wait, "wait", false, "wait until the job has ended")
+	c.complete(cmd, "run", c.runIDs)
+	c.complete(cmd, "job", c.jobIDs)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print the job that would be stopped, and stop none")
 	return cmd
 }

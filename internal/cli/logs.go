@@ -15,20 +15,20 @@ import (
 )
 
 func (c *cli) cloudLogsCommand() *cobra.Command {
-	return &cobra.Command{
+	var o app.LogsOptions
+	cmd := &cobra.Command{
 		Use:   "logs",
 		Short: "Print the logs of the jobs of the task",
 		Long: `Print the lines that the jobs of the task have written, by time: one line each, or with
 -o json one JSON document each.
 
-  -v start_time=TIME end_time=TIME  only lines from then, and before then: 2026-01-02T03:04:05Z,
-                                    2026-01-02, or 90m for 90 minutes ago; UTC where no zone is named
-  -v run=ID, -v job=ID              only of this run or job
-  -v filter=TEXT                    only lines that contain this
-  -v limit=N                        at most so many, the earliest ones
-  -v follow=true                    wait for more, until Ctrl-C or the end of the run or job that is named`,
-		Example: `  handoff cloud logs -p my_project -v start_time=24h filter=error
-  handoff cloud logs -p my_project -v follow=true`,
+` + timesHelp + `
+
+-v start_time=, end_time=, follow=true, filter=, limit=, run=, as 0.4.x writes them,
+are understood, too.`,
+		Example: `  handoff cloud logs -p my_project --since 24h --filter error
+  handoff cloud logs -p my_project --run 1a2b3c --limit 100
+  handoff cloud logs -p my_project --follow`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := c.anyTarget()
@@ -36,7 +36,8 @@ func (c *cli) cloudLogsCommand() *cobra.Command {
 				return err
 			}
 			c.setEnding("no more lines; jobs go on")
-			err = c.app().Logs(cmd.Context(), app.LogsOptions{Target: t, Line: c.logLine})
+			o.Target, o.Line = t, c.logLine
+			err = c.app().Logs(cmd.Context(), o)
 			if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(cmd.Context())); ok {
 				c.code = app.ExitSignal + int(in.Signal)
 			}
@@ -46,6 +47,17 @@ func (c *cli) cloudLogsCommand() *cobra.Command {
 			return err
 		},
 	}
+	f := cmd.Flags()
+	f.Var(moment{&o.Since}, "since", "only lines from this `time` on")
+	f.Var(moment{&o.Until}, "until", "only lines before this `time`")
+	f.StringVar(&o.Run, "run", "", "only of this `run`: its id, or the beginning or end of it")
+	f.StringVar(&o.Job, "job", "", "only of the job with this `id`")
+	f.StringVar(&o.Filter, "filter", "", "only lines that contain this `text`")
+	f.Var(count{&o.Limit}, "limit", "only the last `N` lines; 0: all")
+	f.BoolVarP(&o.Follow, "follow", "f", false, "wait for more, until Ctrl-C or the end of the run or job that is named")
+	c.complete(cmd, "run", c.runIDs)
+	c.complete(cmd, "job", c.jobIDs)
+	return cmd
 }
 
 // errNoReader ends a command whose reader has all that it wanted.

@@ -72,6 +72,7 @@ type cli struct {
 	con     *console // writes to Err
 	environ []string
 	flags   flags
+	read    *readVars  // nil: -v holds template variables only
 	code    int        // exit code of a command that ended without an error
 	held    []*os.File // see app.App
 

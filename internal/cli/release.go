@@ -57,7 +57,7 @@ func releaseListText(r app.ReleaseListResult) string {
 
 func (c *cli) releaseDiffCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "diff [RELEASE [RELEASE]]",
+		Use: "diff [RELEASE [RELEASE]]", ValidArgsFunction: c.completer(c.releases),
 		Short: "Compare two releases, or the current one with the project folder",
 		Long: `Name the files that are different. Without a name it compares the current release
 with the project folder: what "project push" would change. With one name it compares
@@ -101,7 +101,7 @@ func atMostTwo(cmd *cobra.Command, args []string) error {
 func (c *cli) releaseRollbackCommand() *cobra.Command {
 	var o app.RollbackOptions
 	cmd := &cobra.Command{
-		Use:   "rollback [RELEASE]",
+		Use: "rollback [RELEASE]", ValidArgsFunction: first(c.completer(c.releases)),
 		Short: "Make an earlier release current again",
 		Long: `Make an earlier release current again: the one before the current one, or the one that
 is named, by its number in "release list" or by its first digits. Secrets stay as they

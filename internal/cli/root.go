@@ -42,13 +42,16 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
   handoff cloud run -p my_project --wait --logs`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			return c.check()
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := c.check(); err != nil {
+				return err
+			}
+			return c.translate(cmd)
 		},
 	}
 	c.addFlags(root.PersistentFlags())
 	root.SetGlobalNormalizationFunc(longNames)
-	completeFlags(root)
+	c.completeFlags(root)
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
@@ -141,8 +144,8 @@ func flagError(cmd *cobra.Command, err error) error {
 		if near := project.Suggest(name, known); near != "" {
 			hint = fmt.Sprintf("did you mean --%s?", near)
 		}
-		if strings.Contains(cmd.Long, "-v "+name+"=") { // a variable of this command
-			hint = fmt.Sprintf("write -v %s=...", name)
+		if flag, _, _ := strings.Cut(spellings()[commandPath(cmd)][name], "="); flag != "" {
+			hint = fmt.Sprintf("did you mean --%s?", flag)
 		}
 	}
 	return &app.UsageError{Message: word, Hint: hint}

@@ -68,6 +68,7 @@ every cloud and whoever starts it (docs/jobs.md).
 		},
 	}
 	cmd.Flags().StringVar(&o.Release, "release", "", "run this `release`, not the current one: see \"release list\"")
+	c.complete(cmd, "release", c.releases)
 	cmd.Flags().StringVar((*string)(&o.Overlap), "overlap", "", "`policy` while another run of the task goes on: skip, queue, replace or allow (default: that of project.yml, else skip)")
 	cmd.Flags().BoolVar(&job, "job", false, "run what the environment says, as a job does; it comes first, and only flags of the log may follow")
 	cmd.Flags().BoolVar(&o.Force, "force", false, "remove or replace artifacts that only a run of a project folder (run local) in this workspace has made")

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,13 +23,15 @@ func (c *cli) runsCommand() *cobra.Command {
 
 func (c *cli) runsListCommand() *cobra.Command {
 	q := app.RunsQuery{Limit: 50}
-	var since time.Duration
+	var running bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the runs of the task, the newest first",
 		Long: `List the runs of the task that went through the bucket ("handoff run", jobs), the
 newest first. A run that is known to be gone is shown as died;
-of one that is silent it is said for how long.`,
+of one that is silent it is said for how long.
+
+` + timesHelp,
 		Example: `  handoff runs list -p my_project -s prod -o text
   handoff runs list -p my_project -s prod --limit 10 --outcome failed
   handoff runs list -e resource_group=etl task=quakes --since 24h`,
@@ -40,11 +41,11 @@ of one that is silent it is said for how long.`,
 			if err != nil {
 				return err
 			}
-			if q.Limit < 0 || since < 0 {
-				return &app.UsageError{Message: "--limit and --since cannot be negative"}
+			if running && q.Outcome != "" {
+				return &app.UsageError{Message: "--running and --outcome contradict each other", Hint: "give one of them"}
 			}
-			if since > 0 {
-				q.Since = time.Now().Add(-since)
+			if running {
+				q.Outcome = ledger.Running
 			}
 			res, err := c.app().Runs(cmd.Context(), t, q)
 			if err != nil {
@@ -53,9 +54,12 @@ of one that is silent it is said for how long.`,
 			return c.print(res, c.runsText(res))
 		},
 	}
-	cmd.Flags().IntVar(&q.Limit, "limit", q.Limit, "at most `N`; 0: all")
+	cmd.Flags().Var(count{&q.Limit}, "limit", "at most `N`; 0: all")
+	cmd.Flags().BoolVar(&running, "running", false, "only those that are going on")
 	cmd.Flags().StringVar(&q.Outcome, "outcome", "", "only those with this `outcome`: success, failed, running, died, ...")
-	cmd.Flags().DurationVar(&since, "since", 0, "only those that started in the last `time`: 90m, 24h")
+	c.complete(cmd, "outcome", outcomes)
+	cmd.Flags().Var(moment{&q.Since}, "since", "only those that started at this `time` or later")
+	cmd.Flags().Var(moment{&q.Until}, "until", "only those that started before this `time`")
 	return cmd
 }
 
@@ -79,7 +83,7 @@ func firstLine(s string) string {
 
 func (c *cli) runsShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show [RUN]",
+		Use: "show [RUN]", ValidArgsFunction: first(c.completer(c.runIDs)),
 		Short: "Show the record of a run",
 		Long: `Show the record of a run; without a RUN that of the newest one. A part of its id is
 enough: the beginning or the end, where only one of the newest 1,000 runs has it.`,
@@ -140,7 +144,7 @@ func (c *cli) recordTasks(b *strings.Builder, tasks []*ledger.Task, indent strin
 
 func (c *cli) runsFollowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "follow [RUN]",
+		Use: "follow [RUN]", ValidArgsFunction: first(c.completer(c.runIDs)),
 		Short: "Follow a run to its end, and exit as it does",
 		Long: `Tell each step of a run on stderr until it has ended, then print its record and exit
 with its exit code; without a RUN that of the newest one. Ctrl-C ends following, not the

@@ -20,32 +20,42 @@ func (c *cli) scheduleCommand() *cobra.Command {
 		Short:   "Look at what schedules mean",
 		Example: "  handoff schedule next -p my_project",
 	}
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(c.scheduleNextCommand())
+	return cmd
+}
+
+func (c *cli) scheduleNextCommand() *cobra.Command {
+	o := app.ScheduleNextOptions{Count: 5}
+	cmd := &cobra.Command{
 		Use:   "next",
 		Short: "Print when schedules fire next",
 		Long: `Print the next fires of the schedules of the project, or of one that you describe.
 Nothing is stored and no cloud is asked.
 
-  -v cron='0 9 * * ? *'     these times: AWS (six fields), cron (five), rate(...), at(...)
-  -v timezone=Europe/Paris  in this time zone (UTC)
-  -v target_id=ID           only this schedule of the project
-  -v from=TIME              fires after this time (now)
-  -v count=N                so many (5)`,
-		Example: `  handoff schedule next -p my_project -v count=3
-  handoff schedule next -v cron='0 9 ? * 2#1 *' timezone=Europe/Paris from=2026-01-30T12:00:00Z count=3 -o json`,
+-v cron=, timezone=, target_id=, from=, count= are understood, too.`,
+		Example: `  handoff schedule next -p my_project --count 3
+  handoff schedule next --cron '0 9 ? * 2#1 *' --timezone Europe/Paris --from 2026-01-30T12:00:00Z --count 3 -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := c.anyTarget()
 			if err != nil {
 				return err
 			}
-			res, err := c.app().ScheduleNext(cmd.Context(), t)
+			o.Target = t
+			res, err := c.app().ScheduleNext(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
 			return c.print(res, nextText(res))
 		},
-	})
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Cron, "cron", "", "these `times`: AWS (six fields), cron (five), rate(...), at(...)")
+	f.StringVar(&o.Timezone, "timezone", "", "in this time `zone` (default: that of the schedule, else UTC)")
+	f.StringArrayVar(&o.TargetIDs, "target-id", nil, "only the schedule of the project with this `id`; may be repeated")
+	f.Var(moment{&o.From}, "from", "fires after this `time` (default: now)")
+	f.Var(count{&o.Count}, "count", "so many (`N`)")
+	c.complete(cmd, "target-id", c.targetIDs)
 	return cmd
 }
 
@@ -79,16 +89,16 @@ func (c *cli) scheduleCreateCommand() *cobra.Command {
 to be registered: "handoff cloud task create". With the provider ` + strings.Join(providers.ServedNames(), ", ") + ` a server fires
 them: "handoff server".
 
-  -v target_id=ID           only this one
-  -v cron='0 9 * * ? *'     with other times than in project.yml, or one that is not there
-  -v timezone=, catchup=, overlap=, description=   instead of what project.yml says
   -e KEY=value              environment of the jobs
   -e vars='k=v k2=v2'       template variables of the runs; $(date ...) in it is evaluated
-                            when the schedule fires, for the time of the fire`,
+                            when the schedule fires, for the time of the fire
+
+-v target_id=, cron=, timezone=, catchup=, overlap=, description=, as 0.4.x writes them,
+are understood, too.`,
 		Example: `  handoff cloud schedule create -p my_project -s prod
   handoff cloud schedule create -p my_project --prune
-  handoff cloud schedule create -p my_project -v target_id=2 cron='30 6 ? * MON-FRI *' timezone=Europe/Paris
-  handoff cloud schedule create -p my_project -v target_id=1 cron='0 1 * * *' -e vars='start=$(date -I -d yesterday)'`,
+  handoff cloud schedule create -p my_project --target-id 2 --cron '30 6 ? * MON-FRI *' --timezone Europe/Paris
+  handoff cloud schedule create -p my_project --target-id 1 --cron '0 1 * * *' -e vars='start=$(date -I -d yesterday)'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := c.anyTarget()
@@ -104,37 +114,50 @@ them: "handoff server".
 			return c.print(res, schedulesText(res))
 		},
 	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.TargetIDs, "target-id", nil, "only the schedule with this `id`; may be repeated")
+	f.StringVar(&o.Over.Cron, "cron", "", "other `times` than in project.yml; the schedule need not be there")
+	f.StringVar(&o.Over.Timezone, "timezone", "", "another time `zone` than in project.yml")
+	f.StringVar(&o.Over.Catchup, "catchup", "", "another `policy` for fires that were missed: none, last or all")
+	f.StringVar(&o.Over.Overlap, "overlap", "", "another `policy` while a run of the task goes on: skip, queue, replace or allow")
+	f.StringVar(&o.Over.Description, "description", "", "another `text` than in project.yml")
+	c.complete(cmd, "target-id", c.targetIDs)
+	_ = cmd.RegisterFlagCompletionFunc("overlap", cobra.FixedCompletions(overlaps, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("catchup", cobra.FixedCompletions([]string{"none", "last", "all"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would change, and change nothing")
 	cmd.Flags().BoolVar(&o.Prune, "prune", false, "delete the schedules that are in place and not in project.yml")
 	return cmd
 }
 
 func (c *cli) scheduleListCommand() *cobra.Command {
-	return &cobra.Command{
+	var o app.ScheduleListOptions
+	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Show the schedules of the task",
 		Long: `Show the schedules of the task that are in place: their next fire, the last one, and
 why that has no job where it has none. One that is not in project.yml (undeclared) goes
 on firing until it is deleted.
 
-  -v include_unpublished=true  also those of project.yml that are not in place (draft)
-                               or differ (edited)
-  -v scope=declared            only those that are in project.yml`,
+-v include_unpublished=true, scope=declared, as 0.4.x writes them, are understood, too.`,
 		Example: `  handoff cloud schedule list -p my_project
-  handoff cloud schedule list -p my_project -v include_unpublished=true -o json`,
+  handoff cloud schedule list -p my_project --drafts -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := c.anyTarget()
 			if err != nil {
 				return err
 			}
-			res, err := c.app().ScheduleList(cmd.Context(), t)
+			o.Target = t
+			res, err := c.app().ScheduleList(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
 			return c.print(res, schedulesText(res))
 		},
 	}
+	cmd.Flags().BoolVar(&o.Drafts, "drafts", false, "also those of project.yml that are not in place (draft) or differ (edited)")
+	cmd.Flags().BoolVar(&o.Declared, "declared", false, "only those that are in project.yml")
+	return cmd
 }
 
 func (c *cli) scheduleDeleteCommand() *cobra.Command {
@@ -142,9 +165,10 @@ func (c *cli) scheduleDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete",
 		Short: "Delete schedules of the task",
-		Long:  `Delete the schedules that -v target_id=ID names. Jobs that they have started go on.`,
-		Example: `  handoff cloud schedule delete -p my_project -v target_id=1
-  handoff cloud schedule delete -p my_project -v target_id=1 target_id=2 -y`,
+		Long: `Delete the schedules that --target-id names. Jobs that they have started go on.
+-v target_id=, as 0.4.x writes it, is understood, too.`,
+		Example: `  handoff cloud schedule delete -p my_project --target-id 1
+  handoff cloud schedule delete -p my_project --target-id 1 --target-id 2 -y`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := c.anyTarget()
@@ -160,6 +184,8 @@ func (c *cli) scheduleDeleteCommand() *cobra.Command {
 			return c.print(res, schedulesText(res))
 		},
 	}
+	cmd.Flags().StringArrayVar(&o.TargetIDs, "target-id", nil, "`id` of a schedule; may be repeated")
+	c.complete(cmd, "target-id", c.placedIDs)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would be deleted, and delete nothing")
 	return cmd
 }

@@ -30,7 +30,7 @@ func (c *cli) secretsPushCommand() *cobra.Command {
 that is missing, each on its level: "task" or "resource group". Those with push: false
 are left out. On a terminal it shows their names and asks first.`,
 		Example: `  handoff secrets push -p my_project
-  handoff secrets push -p my_project -s prod -v secrets_dir=/run/secrets -y`,
+  handoff secrets push -p my_project -s prod --secrets-dir /run/secrets -y`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if o.Target, err = c.target(); err != nil {

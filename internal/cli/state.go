@@ -33,7 +33,7 @@ func (c *cli) stateOptions(args []string) (app.StateOptions, error) {
 
 func (c *cli) stateShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show [NAME]",
+		Use: "show [NAME]", ValidArgsFunction: first(c.completer(c.states)),
 		Short: "Show the state from which the next run goes on",
 		Long: `Show the state from which the next run goes on. With -o text it is the state alone, on
 one line, as a file for a tap.`,
@@ -61,7 +61,7 @@ one line, as a file for a tap.`,
 func (c *cli) stateLogCommand() *cobra.Command {
 	limit := 0
 	cmd := &cobra.Command{
-		Use:   "log [NAME]",
+		Use: "log [NAME]", ValidArgsFunction: first(c.completer(c.states)),
 		Short: "List the states that were committed, the newest first",
 		Long:  `List the states that runs and people have committed, the newest first; the last 100 are kept.`,
 		Example: `  handoff state log -p my_project -s prod -o text
@@ -128,6 +128,7 @@ stays in the log. Asks first; refused while a run of the task is going on.`,
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "`name` of the pipeline")
+	c.complete(cmd, "name", c.states)
 	dryRunFlag(cmd, &dryRun)
 	return cmd
 }
@@ -159,7 +160,7 @@ func (c *cli) stateRollbackCommand() *cobra.Command {
 	var dryRun bool
 	var to int64
 	cmd := &cobra.Command{
-		Use:   "rollback [NAME]",
+		Use: "rollback [NAME]", ValidArgsFunction: first(c.completer(c.states)),
 		Short: "Go back to an earlier state",
 		Long: `Make an earlier state the one from which the next run goes on: the last one that is
 different, or the version that --to names (see "state log"). It becomes a new version.

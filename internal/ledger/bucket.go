@@ -132,6 +132,9 @@ func (b *Bucket) read(ctx context.Context, key string) (Run, error) {
 // recent is how many runs Resolve looks at.
 const recent = 1000
 
+// listed is how many runs are named where more than one is meant.
+const listed = 5
+
 // Resolve returns the id that a person means: "" is the newest run, the beginning or the end of an id is enough where it
 // is that of one of the newest runs only.
 func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
@@ -148,7 +151,7 @@ func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
 		if id != "" && (strings.HasPrefix(id, word) || strings.HasSuffix(id, word)) {
 			found = append(found, id)
 		}
-		if seen++; seen == recent || word == "" && len(found) > 0 || len(found) > 1 {
+		if seen++; seen == recent || word == "" && len(found) > 0 || len(found) > listed {
 			break
 		}
 	}
@@ -156,7 +159,12 @@ func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return "", cloud.WithHint(fmt.Errorf("run %q: %w: more than one run is meant", word, cloud.ErrInvalid), "write more of its id")
+		more := ""
+		if len(found) > listed {
+			found, more = found[:listed], ", ..."
+		}
+		return "", cloud.WithHint(fmt.Errorf("run %q: %w: more than one run is meant", word, cloud.ErrInvalid),
+			"write more of its id: "+strings.Join(found, ", ")+more)
 	case word == "":
 		return "", cloud.WithHint(fmt.Errorf("runs of task %q: %w", b.Prefix, cloud.ErrNotFound), "`handoff run` makes one")
 	}
