@@ -2,9 +2,9 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/handoff-run/handoff/internal/artifact"
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -29,6 +29,9 @@ type localRun struct {
 func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan.Plan) (*localRun, error) {
 	l := &localRun{app: a, session: s}
 	l.states = newStates(p, s.ws.Artifacts(), l.storeState)
+	if err := state.FinishFiles(l.stateDir()); err != nil {
+		return nil, err
+	}
 	for _, t := range l.states.tasks {
 		old, err := state.ReadFile(t.file)
 		if err == nil && old == nil {
@@ -48,14 +51,12 @@ func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan
 	return l, err
 }
 
+// storeState stores a checkpoint.
 func (l *localRun) storeState(_ context.Context, v state.Version) error {
-	for _, t := range l.states.tasks {
-		if t.name == v.Task {
-			return state.WriteFile(t.file, v.State)
-		}
-	}
-	return nil
+	return state.WriteFiles(l.stateDir(), []state.Version{v})
 }
+
+func (l *localRun) stateDir() string { return filepath.Join(l.session.ws.Dir(), plan.StateDir) }
 
 // describe implements hooks.
 func (l *localRun) describe(run *ledger.Run) { run.Local = true }
@@ -75,7 +76,11 @@ func (l *localRun) commit(ctx context.Context, _ pipeline.Result, code int) (fin
 	ctx = context.WithoutCancel(ctx)
 	l.states.close(ctx)
 	if code == 0 {
-		if err := l.storeStates(ctx); err != nil {
+		ended, err := l.states.ended()
+		if err == nil {
+			err = state.WriteFiles(l.stateDir(), ended)
+		}
+		if err != nil {
 			return false, err
 		}
 	}
@@ -86,16 +91,6 @@ func (l *localRun) commit(ctx context.Context, _ pipeline.Result, code int) (fin
 	return false, l.app.byHand(ctx, l.cloud, func(ctx context.Context, fence int64, _ string) error {
 		return l.push(ctx, fence, code != 0 && policy != "commit")
 	})
-}
-
-func (l *localRun) storeStates(ctx context.Context) error {
-	ended, err := l.states.ended()
-	for _, v := range ended {
-		if serr := l.storeState(ctx, v); serr != nil {
-			err = errors.Join(err, fmt.Errorf("store state of %q: %w", v.Task, serr))
-		}
-	}
-	return err
 }
 
 func (l *localRun) push(ctx context.Context, fence int64, failed bool) error {

@@ -23,20 +23,20 @@ var allowed = map[string][]string{
 	// What stands for a cloud provider knows the portable layer and its own parts, no verb and no command.
 	"internal/cloud":           {"secret"},
 	"internal/cloud/*":         {"cloud", "secret"},
-	"internal/cloud/local":     {"cloud", "secret", "schedule"},
+	"internal/cloud/local":     {"atomicfile", "cloud", "secret", "schedule"},
 	"internal/cloud/providers": {"cloud", "cloud/*", "server"},
 	"internal/cli":             {"app", "server", "project", "plan", "pipeline", "process", "ledger", "workspace", "release", "cloud", "cloud/providers"},
 	"internal/app":             {"project", "jinja", "plan", "pipeline", "process", "workspace", "secret", "ledger", "release", "quickstart", "cloud", "lease", "commit", "state", "artifact", "schedule"},
-	"internal/ledger":          {"pipeline", "cloud"},
+	"internal/ledger":          {"atomicfile", "pipeline", "cloud"},
 	"internal/release":         {"cloud"},
 	"internal/lease":           {"cloud"},
 	"internal/artifact":        {"cloud"},
-	"internal/state":           {"cloud"},
+	"internal/state":           {"atomicfile", "cloud"},
 	"internal/commit":          {"state", "artifact", "cloud"},
 	"internal/server":          {"schedule", "cloud"},
 	"internal/pipeline":        {"plan", "process", "pipe"},
 	"internal/plan":            {"project", "jinja", "shell", "secret"},
-	"internal/workspace":       {},
+	"internal/workspace":       {"atomicfile"},
 }
 
 func TestImports(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/handoff-run/handoff/internal/atomicfile"
 )
 
 // FileName is the name of the record in the artifacts folder of a run.
@@ -16,14 +18,8 @@ const FileName = "run.json"
 
 // write replaces the record at path as a whole: a reader sees the old one or the new one.
 func write(path string, text []byte) error {
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
-	err := os.WriteFile(tmp, text, 0o644)
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp) // a part of a record would only take room
-		return fmt.Errorf("write run record: %w", err)
+	if err := atomicfile.Write(path, text, 0o644); err != nil {
+		return fmt.Errorf("run record: %w", err)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func TestEventsDoNotWaitForTheDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slow := filepath.Join(filepath.Dir(path), "."+FileName+".tmp")
+	slow := filepath.Join(filepath.Dir(path), "."+FileName+".new")
 	if err := syscall.Mkfifo(slow, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 )
 
@@ -177,40 +176,4 @@ func void(value any) bool {
 		return true
 	}
 	return false
-}
-
-// WriteFile puts a state into a file for the tap; nil is the empty state. Readers see the old state or the new one.
-func WriteFile(path string, state json.RawMessage) error {
-	if state == nil {
-		state = json.RawMessage("{}")
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
-	err := os.WriteFile(tmp, append(bytes.Clone(state), '\n'), 0o600)
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp) // half a state is of no use
-		return fmt.Errorf("write state: %w", err)
-	}
-	return nil
-}
-
-// ReadFile returns the state in a file, nil where there is none.
-func ReadFile(path string) (json.RawMessage, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read state: %w", err)
-	}
-	state, err := checked(text)
-	if err != nil {
-		return nil, fmt.Errorf("read state %s: %w", path, err)
-	}
-	return state, nil
 }

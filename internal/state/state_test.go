@@ -343,6 +343,56 @@ func TestCaptureFollowsAFile(t *testing.T) {
 	read(false, `{"b":1}`, 1)
 }
 
+// The states of one run are in their files all together, also where one of them cannot be written at first.
+func TestFilesAllOrNone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	states := func(n int) []Version {
+		text := json.RawMessage(fmt.Sprintf(`{"n":%d}`, n))
+		return []Version{{Task: "a", State: text}, {Task: "b", State: text}, {Task: "c", State: text}}
+	}
+	all := func(want string) {
+		t.Helper()
+		for _, v := range states(0) {
+			if got, err := ReadFile(filepath.Join(dir, v.Task+".json")); string(got) != want || err != nil {
+				t.Errorf("%s: got %s, %v, want %s", v.Task, got, err, want)
+			}
+		}
+	}
+	if err := FinishFiles(dir); err != nil {
+		t.Error(err)
+	}
+	if err := WriteFiles(dir, states(1)); err != nil {
+		t.Fatal(err)
+	}
+	all(`{"n":1}`)
+	blocked := filepath.Join(dir, ".pending") // the states cannot be stored
+	if err := os.MkdirAll(filepath.Join(blocked, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFiles(dir, states(2)); err == nil {
+		t.Error("no error")
+	}
+	all(`{"n":1}`)
+	if err := os.RemoveAll(blocked); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := filepath.Join(dir, "b.json")
+	if err := errors.Join(os.Remove(inTheWay), os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFiles(dir, states(3)); err == nil {
+		t.Error("no error")
+	}
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	if err := FinishFiles(dir); err != nil {
+		t.Error(err)
+	}
+	all(`{"n":3}`)
+}
+
 func TestFileForTheTap(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state", "load.json")

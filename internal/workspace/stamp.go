@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/handoff-run/handoff/internal/atomicfile"
 )
 
 // stamp is what is known of the installs of one virtual environment, or of all that have none. That of a virtual
@@ -71,11 +73,7 @@ func (s *stamp) write(path string) error {
 	if err != nil {
 		return fmt.Errorf("record installs: %w", err)
 	}
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("record installs: %w", err)
-	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err := atomicfile.Write(path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("record installs: %w", err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/atomicfile"
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
@@ -206,7 +207,7 @@ func writeJSON(path string, v any) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return replaceFile(path, append(text, '\n'))
+	return atomicfile.WriteDurable(path, append(text, '\n'), 0o600)
 }
 
 func removeFile(path string) error {

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/handoff-run/handoff/internal/atomicfile"
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
@@ -147,13 +148,9 @@ func (r *jobRecord) save(dir string, durable bool) error {
 	}
 	path := filepath.Join(dir, recordFile)
 	if durable {
-		return replaceFile(path, append(text, '\n'))
+		return atomicfile.WriteDurable(path, append(text, '\n'), 0o600)
 	}
-	temp := path + ".new"
-	if err := os.WriteFile(temp, append(text, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
+	return atomicfile.Write(path, append(text, '\n'), 0o600)
 }
 
 const (

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/handoff-run/handoff/internal/atomicfile"
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
@@ -135,7 +136,7 @@ func (j *journal) rewrite() error {
 			return err
 		}
 	}
-	if err := replaceFile(j.path, buf.Bytes()); err != nil {
+	if err := atomicfile.WriteDurable(j.path, buf.Bytes(), 0o600); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(j.path, os.O_WRONLY, 0o600)

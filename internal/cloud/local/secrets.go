@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/handoff-run/handoff/internal/atomicfile"
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/secret"
 )
@@ -179,7 +180,7 @@ func (s *Secrets) change(ctx context.Context, level cloud.Level, edit func(*vaul
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(s.path(level), sealed); err != nil {
+	if err := atomicfile.WriteDurable(s.path(level), sealed, 0o600); err != nil {
 		return kind(err)
 	}
 	return syncUp(dir, s.root)

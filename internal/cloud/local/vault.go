@@ -13,6 +13,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/handoff-run/handoff/internal/atomicfile"
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
@@ -75,7 +76,7 @@ func (s *Secrets) keyOrNew() (*age.X25519Identity, error) {
 	}
 	text := fmt.Sprintf("# The key of the secrets in this folder. Keep a copy in a safe place: without it they are lost.\n# public key: %s\n%s\n",
 		key.Recipient(), key)
-	if err := replaceFile(path, []byte(text)); err != nil {
+	if err := atomicfile.WriteDurable(path, []byte(text), 0o600); err != nil {
 		return nil, kind(err)
 	}
 	return key, syncDir(filepath.Dir(s.root))

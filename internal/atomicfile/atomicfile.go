@@ -1,0 +1,64 @@
+// Package atomicfile replaces small files as a whole: whoever reads one sees its old content or its new one, whenever the writer
+// is killed. It knows nothing of what is in them. Of two writers of a file at a time, one would write into the file of the
+// other: callers see to it that there is one.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Write replaces the file at path. After a crash of the machine it may have its old content, or, on some file systems, none: this
+// is for what can be made again. mode is that of a new file.
+func Write(path string, content []byte, mode fs.FileMode) error {
+	return write(path, content, mode, false)
+}
+
+// WriteDurable is Write for what has to outlive a crash of the machine: it returns when file and folder are on the disk.
+func WriteDurable(path string, content []byte, mode fs.FileMode) error {
+	return write(path, content, mode, true)
+}
+
+func write(path string, content []byte, mode fs.FileMode, durable bool) error {
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	err := fill(temp, content, mode, durable)
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		_ = os.Remove(temp) // a part of a file would only take room
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if durable {
+		if err := syncDir(filepath.Dir(path)); err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func fill(path string, content []byte, mode fs.FileMode, durable bool) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil && durable {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed meanwhile, with the file
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,92 @@
+package atomicfile
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+var writers = map[string]func(string, []byte, fs.FileMode) error{"plain": Write, "durable": WriteDurable}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	for name, write := range writers {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "a.json")
+		for _, text := range []string{"one, which is longer", "two", ""} {
+			if err := write(path, []byte(text), 0o600); err != nil {
+				t.Fatal(name, err)
+			}
+			if got, err := os.ReadFile(path); string(got) != text || err != nil {
+				t.Errorf("%s: got %q, %v, want %q", name, got, err, text)
+			}
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+			t.Error(name, info, err)
+		}
+		alone(t, dir, 1)
+	}
+}
+
+// TestWriteFails: what was there stays, and nothing is left beside it.
+func TestWriteFails(t *testing.T) {
+	t.Parallel()
+	for name, write := range writers {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "full")
+		if err := os.MkdirAll(filepath.Join(path, "in the way"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(path, []byte("x"), 0o600); err == nil {
+			t.Error(name, "replaced a folder")
+		}
+		alone(t, dir, 1)
+		if err := write(filepath.Join(dir, "none", "a"), nil, 0o600); err == nil {
+			t.Error(name, "wrote into a folder that does not exist")
+		}
+	}
+}
+
+// TestReadersSeeWholeFiles reads while the file is replaced.
+func TestReadersSeeWholeFiles(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a")
+	texts := [][]byte{bytes.Repeat([]byte("a"), 1<<16), bytes.Repeat([]byte("b"), 1<<15)}
+	if err := Write(path, texts[0], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		for i := range 300 {
+			if err := Write(path, texts[i%2], 0o600); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for {
+		got, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(got, texts[0]) && !bytes.Equal(got, texts[1]) {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		default:
+		}
+	}
+}
+
+func alone(t *testing.T, dir string, want int) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != want {
+		t.Errorf("%v, %v: want %d", entries, err, want)
+	}
+}
