@@ -15,6 +15,7 @@ need() { # need PACKAGE COMMAND...: the command shows that the package is there
   "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 need git git --version
+need bash-completion test -r /usr/share/bash-completion/bash_completion
 need make make --version
 need gcc gcc --version                 # the race detector is linked with it
 need libc6-dev sh -c 'echo "#include <stdlib.h>" | gcc -E -'
