@@ -4,8 +4,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -146,7 +144,7 @@ func (a *App) mask(s *session, entries []secret.Entry) {
 func (a *App) planInput(s *session) plan.Input {
 	now := a.Now()
 	in := plan.Input{
-		Project: s.project, EnvStage: s.target.EnvStage, RunID: newRunID(now), Now: now,
+		Project: s.project, EnvStage: s.target.EnvStage, RunID: cloud.NewRunID(now), Now: now,
 		Workspace: "$WORKSPACE", // for show, where no workspace was named
 		Vars:      s.target.Vars, Envs: s.target.Envs, Secrets: s.secrets, Redactor: s.redactor, Inherited: a.inherited,
 		Activate: func(venv string) []string { return a.activate("$WORKSPACE/" + venv) },
@@ -188,13 +186,6 @@ func (a *App) warn(warnings []project.Diagnostic) {
 	for _, w := range warnings {
 		a.Log.Warn(w.String())
 	}
-}
-
-// newRunID returns an id that sorts by time: 20260102T030405.678Z-1a2b3c.
-func newRunID(now time.Time) string {
-	var b [3]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return now.UTC().Format("20060102T150405.000Z") + "-" + hex.EncodeToString(b[:])
 }
 
 // needWorkspace is the error of a verb that cannot do without one.

@@ -30,7 +30,7 @@ func (a *App) RunJob(ctx context.Context, o JobOptions) (RunResult, error) {
 	if err != nil {
 		return RunResult{}, &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
 	}
-	start.Run = first(start.Run, newRunID(a.Now()))
+	start.Run = first(start.Run, cloud.NewRunID(a.Now()))
 	o.Push, o.Target = true, a.jobTarget(start.Scope)
 	res, err := a.runJob(ctx, o, start)
 	if err != nil {

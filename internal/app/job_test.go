@@ -40,7 +40,7 @@ func TestJobEvaluates(t *testing.T) {
 			b := pushed(t, showing)
 			b.Environ = os.Environ()
 			b.Now = func() time.Time { return tc.now }
-			tc.start.Run, tc.start.Written = newRunID(time.Now()), written
+			tc.start.Run, tc.start.Written = cloud.NewRunID(time.Now()), written
 			res, err := b.job(t.Context(), tc.start)
 			if err != nil || res.RunID != tc.start.Run || res.ExitCode != 0 {
 				t.Fatalf("%+v, %v", res, err)
@@ -66,7 +66,7 @@ func TestJobIsSeenByItsCommands(t *testing.T) {
 	if err != nil || res.RunID == "other" {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	id := newRunID(time.Now())
+	id := cloud.NewRunID(time.Now())
 	if _, err := b.job(t.Context(), cloud.Start{Run: id, Trigger: cloud.TriggerManual}); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestJobThatCannotStartIsRecorded(t *testing.T) {
 			t.Parallel()
 			b := pushed(t, tc.project)
 			b.Environ = os.Environ()
-			tc.start.Run, tc.start.Trigger, tc.start.Schedule = newRunID(time.Now()), cloud.TriggerSchedule, "7"
+			tc.start.Run, tc.start.Trigger, tc.start.Schedule = cloud.NewRunID(time.Now()), cloud.TriggerSchedule, "7"
 			if res, err := b.job(t.Context(), tc.start); err == nil {
 				t.Fatalf("%+v", res)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/shell"
 )
 
 // CloudRunOptions says which job to start, and whether to follow it.
@@ -105,7 +106,7 @@ func ScopeKeys() []string {
 // start is a job as it is asked for: Envs add to what it takes from a schedule, and Vars are template variables of the run.
 func (a *App) start(o CloudRunOptions, p *project.Project) (cloud.Start, error) {
 	s := cloud.Start{
-		Run: newRunID(a.Now()), Trigger: cloud.TriggerManual, Overlap: o.Overlap, Release: o.Release,
+		Run: cloud.NewRunID(a.Now()), Trigger: cloud.TriggerManual, Overlap: o.Overlap, Release: o.Release,
 		Env: map[string]string{}, Written: map[string]string{},
 	}
 	if p != nil && p.Deploy.PushOnFail != nil {
@@ -120,7 +121,7 @@ func (a *App) start(o CloudRunOptions, p *project.Project) (cloud.Start, error) 
 	}
 	var words []string
 	for _, v := range o.Vars {
-		words = append(words, quoteWord(v.Key+"="+v.Value))
+		words = append(words, shell.Quote(v.Key+"="+v.Value))
 	}
 	for _, e := range o.Envs {
 		switch {
@@ -163,9 +164,6 @@ func writtenEnv(s project.Schedule) map[string]string {
 	}
 	return env
 }
-
-// quoteWord makes text one word of a shell, with nothing in it to be evaluated.
-func quoteWord(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // JobsOptions says which jobs to show.
 type JobsOptions struct {

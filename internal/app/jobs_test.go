@@ -135,7 +135,7 @@ func TestStart(t *testing.T) {
 		{name: "nothing"},
 		{name: "environment is data", envs: "A=$(date) vars=x=1", env: env{"A": "$(date)"}, written: env{cloud.EnvVars: "x=1"}},
 		{name: "variables are data", vars: "a=it's b=$(rm)", written: env{cloud.EnvVars: `'a=it'\''s' 'b=$(rm)'`}},
-		{name: "schedule", vars: "a=1", like: "7", zone: "Asia/Tokyo", written: env{cloud.EnvVars: "day=$(date -I) 'a=1'", "DAY": value}},
+		{name: "schedule", vars: "a=1", like: "7", zone: "Asia/Tokyo", written: env{cloud.EnvVars: "day=$(date -I) a=1", "DAY": value}},
 		{name: "schedule without a zone", like: "9", zone: "UTC"},
 		{
 			name: "environment over schedule", envs: "__VARS=b=2 DAY=today", like: "7", zone: "Asia/Tokyo",

@@ -98,7 +98,7 @@ func TestWhatIsKnownOfARunningRun(t *testing.T) {
 	b.Lease = lease.Times{TTL: 2 * time.Second}
 	bucket := b.ledger(b.cloud, 0)
 	put := func(run ledger.Run) string {
-		run.ID, run.Start, run.Outcome, run.Tasks = newRunID(time.Now()), time.Now(), ledger.Running, []*ledger.Task{}
+		run.ID, run.Start, run.Outcome, run.Tasks = cloud.NewRunID(time.Now()), time.Now(), ledger.Running, []*ledger.Task{}
 		run.Updated = time.Now().Add(-5 * time.Hour)
 		if err := bucket.Put(t.Context(), run); err != nil {
 			t.Fatal(err)
@@ -143,12 +143,12 @@ func TestWhatIsKnownOfARunningRun(t *testing.T) {
 		t.Errorf("without a word at its end: %+v", run)
 	}
 	id = put(ledger.Run{Fence: l.Fence() + 1})
-	l = elsewhere(newRunID(time.Now()))
+	l = elsewhere(cloud.NewRunID(time.Now()))
 	if run := look(id); run.Outcome != ledger.Running {
 		t.Errorf("the other one has no higher number: %+v", run)
 	}
 	give(l)
-	l = elsewhere(newRunID(time.Now()))
+	l = elsewhere(cloud.NewRunID(time.Now()))
 	defer give(l)
 	if run := look(id); run.Outcome != ledger.Died {
 		t.Errorf("another one has taken the task: %+v", run)
@@ -165,7 +165,7 @@ func TestSilentRun(t *testing.T) {
 	t.Parallel()
 	b := pushed(t, "tasks: []\n")
 	b.Lease = lease.Times{TTL: time.Second}
-	id := newRunID(time.Now())
+	id := cloud.NewRunID(time.Now())
 	run := ledger.Run{ID: id, Start: time.Now(), Updated: time.Now().Add(5 * time.Hour), Outcome: ledger.Running, Tasks: []*ledger.Task{}}
 	if err := b.ledger(b.cloud, 0).Put(t.Context(), run); err != nil {
 		t.Fatal(err)

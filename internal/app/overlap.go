@@ -144,7 +144,7 @@ func (r *releaseRun) releaseLease(ctx context.Context) {
 
 // byHand is a change of what the next run goes on from, made by a person: no run may go on meanwhile.
 func (a *App) byHand(ctx context.Context, c *cloud.Cloud, do func(ctx context.Context, fence int64, id string) error) error {
-	id := newRunID(a.Now())
+	id := cloud.NewRunID(a.Now())
 	held, l, err := lease.Acquire(ctx, c.Files, a.leaseOptions(c, id))
 	if err != nil {
 		return cloud.WithHint(err, "wait for its end: `handoff runs follow`")

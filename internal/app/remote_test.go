@@ -157,7 +157,7 @@ func TestRunThatLostItsLease(t *testing.T) {
 			if e.Kind != pipeline.TaskEnded {
 				return
 			}
-			lo := b.leaseOptions(b.cloud, newRunID(time.Now()))
+			lo := b.leaseOptions(b.cloud, cloud.NewRunID(time.Now()))
 			lo.Sight = func(lease.Record) lease.Sight { return lease.Gone }
 			var err error
 			if _, thief, err = lease.Acquire(t.Context(), b.cloud.Files, lo); err != nil {
@@ -289,7 +289,7 @@ func TestRunsOfALongTask(t *testing.T) {
 		if i%2 == 0 {
 			outcome = "failed"
 		}
-		run := ledger.Run{ID: newRunID(at), Start: at, End: at.Add(time.Minute), Updated: at, Outcome: outcome, Tasks: []*ledger.Task{}}
+		run := ledger.Run{ID: cloud.NewRunID(at), Start: at, End: at.Add(time.Minute), Updated: at, Outcome: outcome, Tasks: []*ledger.Task{}}
 		if err := bucket.Put(t.Context(), run); err != nil {
 			t.Fatal(err)
 		}
@@ -335,7 +335,7 @@ func TestRunLocalStoresWhereAsked(t *testing.T) {
 func TestStoppedWhileItWaits(t *testing.T) {
 	t.Parallel()
 	b := pushed(t, "tasks: [{name: a, commands: [{command: 'true'}]}]\n")
-	held, l, err := lease.Acquire(t.Context(), b.cloud.Files, b.leaseOptions(b.cloud, newRunID(time.Now())))
+	held, l, err := lease.Acquire(t.Context(), b.cloud.Files, b.leaseOptions(b.cloud, cloud.NewRunID(time.Now())))
 	if err != nil {
 		t.Fatal(err)
 	}

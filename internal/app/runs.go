@@ -28,7 +28,7 @@ func (a *App) workspaceOf(t Target) (*session, error) {
 	if s.ws, err = workspace.Open(t.ProjectDir, t.WorkspaceDir); err != nil {
 		return nil, inProject(err)
 	}
-	s.input.RunID = newRunID(a.Now())
+	s.input.RunID = cloud.NewRunID(a.Now())
 	return s, nil
 }
 

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/shell"
 )
 
 // GoesOnError says that nobody waits for a job any more.
@@ -179,12 +179,7 @@ func StopCommand(t Target, job string) string {
 	add("--cloud-profile", t.Cloud.Profile)
 	add("--job", job)
 	for i, w := range words {
-		if !plainWord.MatchString(w) {
-			words[i] = quoteWord(w)
-		}
+		words[i] = shell.Quote(w)
 	}
 	return strings.Join(words, " ")
 }
-
-// plainWord needs no quotes in a shell.
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+,-]+$`)

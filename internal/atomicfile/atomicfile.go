@@ -5,14 +5,13 @@ package atomicfile
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 )
 
 // Write replaces the file at path. After a crash of the machine it may have its old content, or, on some file systems, none: this
-// is for what can be made again. mode is that of a new file.
+// is for what can be made again. mode is that of a new file. Errors name the file, not what was being done.
 func Write(path string, content []byte, mode fs.FileMode) error {
 	return write(path, content, mode, false)
 }
@@ -30,12 +29,10 @@ func write(path string, content []byte, mode fs.FileMode, durable bool) error {
 	}
 	if err != nil {
 		_ = os.Remove(temp) // a part of a file would only take room
-		return fmt.Errorf("write %s: %w", path, err)
+		return err
 	}
 	if durable {
-		if err := syncDir(filepath.Dir(path)); err != nil {
-			return fmt.Errorf("write %s: %w", path, err)
-		}
+		return syncDir(filepath.Dir(path))
 	}
 	return nil
 }

@@ -31,16 +31,11 @@ type Bucket struct {
 	Parallel int    // reads at a time; at least 1
 }
 
-// idTime is the form of the time with which the id of a run begins.
-const idTime = "20060102T150405.000Z"
-
 // Key returns the key of the record of a run; cloud.ErrInvalid where id is not one that handoff makes.
 func (b *Bucket) Key(id string) (string, error) {
-	stamp, _, found := strings.Cut(id, "-")
-	at, err := time.Parse(idTime, stamp)
-	if !found || err != nil || strings.Contains(id, "/") {
-		return "", cloud.WithHint(fmt.Errorf("run %q: %w id", id, cloud.ErrInvalid),
-			"ids of runs look like 20260102T030405.678Z-1a2b3c; see `handoff runs list`")
+	at, err := cloud.RunTime(id)
+	if err != nil {
+		return "", err
 	}
 	return b.day(at) + "/" + before(at.UnixMilli(), 13) + "-" + id + ".json", nil
 }
@@ -56,13 +51,6 @@ func before(n int64, digits int) string {
 		most *= 10
 	}
 	return fmt.Sprintf("%0*d", digits, min(max(most-1-n, 0), most-1))
-}
-
-// startOf returns the time at which a run has got its id; zero for what is none.
-func startOf(id string) time.Time {
-	stamp, _, _ := strings.Cut(id, "-")
-	at, _ := time.Parse(idTime, stamp)
-	return at
 }
 
 // idOf returns the id of the run whose record has this key; "" for other objects.
@@ -138,7 +126,7 @@ const listed = 5
 // Resolve returns the id that a person means: "" is the newest run, the beginning or the end of an id is enough where it
 // is that of one of the newest runs only.
 func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
-	if _, err := b.Key(word); err == nil && len(word) > len(idTime)+1 {
+	if _, err := b.Key(word); err == nil && len(word) > len(cloud.RunIDTime)+1 {
 		return word, nil
 	}
 	seen := 0
@@ -173,7 +161,7 @@ func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
 
 // damaged stands for a record that cannot be read. When its run started says the id.
 func damaged(id string, err error) Run {
-	start := startOf(id)
+	start, _ := cloud.RunTime(id)
 	return Run{ID: id, Outcome: Damaged, Reason: err.Error(), Start: start, End: start, ExitCode: -1, Tasks: []*Task{}}
 }
 

@@ -20,7 +20,7 @@ import (
 
 var newYear = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func runID(at time.Time, n int) string { return at.Format(idTime) + fmt.Sprintf("-%06x", n) }
+func runID(at time.Time, n int) string { return at.Format(cloud.RunIDTime) + fmt.Sprintf("-%06x", n) }
 
 func finished(at time.Time, n int) Run {
 	return Run{SchemaVersion: 1, ID: runID(at, n), Start: at, End: at, Updated: at, Outcome: "success", Tasks: []*Task{}}

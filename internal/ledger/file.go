@@ -19,7 +19,7 @@ const FileName = "run.json"
 // write replaces the record at path as a whole: a reader sees the old one or the new one.
 func write(path string, text []byte) error {
 	if err := atomicfile.Write(path, text, 0o644); err != nil {
-		return fmt.Errorf("run record: %w", err)
+		return fmt.Errorf("write run record: %w", err)
 	}
 	return nil
 }

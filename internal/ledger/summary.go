@@ -108,7 +108,7 @@ func (b *Bucket) putSummary(ctx context.Context, h head, lines []byte, o cloud.P
 
 // forget deletes the summary if the record of the run may be in it.
 func (b *Bucket) forget(ctx context.Context, id string) error {
-	if time.Since(startOf(id)) < changedAfter {
+	if start, _ := cloud.RunTime(id); time.Since(start) < changedAfter {
 		return nil
 	}
 	if err := b.Files.Delete(ctx, b.summaryKey()); err != nil {

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -89,7 +87,7 @@ func inOrder(s cloud.Schedule, p cloud.PendingFire) bool {
 // due: a fire that is late, or tried twice, loads what it would have loaded then.
 func (f fire) request(now time.Time) cloud.Start {
 	s := cloud.Start{
-		Run: runID(now, f.token()), Token: f.token(), Trigger: cloud.TriggerSchedule,
+		Run: cloud.RunIDOf(now, f.token()), Token: f.token(), Trigger: cloud.TriggerSchedule,
 		Schedule: f.Schedule.TargetID, ScheduledAt: f.At, Zone: f.Schedule.Timezone,
 		Overlap: f.Schedule.Overlap, Written: f.Schedule.Env,
 	}
@@ -100,12 +98,6 @@ func (f fire) request(now time.Time) cloud.Start {
 		s.Overlap = cloud.OverlapQueue
 	}
 	return s
-}
-
-// runID returns an id as that of every run: by time, and unique.
-func runID(now time.Time, token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return now.UTC().Format("20060102T150405.000Z") + "-" + hex.EncodeToString(sum[:3])
 }
 
 const (

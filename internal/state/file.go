@@ -21,7 +21,7 @@ func WriteFile(path string, state json.RawMessage) error {
 		return fmt.Errorf("write state: %w", err)
 	}
 	if err := atomicfile.Write(path, append(bytes.Clone(state), '\n'), 0o600); err != nil {
-		return fmt.Errorf("state: %w", err)
+		return fmt.Errorf("write state: %w", err)
 	}
 	return nil
 }
@@ -57,10 +57,10 @@ func WriteFiles(dir string, states []Version) error {
 	}
 	text, err := json.Marshal(files)
 	if err != nil {
-		return fmt.Errorf("states: %w", err)
+		return fmt.Errorf("write states: %w", err)
 	}
 	if err := atomicfile.WriteDurable(filepath.Join(dir, pendingName), text, 0o600); err != nil {
-		return fmt.Errorf("states: %w", err)
+		return fmt.Errorf("write states: %w", err)
 	}
 	return FinishFiles(dir)
 }
