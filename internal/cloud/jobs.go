@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -112,6 +113,21 @@ type LastWord struct {
 	Interrupted bool // by a signal
 	Reason      string
 	Code        int // exit code
+}
+
+// State returns what a job is that ended so by itself, and why.
+func (w LastWord) State() (state JobState, reason string) {
+	switch {
+	case w.Code == 0:
+		return JobSucceeded, ""
+	case w.Skipped:
+		state = JobSkipped
+	case w.Interrupted:
+		state = JobStopped
+	default:
+		state = JobFailed
+	}
+	return state, cmp.Or(w.Reason, fmt.Sprintf("exit code %d", w.Code))
 }
 
 // JobQuery says which jobs to list; the zero JobQuery asks for all that the provider still knows.

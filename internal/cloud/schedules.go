@@ -1,8 +1,10 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -63,6 +65,22 @@ func (s Schedule) Check() error {
 		return fmt.Errorf("schedule %q: %w", s.TargetID, err)
 	}
 	return nil
+}
+
+// Same reports whether two schedules mean the same. What List alone says does not count.
+func (s Schedule) Same(o Schedule) bool {
+	return s.TargetID == o.TargetID && s.Description == o.Description && s.Cron == o.Cron &&
+		cmp.Or(s.Timezone, "UTC") == cmp.Or(o.Timezone, "UTC") && s.Enabled == o.Enabled && maps.Equal(s.Env, o.Env) &&
+		s.Overlap == o.Overlap && cmp.Or(s.Catchup, CatchupNone) == cmp.Or(o.Catchup, CatchupNone)
+}
+
+// Fire returns the start of a job for a time at which the schedule fires, but for its Run. What the environment says is evaluated
+// in the job, for that time: a fire that is late, or tried twice, loads what it would have loaded then, and is one job.
+func (s Schedule) Fire(scope Scope, at time.Time) Start {
+	return Start{
+		Scope: scope, Token: scope.String() + "/" + s.TargetID + "@" + at.UTC().Format(time.RFC3339), Trigger: TriggerSchedule,
+		Schedule: s.TargetID, ScheduledAt: at, Zone: cmp.Or(s.Timezone, "UTC"), Overlap: s.Overlap, Written: s.Env,
+	}
 }
 
 // Scheduler is a process of ours that fires schedules.

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -116,6 +117,29 @@ func StartFrom(getenv func(string) string) (Start, error) {
 		err = s.Check()
 	}
 	return s, err
+}
+
+// Of returns the start as Jobs of a scope take it: with what is registered for the task in the place of what s does not say.
+// ErrInvalid: it cannot be right, or has no id of a run. Every provider calls it first.
+func (s Start) Of(scope Scope, task TaskSpec) (Start, error) {
+	s.Scope = scope
+	if err := s.Check(); err != nil {
+		return Start{}, err
+	}
+	s.Token = cmp.Or(s.Token, s.Run)
+	if s.Run == "" || s.Token == "" {
+		return Start{}, fmt.Errorf("start: %w: no id of a run", ErrInvalid)
+	}
+	s.Trigger = cmp.Or(s.Trigger, TriggerManual)
+	s.Release = cmp.Or(s.Release, task.Release)
+	s.Overlap = cmp.Or(s.Overlap, task.Overlap, OverlapSkip)
+	env := maps.Clone(task.Env)
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, s.Env)
+	s.Env = env
+	return s, nil
 }
 
 // Check returns an ErrInvalid unless the start can be right.

@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"internal/cloud":           {"secret"},
 	"internal/cloud/*":         {"cloud", "secret"},
 	"internal/cloud/local":     {"atomicfile", "cloud", "secret", "schedule"},
+	"internal/cloud/memory":    {"cloud", "secret", "schedule"},
 	"internal/cloud/providers": {"cloud", "cloud/*", "server"},
 	"internal/cli":             {"app", "server", "project", "plan", "pipeline", "process", "ledger", "workspace", "release", "cloud", "cloud/providers"},
 	"internal/app":             {"project", "jinja", "shell", "plan", "pipeline", "process", "workspace", "secret", "ledger", "release", "quickstart", "cloud", "lease", "commit", "state", "artifact", "schedule"},

@@ -21,9 +21,6 @@ func (f fire) String() string {
 	return fmt.Sprintf("schedule %s, %s", f.Key, f.At.UTC().Format(time.RFC3339))
 }
 
-// token is the same whenever this fire is started again.
-func (f fire) token() string { return f.Key.String() + "@" + f.At.UTC().Format(time.RFC3339) }
-
 // outcome is what became of a fire.
 type outcome struct {
 	fire
@@ -83,17 +80,10 @@ func inOrder(s cloud.Schedule, p cloud.PendingFire) bool {
 	return p.Late && s.Catchup == cloud.CatchupAll
 }
 
-// request is the start of the job of a fire. What the environment says is evaluated in the job, for the time at which it was
-// due: a fire that is late, or tried twice, loads what it would have loaded then.
+// request is the start of the job of a fire.
 func (f fire) request(now time.Time) cloud.Start {
-	s := cloud.Start{
-		Run: cloud.RunIDOf(now, f.token()), Token: f.token(), Trigger: cloud.TriggerSchedule,
-		Schedule: f.Schedule.TargetID, ScheduledAt: f.At, Zone: f.Schedule.Timezone,
-		Overlap: f.Schedule.Overlap, Written: f.Schedule.Env,
-	}
-	if s.Zone == "" {
-		s.Zone = "UTC"
-	}
+	s := f.Schedule.Fire(f.Key.Scope, f.At)
+	s.Run = cloud.RunIDOf(now, s.Token)
 	if f.oneByOne() { // else it could be skipped
 		s.Overlap = cloud.OverlapQueue
 	}

@@ -7,41 +7,41 @@ import (
 	"slices"
 )
 
-// Problem is why a run cannot rely on what is installed.
-type Problem struct {
+// Lack is why a run cannot rely on what is installed.
+type Lack struct {
 	Venv   string // "": the installs without one
-	Kind   ProblemKind
+	Kind   LackKind
 	Reason string // a sentence on the venv; of a missing one, what follows its name
 }
 
-// ProblemKind says how bad it is.
-type ProblemKind int
+// LackKind says how bad it is.
+type LackKind int
 
 // The kinds, the worst last.
 const (
-	Unsure  ProblemKind = iota // it works; nobody can tell whether it is what the installs would make now
-	Stale                      // it works, and is not what the installs would make now
-	Broken                     // it does not work, or was never finished
-	Missing                    // there is none
+	Unsure  LackKind = iota // it works; nobody can tell whether it is what the installs would make now
+	Stale                   // it works, and is not what the installs would make now
+	Broken                  // it does not work, or was never finished
+	Missing                 // there is none
 )
 
-// Problems returns what is wrong with the virtual environments of these names ("": with the installs that have none), in
+// Lacks returns what is wrong with the virtual environments of these names ("": with the installs that have none), in
 // that order. files/ is rendered. It changes nothing. The caller holds the Lock.
-func (w *Workspace) Problems(ctx context.Context, o InstallOptions, venvs []string) []Problem {
+func (w *Workspace) Lacks(ctx context.Context, o InstallOptions, venvs []string) []Lack {
 	i := w.installer(o)
-	var problems []Problem
+	var lacks []Lack
 	for _, venv := range venvs {
-		if kind, reason := i.problem(ctx, venv); reason != "" {
-			problems = append(problems, Problem{venv, kind, reason})
+		if kind, reason := i.lack(ctx, venv); reason != "" {
+			lacks = append(lacks, Lack{venv, kind, reason})
 		}
 	}
-	return problems
+	return lacks
 }
 
-func (i *installer) problem(ctx context.Context, venv string) (ProblemKind, string) {
+func (i *installer) lack(ctx context.Context, venv string) (LackKind, string) {
 	links := i.links(venv)
 	if venv == "" {
-		return i.problemWithoutVenv(links)
+		return i.lackPlain(links)
 	}
 	s, err := i.look(ctx, venv)
 	switch {
@@ -58,10 +58,10 @@ func (i *installer) problem(ctx context.Context, venv string) (ProblemKind, stri
 	case s.Open:
 		return Broken, "its installs have not come to their end"
 	}
-	return s.problem(links)
+	return s.lack(links)
 }
 
-func (i *installer) problemWithoutVenv(links []link) (ProblemKind, string) {
+func (i *installer) lackPlain(links []link) (LackKind, string) {
 	s := readStamp(i.stampFile(""))
 	switch {
 	case len(links) == 0:
@@ -71,10 +71,10 @@ func (i *installer) problemWithoutVenv(links []link) (ProblemKind, string) {
 	case s.Open:
 		return Stale, "they have not come to their end"
 	}
-	return s.problem(links)
+	return s.lack(links)
 }
 
-func (s *stamp) problem(links []link) (ProblemKind, string) {
+func (s *stamp) lack(links []link) (LackKind, string) {
 	_, _, why := s.keeps(links)
 	if why == "" && slices.ContainsFunc(links, func(l link) bool { return !l.sure }) {
 		return Unsure, "nobody can tell whether what its installs name has changed"

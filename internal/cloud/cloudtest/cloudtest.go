@@ -17,11 +17,44 @@ import (
 // return two Clouds that see the same things, as two processes would.
 type World func(cloud.Scope) *cloud.Cloud
 
-// Run runs the suites of what needs nothing else; the others stand for themselves. open makes a new World and removes it when the test ends.
-func Run(t *testing.T, open func(t *testing.T) World) {
-	t.Run("files", func(t *testing.T) { Files(t, open) })
-	t.Run("secrets", func(t *testing.T) { Secrets(t, open) })
-	t.Run("scopes", func(t *testing.T) { Scopes(t, open) })
+// Provider opens what the suites need of a provider. Each call makes a new account, and removes it when the test ends.
+type Provider struct {
+	World     func(t *testing.T) World // with every ability; its jobs are those of JobsBench
+	Logs      func(t *testing.T) LogsBench
+	Jobs      func(t *testing.T) JobsBench
+	Schedules func(t *testing.T) SchedulesBench
+}
+
+// Run runs all suites but Streams.
+func Run(t *testing.T, p Provider) {
+	t.Run("account", func(t *testing.T) { Account(t, p.World) })
+	t.Run("files", func(t *testing.T) { Files(t, p.World) })
+	t.Run("secrets", func(t *testing.T) { Secrets(t, p.World) })
+	t.Run("scopes", func(t *testing.T) { Scopes(t, p.World) })
+	t.Run("infra", func(t *testing.T) { Infra(t, p.World) })
+	t.Run("logs", func(t *testing.T) { Logs(t, p.Logs) })
+	t.Run("jobs", func(t *testing.T) { Jobs(t, p.Jobs) })
+	t.Run("schedules", func(t *testing.T) { Schedules(t, p.Schedules) })
+	t.Run("isolation", func(t *testing.T) { Isolation(t, p.Logs) })
+}
+
+// Account runs the tests of cloud.Account. The account of open is one that may be used.
+func Account(t *testing.T, open func(t *testing.T) World) {
+	t.Parallel()
+	world := open(t)
+	who, err := world(scope).Account.Check(t.Context())
+	if err != nil || who.Provider != world(scope).Provider || who.Account == "" || who.User == "" {
+		t.Errorf("%+v, %v", who, err)
+	}
+	other := scope
+	other.Stage, other.Task = "dev", ""
+	if again, err := world(other).Account.Check(t.Context()); err != nil || again != who {
+		t.Errorf("%+v in another scope, %v; want %+v", again, err, who)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	_, err = world(scope).Account.Check(ctx)
+	wantStopped(t, "check", err, context.Canceled)
 }
 
 // scope is the one that most tests use.

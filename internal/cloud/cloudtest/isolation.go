@@ -36,7 +36,7 @@ func neighbours() []cloud.Scope {
 }
 
 // Isolation runs the tests of what a scope sees of another: nothing of its task or client. The Clouds of open have every
-// ability; their jobs are as those of JobsBench, and come to their end by themselves.
+// ability; their jobs are as those of JobsBench.
 func Isolation(t *testing.T, open func(t *testing.T) LogsBench) {
 	t.Parallel()
 	bench := open(t)

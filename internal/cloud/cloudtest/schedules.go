@@ -3,6 +3,9 @@ package cloudtest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,12 +15,43 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-// Schedules runs the tests of cloud.Schedules. The Clouds of open also have Infra.
-func Schedules(t *testing.T, open func(t *testing.T) World) {
-	t.Run("kept as they are", func(t *testing.T) { keptSchedules(t, open(t)) })
-	t.Run("refused", func(t *testing.T) { refusedSchedules(t, open(t)) })
-	t.Run("of other scopes", func(t *testing.T) { foreignSchedules(t, open(t)) })
-	t.Run("many at a time", func(t *testing.T) { concurrentSchedules(t, open(t)) })
+// SchedulesBench is a World in which a test need not wait until a schedule fires. Its jobs are those of JobsBench.
+type SchedulesBench struct {
+	World
+	Now func() time.Time // of what fires schedules
+
+	// Pass lets time pass, so that what is due meanwhile is started, and returns when it has been.
+	Pass func(t *testing.T, d time.Duration)
+
+	// Outage lets time pass while nothing fires, and returns when what was missed has been dealt with. Nil: the provider fires
+	// schedules by itself, and misses none.
+	Outage func(t *testing.T, d time.Duration)
+}
+
+// Schedules runs the tests of cloud.Schedules.
+func Schedules(t *testing.T, open func(t *testing.T) SchedulesBench) {
+	tests := map[string]func(*testing.T, SchedulesBench){
+		"kept as they are":  keptSchedules,
+		"refused":           refusedSchedules,
+		"of other scopes":   foreignSchedules,
+		"many at a time":    concurrentSchedules,
+		"fire":              firingSchedules,
+		"fire in a zone":    zonedSchedules,
+		"changed, disabled": changedSchedules,
+		"put again":         putAgainSchedules,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+	t.Run("missed", func(t *testing.T) {
+		t.Parallel()
+		if b := open(t); b.Outage != nil {
+			missedSchedules(t, b)
+		}
+	})
 }
 
 // register makes jobs of the task of s possible.
@@ -59,8 +93,8 @@ func schedules(t *testing.T, s cloud.Schedules) []cloud.Schedule {
 	return list
 }
 
-func keptSchedules(t *testing.T, world World) {
-	t.Parallel()
+func keptSchedules(t *testing.T, b SchedulesBench) {
+	world := b.World
 	s := register(t, world, scope)
 	if list := schedules(t, s); len(list) > 0 {
 		t.Errorf("before the first Put: %+v", list)
@@ -96,8 +130,8 @@ func keptSchedules(t *testing.T, world World) {
 	}
 }
 
-func refusedSchedules(t *testing.T, world World) {
-	t.Parallel()
+func refusedSchedules(t *testing.T, b SchedulesBench) {
+	world := b.World
 	register(t, world, scope)
 	other, group := scope, scope
 	other.Task, group.Task = "unregistered", ""
@@ -127,8 +161,8 @@ func refusedSchedules(t *testing.T, world World) {
 	}
 }
 
-func foreignSchedules(t *testing.T, world World) {
-	t.Parallel()
+func foreignSchedules(t *testing.T, b SchedulesBench) {
+	world := b.World
 	s := register(t, world, scope)
 	mustPut(t, s, daily("1"))
 	for _, far := range []cloud.Scope{
@@ -150,8 +184,8 @@ func foreignSchedules(t *testing.T, world World) {
 	}
 }
 
-func concurrentSchedules(t *testing.T, world World) {
-	t.Parallel()
+func concurrentSchedules(t *testing.T, b SchedulesBench) {
+	world := b.World
 	register(t, world, scope)
 	var wg sync.WaitGroup
 	for n := range 20 {
@@ -168,4 +202,140 @@ func concurrentSchedules(t *testing.T, world World) {
 	if got := schedules(t, world(scope).Schedules); len(got) != 21 {
 		t.Errorf("%d schedules, want 21", len(got))
 	}
+}
+
+// begin returns the Cloud of the task, registered, early in a minute.
+func (b SchedulesBench) begin(t *testing.T) *cloud.Cloud {
+	t.Helper()
+	register(t, b.World, scope)
+	if b.Now().Second() > 25 {
+		b.Pass(t, b.minute(1).Sub(b.Now()))
+	}
+	return b.World(scope)
+}
+
+// minutely fires at these minutes from now on, each once in an hour.
+func (b SchedulesBench) minutely(target string, minutes ...int) cloud.Schedule {
+	var list []string
+	for _, n := range minutes {
+		list = append(list, strconv.Itoa(b.minute(n).Minute()))
+	}
+	return cloud.Schedule{
+		TargetID: target, Cron: strings.Join(list, ",") + " * * * *", Enabled: true, Overlap: cloud.OverlapAllow,
+		Env: map[string]string{"SCRIPT": ":"},
+	}
+}
+
+// minute returns the begin of a minute from now on.
+func (b SchedulesBench) minute(n int) time.Time {
+	return b.Now().UTC().Truncate(time.Minute).Add(time.Duration(n) * time.Minute)
+}
+
+// fired returns the times for which jobs were started, by target.
+func fired(t *testing.T, c *cloud.Cloud) map[string][]time.Time {
+	t.Helper()
+	times := map[string][]time.Time{}
+	for job, err := range c.Jobs.List(t.Context(), cloud.JobQuery{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if job.Trigger != cloud.TriggerSchedule || job.Run == "" {
+			t.Errorf("job %+v", job)
+		}
+		times[job.Schedule] = append(times[job.Schedule], job.ScheduledAt)
+	}
+	for _, list := range times {
+		slices.SortFunc(list, time.Time.Compare)
+	}
+	return times
+}
+
+func wantFired(t *testing.T, c *cloud.Cloud, want map[string][]time.Time) {
+	t.Helper()
+	if diff := cmp.Diff(want, fired(t, c)); diff != "" {
+		t.Errorf("fired (-want +got):\n%s", diff)
+	}
+}
+
+// Each time fires once, and its job finds what the schedule says.
+func firingSchedules(t *testing.T, b SchedulesBench) {
+	c := b.begin(t)
+	one, two := b.minutely("1", 2, 4), b.minutely("2", 3)
+	second := b.minute(3)
+	two.Env = map[string]string{"A": "$(date -I) a", "SCRIPT": `test "$HANDOFF_TRIGGER $HANDOFF_SCHEDULE $HANDOFF_SCHEDULED_AT" = "schedule 2 ` +
+		second.Format(time.RFC3339) + `" && test "$HANDOFF_TIMEZONE $HANDOFF_OVERLAP $A" = 'UTC allow $(date -I) a'`}
+	mustPut(t, c.Schedules, one, two)
+	want := map[string][]time.Time{"1": {b.minute(2), b.minute(4)}, "2": {second}}
+	b.Pass(t, 5*time.Minute)
+	wantFired(t, c, want)
+	jobs := JobsBench{Jobs: c.Jobs}
+	for job, err := range c.Jobs.List(t.Context(), cloud.JobQuery{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEnd(t, jobs.end(t, job.ID), cloud.JobSucceeded, 0)
+	}
+}
+
+// The hour is that of the zone, whatever zone the machine is in.
+func zonedSchedules(t *testing.T, b SchedulesBench) {
+	c := b.begin(t)
+	at := b.minute(2)
+	want := map[string][]time.Time{}
+	for target, zone := range map[string]string{"india": "Asia/Kolkata", "chatham": "Pacific/Chatham", "none": ""} {
+		place, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there := at.In(place)
+		s := b.minutely(target)
+		s.Cron, s.Timezone = fmt.Sprintf("%d %d %d %d ? *", there.Minute(), there.Hour(), there.Day(), there.Month()), zone
+		mustPut(t, c.Schedules, s)
+		want[target] = []time.Time{at}
+	}
+	b.Pass(t, 3*time.Minute)
+	wantFired(t, c, want)
+}
+
+// What was changed fires at its new times only, also those that are earlier; what is disabled or deleted does not fire.
+func changedSchedules(t *testing.T, b SchedulesBench) {
+	c := b.begin(t)
+	disabled, enabled := b.minutely("enabled", 2), b.minutely("enabled", 4)
+	disabled.Enabled = false
+	mustPut(t, c.Schedules, b.minutely("later", 2), b.minutely("sooner", 9), b.minutely("deleted", 3), b.minutely("anew", 3), disabled)
+	mustPut(t, c.Schedules, b.minutely("later", 4), b.minutely("sooner", 3))
+	want := map[string][]time.Time{"later": {b.minute(4)}, "sooner": {b.minute(3)}, "anew": {b.minute(4)}, "enabled": {b.minute(4)}}
+	anew := b.minutely("anew", 4)
+	if err := c.Schedules.Delete(t.Context(), "deleted", "anew"); err != nil {
+		t.Fatal(err)
+	}
+	b.Pass(t, b.minute(2).Add(30*time.Second).Sub(b.Now()))
+	mustPut(t, c.Schedules, anew, enabled)
+	b.Pass(t, 3*time.Minute)
+	wantFired(t, c, want)
+}
+
+// A Put that changes nothing changes nothing.
+func putAgainSchedules(t *testing.T, b SchedulesBench) {
+	c := b.begin(t)
+	s := b.minutely("1", 1, 2, 3)
+	want := map[string][]time.Time{"1": {b.minute(1), b.minute(2), b.minute(3)}}
+	for range 4 {
+		mustPut(t, c.Schedules, s)
+		b.Pass(t, time.Minute)
+		mustPut(t, b.World(scope).Schedules, s)
+	}
+	wantFired(t, c, want)
+}
+
+// What was missed is made up for as the schedule wants it. What is less than a minute late may be made up for in any case.
+func missedSchedules(t *testing.T, b SchedulesBench) {
+	c := b.begin(t)
+	none, last, all := b.minutely("none", 1, 2, 3, 8), b.minutely("last", 1, 2, 3), b.minutely("all", 1, 2, 3)
+	none.Catchup, last.Catchup, all.Catchup = cloud.CatchupNone, cloud.CatchupLast, cloud.CatchupAll
+	mustPut(t, c.Schedules, none, last, all)
+	want := map[string][]time.Time{"none": {b.minute(8)}, "last": {b.minute(3)}, "all": {b.minute(1), b.minute(2), b.minute(3)}}
+	b.Outage(t, 6*time.Minute)
+	b.Pass(t, 3*time.Minute)
+	wantFired(t, c, want)
 }

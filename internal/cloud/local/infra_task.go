@@ -1,7 +1,6 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -183,19 +182,6 @@ func describe(s cloud.TaskSpec) map[string]string {
 		detail["release"] = s.Release
 	}
 	return detail
-}
-
-// completed returns the start of a job: what it says, else what is registered.
-func completed(s cloud.Start, task cloud.TaskSpec) cloud.Start {
-	s.Release = cmp.Or(s.Release, task.Release)
-	s.Overlap = cmp.Or(s.Overlap, task.Overlap, cloud.OverlapSkip)
-	env := maps.Clone(task.Env)
-	if env == nil {
-		env = map[string]string{}
-	}
-	maps.Copy(env, s.Env)
-	s.Env = env
-	return s
 }
 
 // writeJSON replaces a small file; the caller holds a lock.

@@ -56,18 +56,11 @@ func (j *Jobs) run(ctx context.Context, s cloud.Start) (cloud.Job, error) {
 	if err := j.needTask(); err != nil {
 		return cloud.Job{}, err
 	}
-	s.Scope = j.scope
-	if err := s.Check(); err != nil {
-		return cloud.Job{}, err
-	}
-	if s.Token == "" {
-		s.Token = s.Run
-	}
-	if s.Run == "" || s.Token == "" {
-		return cloud.Job{}, fmt.Errorf("start: %w: no id of a run", cloud.ErrInvalid)
-	}
 	task, _, err := j.home.task(j.scope)
 	if err != nil {
+		return cloud.Job{}, err
+	}
+	if s, err = s.Of(j.scope, task.Spec); err != nil {
 		return cloud.Job{}, err
 	}
 	unlock, err := j.lock(ctx)
@@ -75,7 +68,7 @@ func (j *Jobs) run(ctx context.Context, s cloud.Start) (cloud.Job, error) {
 		return cloud.Job{}, err
 	}
 	defer unlock()
-	return j.startOnce(completed(s, task.Spec), task.Spec)
+	return j.startOnce(s, task.Spec)
 }
 
 func (j *Jobs) needTask() error {

@@ -265,14 +265,13 @@ func (i *Inside) finishLog(w cloud.LastWord) {
 
 // outcome says how the job ended. A job that was asked to end and had succeeded before it could, has succeeded.
 func (i *Inside) outcome(w cloud.LastWord) {
-	i.rec.ExitCode, i.rec.Reason = &w.Code, w.Reason
+	i.rec.ExitCode = &w.Code
+	i.rec.State, i.rec.Reason = w.State()
 	switch {
 	case w.Code == 0:
-		i.rec.State, i.rec.Reason = cloud.JobSucceeded, ""
-		return
-	case w.Skipped:
-		i.rec.State = cloud.JobSkipped
-	case i.why != nil:
+	case w.Skipped || i.why == nil:
+		i.rec.Reason += i.rec.shortOfMemory()
+	default:
 		i.rec.State, i.rec.Reason = i.why.state, i.why.reason
 		if i.why.killed {
 			i.rec.Reason += fmt.Sprintf("; killed, since it had not ended after %s", i.why.grace)
@@ -280,16 +279,7 @@ func (i *Inside) outcome(w cloud.LastWord) {
 		if i.why.state == cloud.JobFailed {
 			w.Code = exitTimedOut
 		}
-		return
-	case w.Interrupted:
-		i.rec.State = cloud.JobStopped
-	default:
-		i.rec.State = cloud.JobFailed
 	}
-	if i.rec.Reason == "" {
-		i.rec.Reason = fmt.Sprintf("exit code %d", w.Code)
-	}
-	i.rec.Reason += i.rec.shortOfMemory()
 }
 
 // shortOfMemory says so where the limit of the job was reached.

@@ -17,9 +17,6 @@ import (
 )
 
 func (j *Jobs) newRecord(s cloud.Start, task cloud.TaskSpec, id string) *jobRecord {
-	if s.Trigger == "" {
-		s.Trigger = cloud.TriggerManual
-	}
 	return &jobRecord{
 		Format: 1, Start: s, Timeout: task.Timeout,
 		Job: cloud.Job{

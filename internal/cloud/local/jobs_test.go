@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
-	"github.com/handoff-run/handoff/internal/cloud/cloudtest"
 )
 
 const jobMark = "HANDOFF_TEST_JOB"
@@ -213,30 +212,6 @@ func TestJobEnds(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestJobs(t *testing.T) {
-	t.Parallel()
-	cloudtest.Jobs(t, func(t *testing.T) cloudtest.JobsBench {
-		b := newBench(t, cloud.TaskSpec{})
-		return cloudtest.JobsBench{
-			Jobs: b.jobs,
-			Says: func(t *testing.T, id string) {
-				t.Helper()
-				b.says(id)
-			},
-			Kill: func(t *testing.T, job cloud.Job) {
-				t.Helper()
-				r, err := b.jobs.read(job.ID)
-				if err == nil {
-					err = syscall.Kill(r.Pid, syscall.SIGKILL)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			},
-		}
-	})
 }
 
 // A starter that was killed between the record and the runner is made up for by the next call with the token, and only so.

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/handoff-run/handoff/internal/cloud"
-	"github.com/handoff-run/handoff/internal/cloud/cloudtest"
 )
 
 // scheduleHome is a home in which the task of rates is registered.
@@ -61,20 +60,6 @@ func listSchedules(t *testing.T, h *Home, s cloud.Scope) []cloud.Schedule {
 		t.Fatal(err)
 	}
 	return list
-}
-
-func TestScheduleConformance(t *testing.T) {
-	t.Parallel()
-	cloudtest.Schedules(t, func(t *testing.T) cloudtest.World {
-		dir := t.TempDir()
-		return func(s cloud.Scope) *cloud.Cloud {
-			h, err := Open(dir)
-			if err != nil {
-				t.Error(err)
-			}
-			return cloud.Complete(cloud.Cloud{Provider: "local", Scope: s, Infra: h.Infra(s), Schedules: h.Schedules(s)})
-		}
-	})
 }
 
 func timetable(t *testing.T, h *Home) *Timetable {

@@ -1,5 +1,3 @@
-// Package memory is a bucket that lives as long as its process. It keeps the contract of cloud.Files, so that what is
-// built on that can be tested without a disk; it must not be used for anything that has to last.
 package memory
 
 import (
@@ -25,6 +23,7 @@ type Files struct {
 	// It may call Files itself. nil: nothing fails. To be set before the first use.
 	Before func(call, key string) error
 
+	now     func() time.Time // nil: that of the machine
 	mu      sync.Mutex
 	objects map[string]object
 	writes  int
@@ -62,7 +61,7 @@ func (f *Files) Get(ctx context.Context, key string) (io.ReadCloser, cloud.Objec
 	if !ok {
 		return nil, cloud.Object{}, fmt.Errorf("get object %q: %w", key, cloud.ErrNotFound)
 	}
-	return io.NopCloser(bytes.NewReader(o.content)), o.Object, nil
+	return io.NopCloser(patient{ctx, bytes.NewReader(o.content)}), o.Object, nil
 }
 
 // Put implements cloud.Files.
@@ -76,7 +75,7 @@ func (f *Files) Put(ctx context.Context, key string, body io.Reader, o cloud.Put
 	if err := f.enter(ctx, "put", key); err != nil {
 		return cloud.Object{}, err
 	}
-	content, err := io.ReadAll(body)
+	content, err := io.ReadAll(patient{ctx, body})
 	if err != nil {
 		return cloud.Object{}, fmt.Errorf("put object %q: %w", key, err)
 	}
@@ -89,6 +88,19 @@ func (f *Files) Put(ctx context.Context, key string, body io.Reader, o cloud.Put
 	return f.set(key, content), nil
 }
 
+// patient reads until its context ends.
+type patient struct {
+	context.Context
+	io.Reader
+}
+
+func (p patient) Read(b []byte) (int, error) {
+	if p.Err() != nil {
+		return 0, context.Cause(p.Context)
+	}
+	return p.Reader.Read(b)
+}
+
 func (f *Files) set(key string, content []byte) cloud.Object {
 	if f.objects == nil {
 		f.objects = map[string]object{}
@@ -96,11 +108,18 @@ func (f *Files) set(key string, content []byte) cloud.Object {
 	f.writes++
 	sum := sha256.Sum256(content)
 	meta := cloud.Object{
-		Key: key, Size: int64(len(content)), Modified: time.Now().UTC(),
+		Key: key, Size: int64(len(content)), Modified: f.time(),
 		ETag: strconv.Itoa(f.writes), SHA256: hex.EncodeToString(sum[:]),
 	}
 	f.objects[key] = object{Object: meta, content: content}
 	return meta
+}
+
+func (f *Files) time() time.Time {
+	if f.now == nil {
+		return time.Now().UTC()
+	}
+	return f.now()
 }
 
 // List implements cloud.Files.
@@ -139,6 +158,12 @@ func (f *Files) Delete(ctx context.Context, keys ...string) error {
 		f.mu.Unlock()
 	}
 	return nil
+}
+
+func (f *Files) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.objects = nil
 }
 
 // Keys returns the keys of all objects, sorted.
