@@ -108,8 +108,8 @@ func (a *App) checkInstalls(ctx context.Context, s *session) error {
 	used := s.usedVenvs()
 	names := slices.Sorted(maps.Keys(used))
 	var errs project.Errors
-	for _, l := range s.ws.Lacks(ctx, a.installOptions(s), names) {
-		d := s.lacking(l)
+	for _, l := range s.ws.Problems(ctx, a.installOptions(s), names) {
+		d := s.problemOf(l)
 		d.Pos = used[l.Venv]
 		switch {
 		case l.Kind == workspace.Unsure:
@@ -142,8 +142,8 @@ func (s *session) usedVenvs() map[string]project.Pos {
 	return used
 }
 
-// lacking says what is wrong, and what to do.
-func (s *session) lacking(l workspace.Lack) project.Diagnostic {
+// problemOf says what is wrong, and what to do.
+func (s *session) problemOf(l workspace.Problem) project.Diagnostic {
 	d := project.Diagnostic{Message: fmt.Sprintf("venv %q: %s", l.Venv, l.Reason)}
 	if l.Kind == workspace.Missing {
 		d.Message = fmt.Sprintf("venv %q %s", l.Venv, l.Reason)

@@ -83,7 +83,7 @@ func (r *releaseRun) takeLease(ctx context.Context) (context.Context, error) {
 		ctx, r.lease, err = lease.Acquire(ctx, r.cloud.Files, o)
 	}
 	if err == nil {
-		r.buryPrevious(ctx, r.lease.Previous())
+		r.finishPrevious(ctx, r.lease.Previous())
 	}
 	return ctx, err
 }
@@ -116,8 +116,8 @@ func lostLease(ctx context.Context) *lease.LostError {
 	return lost
 }
 
-// buryPrevious finishes the record of the run before this one if that has died.
-func (r *releaseRun) buryPrevious(ctx context.Context, before lease.Record) {
+// finishPrevious finishes the record of the run before this one if that has died.
+func (r *releaseRun) finishPrevious(ctx context.Context, before lease.Record) {
 	if before.Run == "" || before.Released {
 		return
 	}

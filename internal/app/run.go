@@ -238,21 +238,21 @@ func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res 
 	}
 	run, err := rec.Finish(string(res.Outcome), res.Reason, code)
 	out := s.result(run, res, code)
-	lacks := func(err error, code int) {
+	noRecord := func(err error, code int) {
 		switch {
 		case err != nil && final:
 			a.Log.Warn(fmt.Sprintf("what the run has left is stored, but its record is not finished: %v", err))
 		case err != nil:
-			out.lacksRecord(err, code)
+			out.failWithoutRecord(err, code)
 		}
 	}
-	lacks(err, 1)
-	lacks(at.end(ctx, run), ExitCloud)
+	noRecord(err, 1)
+	noRecord(at.end(ctx, run), ExitCloud)
 	return out
 }
 
-// lacksRecord makes a failure of a run that cannot be looked up.
-func (r *RunResult) lacksRecord(err error, code int) {
+// failWithoutRecord makes a failure of a run that cannot be looked up.
+func (r *RunResult) failWithoutRecord(err error, code int) {
 	if r.ExitCode == 0 {
 		r.Status, r.ExitCode = string(pipeline.Failed), code
 	}

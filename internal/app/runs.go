@@ -85,7 +85,7 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 		return RunsList{}, err
 	}
 	now := a.Now()
-	known, err := a.whatIsKnown(ctx, c)
+	known, err := a.readKnown(ctx, c)
 	if err != nil {
 		return RunsList{}, err
 	}
@@ -96,7 +96,7 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 	}
 	for run, err := range b.Runs(ctx, now, ledger.Query{Outcome: q.Outcome, Also: known.from.Run, All: q.Limit == 0 && q.Since.IsZero()}) {
 		if err == nil {
-			run, err = a.understand(ctx, c, b, run, known)
+			run, err = a.settle(ctx, c, b, run, known)
 		}
 		if err != nil {
 			return RunsList{}, err
@@ -170,20 +170,20 @@ func (a *App) RunShow(ctx context.Context, t Target, id string) (run ledger.Run,
 	if id, err = b.Resolve(ctx, id); err != nil {
 		return ledger.Run{}, err
 	}
-	return a.lookAt(ctx, c, b, id)
+	return a.readRun(ctx, c, b, id)
 }
 
-// lookAt returns the record of a run as it is to be understood now.
-func (a *App) lookAt(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id string) (ledger.Run, error) {
+// readRun returns the record of a run as it is to be understood now.
+func (a *App) readRun(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id string) (ledger.Run, error) {
 	run, err := b.Get(ctx, id)
 	if err != nil || run.Outcome == string(pipeline.Success) {
 		return run, err
 	}
-	known, err := a.whatIsKnown(ctx, c)
+	known, err := a.readKnown(ctx, c)
 	if err != nil {
 		return ledger.Run{}, err
 	}
-	return a.understand(ctx, c, b, run, known)
+	return a.settle(ctx, c, b, run, known)
 }
 
 // known is what tells more of a run than its record.
@@ -194,7 +194,7 @@ type known struct {
 	clock func() (time.Time, error) // of the bucket
 }
 
-func (a *App) whatIsKnown(ctx context.Context, c *cloud.Cloud) (known, error) {
+func (a *App) readKnown(ctx context.Context, c *cloud.Cloud) (known, error) {
 	from, err := a.commits(c).Read(ctx)
 	if err != nil && !errors.Is(err, cloud.ErrCorrupt) { // then it tells nothing; who goes on from it says so
 		return known{}, err
@@ -236,10 +236,10 @@ func (k known) fate(run ledger.Run) fate {
 	return unknown
 }
 
-// understand returns run as the success that it is where what it left was stored, and as one that died where it says that it is
+// settle returns run as the success that it is where what it left was stored, and as one that died where it says that it is
 // running, but has lost the lease or is known to be gone, or its job has ended without a word of it. Nobody can know from afar
 // whether a run is dead or cut off: then it is running, with how long nothing was heard of it.
-func (a *App) understand(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run ledger.Run, k known) (ledger.Run, error) {
+func (a *App) settle(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run ledger.Run, k known) (ledger.Run, error) {
 	if run.ID == k.from.Run {
 		return ledger.Committed(run, k.from.Ended), nil
 	}
@@ -260,7 +260,7 @@ func (a *App) understand(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, 
 	if err != nil {
 		return run, err
 	}
-	return ledger.Bury(run), nil
+	return ledger.AsDied(run), nil
 }
 
 // silent says of a running run for how long nothing was heard of it, if that is long. Both times are of the clock of the bucket.
@@ -329,12 +329,12 @@ func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step
 	var seen time.Time // sign of life, and since when there is no other one
 	since := time.Now()
 	for {
-		run, err := a.lookAt(ctx, c, b, id)
+		run, err := a.readRun(ctx, c, b, id)
 		if !run.Updated.Equal(seen) {
 			seen, since = run.Updated, time.Now()
 		}
 		if err == nil && run.Outcome == ledger.Running && run.Reason != "" && time.Since(since) > lease.Patience(lease.Record{}, a.Lease) {
-			run = ledger.Bury(run) // it is silent by two clocks now
+			run = ledger.AsDied(run) // it is silent by two clocks now
 		}
 		if err != nil && !errors.Is(err, cloud.ErrNotFound) {
 			return ledger.Run{}, err

@@ -157,17 +157,17 @@ func leftWarning(left []cloud.Schedule) string {
 		"`handoff cloud schedule create --prune` ends all such", len(left), strings.Join(ids, ", "), more)
 }
 
-func deleteSchedules(ctx context.Context, c *cloud.Cloud, o ScheduleOptions, doomed []cloud.Schedule) error {
+func deleteSchedules(ctx context.Context, c *cloud.Cloud, o ScheduleOptions, toDelete []cloud.Schedule) error {
 	if o.DryRun {
 		return nil
 	}
 	if o.Confirm != nil {
-		if err := o.Confirm(doomed); err != nil {
+		if err := o.Confirm(toDelete); err != nil {
 			return err
 		}
 	}
 	var targets []string
-	for _, s := range doomed {
+	for _, s := range toDelete {
 		targets = append(targets, s.TargetID)
 	}
 	return c.Schedules.Delete(ctx, targets...)
@@ -346,7 +346,7 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 		return SchedulesResult{}, err
 	}
 	res = SchedulesResult{Status: status(o.DryRun)}
-	var doomed []cloud.Schedule
+	var toDelete []cloud.Schedule
 	for _, target := range o.TargetIDs {
 		i := slices.IndexFunc(list, func(s cloud.Schedule) bool { return s.TargetID == target })
 		if i < 0 {
@@ -354,10 +354,10 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 				Message: fmt.Sprintf("task %q has no schedule with target_id %q", c.Scope.Task, target), Hint: "see `handoff cloud schedule list`",
 			}
 		}
-		doomed = append(doomed, list[i])
+		toDelete = append(toDelete, list[i])
 		res.Schedules = append(res.Schedules, scheduleState(list[i], "deleted"))
 	}
-	if err := deleteSchedules(ctx, c, o, doomed); err != nil {
+	if err := deleteSchedules(ctx, c, o, toDelete); err != nil {
 		return SchedulesResult{}, err
 	}
 	return res, nil

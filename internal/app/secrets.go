@@ -96,7 +96,7 @@ func (a *App) pushSecrets(ctx context.Context, from *session, to *cloud.Cloud, d
 
 // SecretsDelete deletes secrets in the cloud: those with the keys of o, or those that SecretsPush would push.
 func (a *App) SecretsDelete(ctx context.Context, o SecretsOptions) (res SecretsResult, err error) {
-	c, list, err := a.doomed(ctx, o)
+	c, list, err := a.toDelete(ctx, o)
 	if err != nil {
 		return SecretsResult{}, err
 	}
@@ -123,8 +123,8 @@ func (a *App) SecretsDelete(ctx context.Context, o SecretsOptions) (res SecretsR
 	return res, nil
 }
 
-// doomed returns what SecretsDelete deletes.
-func (a *App) doomed(ctx context.Context, o SecretsOptions) (*cloud.Cloud, []SecretStatus, error) {
+// toDelete returns what SecretsDelete deletes.
+func (a *App) toDelete(ctx context.Context, o SecretsOptions) (*cloud.Cloud, []SecretStatus, error) {
 	list := []SecretStatus{}
 	if len(o.Keys) > 0 {
 		c, _, err := a.openTask(ctx, o.Target)

@@ -26,7 +26,7 @@ func (r *releaseRun) installAll(ctx context.Context) error {
 		return err
 	}
 	o := r.app.installOptions(r.session)
-	if len(r.session.ws.Lacks(ctx, o, r.venvNames())) > 0 {
+	if len(r.session.ws.Problems(ctx, o, r.venvNames())) > 0 {
 		if err := r.install(ctx, o); err != nil {
 			return err
 		}
@@ -62,9 +62,9 @@ func (r *releaseRun) install(ctx context.Context, o workspace.InstallOptions) er
 func (r *releaseRun) installed(ctx context.Context, o workspace.InstallOptions) error {
 	used := r.session.usedVenvs()
 	var errs project.Errors
-	for _, l := range r.session.ws.Lacks(ctx, o, r.venvNames()) {
+	for _, l := range r.session.ws.Problems(ctx, o, r.venvNames()) {
 		if l.Kind >= workspace.Broken || l.Kind == workspace.Stale && l.Venv != "" && !r.session.installs(l.Venv) {
-			d := r.session.lacking(l)
+			d := r.session.problemOf(l)
 			d.Pos = used[l.Venv]
 			errs = append(errs, d)
 		}
@@ -134,7 +134,7 @@ func (r *releaseRun) share(ctx context.Context, o workspace.InstallOptions, out 
 // takeShared takes part in the use of a shared folder until r.venvs is closed; nobody removes or changes it meanwhile. Where
 // it is not whole, and nobody uses it, fill makes it so. It returns false where it is not whole and is in use.
 func (r *releaseRun) takeShared(ctx context.Context, o workspace.InstallOptions, fill func() error) (bool, error) {
-	whole := func() bool { return len(r.session.ws.Lacks(ctx, o, venvsOf(o))) == 0 }
+	whole := func() bool { return len(r.session.ws.Problems(ctx, o, venvsOf(o))) == 0 }
 	for told := false; ; told = true {
 		f, alone, err := lockShared(o.VenvDir)
 		if err == nil && alone {

@@ -131,7 +131,7 @@ func (p *progress) draw() {
 	}
 	most := max(1, min(maxRows, height-3)) // what has left the screen cannot be erased
 	var b strings.Builder
-	for _, text := range lay(p.rows, most, width-1, time.Now()) {
+	for _, text := range layOut(p.rows, most, width-1, time.Now()) {
 		if p.color {
 			text = string(dim) + text + "\x1b[0m"
 		}
@@ -141,8 +141,8 @@ func (p *progress) draw() {
 	_, _ = io.WriteString(p.out, b.String())
 }
 
-// lay lays out the rows, each within width: one that wraps could not be erased.
-func lay(rows []*row, most, width int, now time.Time) []string {
+// layOut lays out the rows, each within width: one that wraps could not be erased.
+func layOut(rows []*row, most, width int, now time.Time) []string {
 	shown := rows[:min(len(rows), most)]
 	room := 0
 	for _, r := range shown {

@@ -40,7 +40,7 @@ func TestLay(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := lay(rows, c.most, c.width, start.Add(9*time.Second))
+			got := layOut(rows, c.most, c.width, start.Add(9*time.Second))
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -85,7 +85,7 @@ func (l *Lease) keep(ctx context.Context) {
 			return
 		}
 		if lost := l.silence(); lost == nil && got != nil { // the time counts first: the guardian goes by it
-			l.take(*got)
+			l.noteRenewal(*got)
 		}
 		if lost := l.silence(); lost != nil {
 			l.lose(lost)
@@ -152,8 +152,8 @@ func (l *Lease) renew(ctx context.Context) renewal {
 	return renewal{err: fmt.Errorf("renew lease: %w", cloud.ErrConflict)}
 }
 
-// take notes what became of a renewal. One that failed is tried again.
-func (l *Lease) take(r renewal) {
+// noteRenewal notes what became of a renewal. One that failed is tried again.
+func (l *Lease) noteRenewal(r renewal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failed, l.lost = r.err, r.lost

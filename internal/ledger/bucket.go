@@ -178,8 +178,8 @@ func (b *Bucket) Heard(ctx context.Context, id string) (time.Time, error) {
 	return o.Modified, body.Close()
 }
 
-// Bury returns run, or run as one that died where it says that it is running: the caller knows that it is not.
-func Bury(run Run) Run {
+// AsDied returns run, or run as one that died where it says that it is running: the caller knows that it is not.
+func AsDied(run Run) Run {
 	if run.Outcome == Running {
 		died(&run, run.Updated)
 	}

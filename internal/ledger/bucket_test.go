@@ -152,7 +152,7 @@ func TestRunThatDied(t *testing.T) {
 	if err != nil || got.Outcome != Running { // its times are those of another clock
 		t.Errorf("as it is: %+v, %v", got, err)
 	}
-	if got = Bury(got); got.Outcome != Died || got.Tasks[0].Outcome != Died || got.ExitCode != 137 || !strings.Contains(got.Reason, "box") {
+	if got = AsDied(got); got.Outcome != Died || got.Tasks[0].Outcome != Died || got.ExitCode != 137 || !strings.Contains(got.Reason, "box") {
 		t.Errorf("buried: %+v", got)
 	}
 	if _, marked, err := b.MarkDied(t.Context(), run.ID, newYear); !marked || err != nil {

@@ -110,11 +110,11 @@ func (r *Recorder) stage(e pipeline.Event) {
 		}
 	}
 	if e.Stats != nil {
-		s.take(e.Stats)
+		s.setStats(e.Stats)
 	}
 }
 
-func (s *Stage) take(st *pipeline.Stats) {
+func (s *Stage) setStats(st *pipeline.Stats) {
 	s.BytesIn, s.BytesOut, s.RecordsOut = known(st.BytesIn), known(st.BytesOut), known(st.RecordsOut)
 	s.BytesExact = st.Exact
 	s.CPUSeconds, s.PeakMemory = milli(st.CPU.Seconds()), st.PeakMemory

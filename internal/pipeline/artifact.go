@@ -136,7 +136,7 @@ func newRegistry() *registry {
 
 // reserve takes the names of the tasks that are in no foreach: no body may overwrite their artifacts.
 func (g *registry) reserve(tasks []plan.Task) {
-	g.take(g.hash("", ""), leaves(tasks), "")
+	g.tryOwn(g.hash("", ""), leaves(tasks), "")
 }
 
 // claim returns suffix, or suffix with the first free number. key names the body: a further try of the task around
@@ -148,20 +148,20 @@ func (g *registry) claim(key string, tasks []string, suffix string) string {
 	if n := g.given[body]; n > 1 {
 		return numbered(suffix, n)
 	}
-	if g.take(body, tasks, suffix) {
+	if g.tryOwn(body, tasks, suffix) {
 		return suffix
 	}
 	base := g.hash("suffix", suffix)
 	for n := max(g.counter[base]+1, 2); ; n++ {
-		if g.take(body, tasks, numbered(suffix, n)) {
+		if g.tryOwn(body, tasks, numbered(suffix, n)) {
 			g.counter[base], g.given[body] = n, n
 			return numbered(suffix, n)
 		}
 	}
 }
 
-// take makes body the owner of the names, unless one of them is taken.
-func (g *registry) take(body uint64, tasks []string, suffix string) bool {
+// tryOwn makes body the owner of the names, unless one of them is taken.
+func (g *registry) tryOwn(body uint64, tasks []string, suffix string) bool {
 	for _, t := range tasks {
 		if o, ok := g.owner[g.hash("name", t+suffix)]; ok && o != body {
 			return false

@@ -14,9 +14,9 @@ func (e *Engine) keep(w *os.File) ticket {
 	return e.deposit.put(w)
 }
 
-// unkeep takes the copy back.
-func (e *Engine) unkeep(t ticket) {
+// dropKept takes the copy back.
+func (e *Engine) dropKept(t ticket) {
 	if e.deposit != nil && t != 0 {
-		e.deposit.take(t)
+		e.deposit.remove(t)
 	}
 }

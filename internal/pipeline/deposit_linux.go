@@ -42,8 +42,8 @@ func (d *deposit) put(f *os.File) ticket {
 	return d.last
 }
 
-// take closes the copy of t. The box gives its messages in order: those before t go to the end of the queue.
-func (d *deposit) take(t ticket) {
+// remove closes the copy of t. The box gives its messages in order: those before t go to the end of the queue.
+func (d *deposit) remove(t ticket) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for range d.queue {

@@ -85,7 +85,7 @@ func TestDeposit(t *testing.T) {
 		open[i] = true
 	}
 	for _, i := range []int{7, 0, 19, 3, 3, 12} {
-		d.take(tickets[i])
+		d.remove(tickets[i])
 		delete(open, i)
 		for k := range ws {
 			if ended(k) == open[k] {

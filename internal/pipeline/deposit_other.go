@@ -10,6 +10,6 @@ type deposit struct{}
 func newDeposit() *deposit { return nil }
 
 func (d *deposit) put(*os.File) ticket { return 0 }
-func (d *deposit) take(ticket)         {}
+func (d *deposit) remove(ticket)       {}
 func (d *deposit) close()              {}
 func (d *deposit) files() []*os.File   { return nil }

@@ -254,8 +254,8 @@ func (f *foreach) copied() Stats {
 	return s
 }
 
-// sofar tells how far the loop is.
-func (f *foreach) sofar() Stats {
+// statsSoFar tells how far the loop is.
+func (f *foreach) statsSoFar() Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s, lines := f.copied(), f.lines

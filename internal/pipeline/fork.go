@@ -51,7 +51,7 @@ func (f *fork) run() ending {
 		f.e.meter.removeLink(b.link)
 		b.link.drop()
 	}
-	f.stats = f.sofar()
+	f.stats = f.statsSoFar()
 	return f.finish(err)
 }
 
@@ -120,8 +120,8 @@ func (f *fork) feed(ctx context.Context) error {
 	return err
 }
 
-// sofar tells how much has gone to the branches.
-func (f *fork) sofar() Stats {
+// statsSoFar tells how much has gone to the branches.
+func (f *fork) statsSoFar() Stats {
 	return Stats{BytesIn: f.taken.Load(), BytesOut: -1, Exact: true, RecordsOut: -1}
 }
 

@@ -51,7 +51,7 @@ func (p *linear) run(ctx context.Context) ending {
 	for p.live > 0 {
 		select {
 		case n := <-p.news:
-			p.take(n)
+			p.handle(n)
 		case <-done:
 			done = nil
 			p.slow = p.slowest()
@@ -80,7 +80,7 @@ func (p *linear) start(ctx context.Context) {
 		p.live++
 		if err != nil {
 			in.release()
-			p.take(notice{st: st, end: st.refused(err)})
+			p.handle(notice{st: st, end: st.refused(err)})
 			return
 		}
 		if st.next != nil {
@@ -114,7 +114,7 @@ func (p *linear) join(st *stage) error {
 	return nil
 }
 
-func (p *linear) take(n notice) {
+func (p *linear) handle(n notice) {
 	st := n.st
 	if n.failing {
 		p.fail(st)

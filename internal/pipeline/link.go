@@ -34,7 +34,7 @@ func (l *link) input() *input { return &input{f: l.r, owned: true, partial: &l.p
 // finish lets the stage after see end-of-file.
 func (l *link) finish() {
 	if l != nil && !l.closed.Swap(true) {
-		l.e.unkeep(l.kept)
+		l.e.dropKept(l.kept)
 		_ = l.w.Close()
 	}
 }

@@ -37,11 +37,11 @@ type stage struct {
 	news   chan<- notice
 	began  time.Time
 
-	warned sync.Once
-	heard  chan struct{}    // see notice
-	proc   *process.Process // nil: performed by handoff itself
-	sofar  func() Stats     // of such a stage
-	stats  Stats            // final once done
+	warned     sync.Once
+	heard      chan struct{}    // see notice
+	proc       *process.Process // nil: performed by handoff itself
+	statsSoFar func() Stats     // of such a stage
+	stats      Stats            // final once done
 
 	// Owned by the goroutine of the pipeline.
 	end                   ending
@@ -55,18 +55,18 @@ func (st *stage) start() (func() ending, error) {
 		return st.startCommand()
 	case st.spec.Foreach != nil:
 		f := newForeach(st)
-		return st.own(f.run, f.sofar), nil
+		return st.own(f.run, f.statsSoFar), nil
 	case st.spec.Fork != nil:
 		f := newFork(st)
-		return st.own(f.run, f.sofar), nil
+		return st.own(f.run, f.statsSoFar), nil
 	}
 	return nil, errors.New("the stage is empty")
 }
 
-// own starts a stage that handoff itself performs; sofar tells how far it is while it runs.
-func (st *stage) own(run func() ending, sofar func() Stats) func() ending {
+// own starts a stage that handoff itself performs; statsSoFar tells how far it is while it runs.
+func (st *stage) own(run func() ending, statsSoFar func() Stats) func() ending {
 	st.event(Event{Kind: StageStarted})
-	st.sofar = sofar
+	st.statsSoFar = statsSoFar
 	st.e.meter.addStage(st)
 	return func() ending {
 		defer st.e.meter.removeStage(st)
@@ -101,7 +101,7 @@ func (st *stage) failing() <-chan struct{} {
 // stop ends the stage. What must not be asked to end, in a foreach or fork too, has got SIGKILL when stop returns.
 func (st *stage) stop(cause error) {
 	st.cancel(cause)
-	if st.sofar == nil {
+	if st.statsSoFar == nil {
 		st.killUnasked(cause)
 		return
 	}
@@ -179,8 +179,8 @@ func (st *stage) tellErrors() {
 func (st *stage) liveStats() Stats {
 	s := unknown()
 	switch {
-	case st.sofar != nil:
-		s = st.sofar()
+	case st.statsSoFar != nil:
+		s = st.statsSoFar()
 	case st.proc != nil:
 		u := st.proc.Usage()
 		s.CPU, s.PeakMemory, s.BytesIn, s.BytesOut = u.CPU, u.PeakMemory, u.Read, u.Written

@@ -123,7 +123,7 @@ func (l *lineReader) split(b []byte, end, full bool) int {
 		}
 		l.skipLF = rest[i] == '\r' // "\r\n" is one end of a line, also when it comes in two reads
 		if i > 0 || rest[i] == '\n' {
-			l.take(rest[:i])
+			l.addBytes(rest[:i])
 		}
 		used += i + 1
 	}
@@ -131,11 +131,11 @@ func (l *lineReader) split(b []byte, end, full bool) int {
 	switch {
 	case len(rest) == 0:
 	case end:
-		l.take(rest)
+		l.addBytes(rest)
 		used = len(b)
 	case full && used == 0:
 		used = l.cut(rest)
-		l.take(rest[:used])
+		l.addBytes(rest[:used])
 	}
 	return used
 }
@@ -151,7 +151,7 @@ func (l *lineReader) cut(b []byte) int {
 	return maxPiece
 }
 
-func (l *lineReader) take(raw []byte) {
+func (l *lineReader) addBytes(raw []byte) {
 	if atErrorLevel(raw) {
 		l.errors.Add(1)
 	}

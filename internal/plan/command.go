@@ -60,7 +60,7 @@ func (b *builder) command(at string, c *project.Command, depth int) *Command {
 		out.Script = shown(r, q)
 	}
 	b.unseenFailure(c, at, out)
-	b.look(c, at, out.Script)
+	b.warnAbsent(c, at, out.Script)
 	return out
 }
 
@@ -86,8 +86,8 @@ func (b *builder) unseenFailure(c *project.Command, at string, out *Command) {
 	}
 }
 
-// look warns of files and programs that a command names and that are not there. Another command may make them: no error.
-func (b *builder) look(c *project.Command, at, script string) {
+// warnAbsent warns of files and programs that a command names and that are not there. Another command may make them: no error.
+func (b *builder) warnAbsent(c *project.Command, at, script string) {
 	if b.in.HasFile == nil || b.in.HasProgram == nil {
 		return
 	}
@@ -287,19 +287,19 @@ func (b *builder) checkSecrets() {
 	}
 	for _, s := range b.in.Project.Secrets {
 		if !have[s.Key] {
-			b.lacks(s.Pos, "secrets", fmt.Sprintf("secret %q has no value", s.Key), add)
+			b.reportMissing(s.Pos, "secrets", fmt.Sprintf("secret %q has no value", s.Key), add)
 			have[s.Key] = true // told
 		}
 	}
 	for _, e := range b.in.Project.Envs {
 		if e.Value == nil && !have[e.Key] && !b.given(e.Key) {
-			b.lacks(e.Pos, "envs", fmt.Sprintf("%q has no value and there is no secret of that name", e.Key),
+			b.reportMissing(e.Pos, "envs", fmt.Sprintf("%q has no value and there is no secret of that name", e.Key),
 				fmt.Sprintf("%s, or give -e %s=...", add, e.Key))
 		}
 	}
 }
 
-func (b *builder) lacks(pos project.Pos, path, message, hint string) {
+func (b *builder) reportMissing(pos project.Pos, path, message, hint string) {
 	d := project.Diagnostic{Pos: pos, Path: path, Message: message, Hint: hint}
 	if b.in.CheckOnly {
 		b.warnings = append(b.warnings, d)

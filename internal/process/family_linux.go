@@ -48,7 +48,7 @@ func (s *Supervisor) adopted() adopted {
 		case !ok || p.pgrp == own:
 		case !p.alive():
 			now.ended[pid] = true
-		case !s.mark.sameRun(readMark(pid)) && !spared(p):
+		case !s.mark.sameRun(readMark(pid)) && !livesOn(p):
 			now.strays[p.pgrp] = true
 		}
 	}
@@ -122,14 +122,14 @@ func (s *Supervisor) hasStray(m mark) bool {
 		case !ok:
 		case !p.alive():
 			s.reapOrphan(pid)
-		case !s.leads(pid) && !spared(p):
+		case !s.isLeader(pid) && !livesOn(p):
 			return true
 		}
 	}
 	return false
 }
 
-func (s *Supervisor) leads(pid int) bool {
+func (s *Supervisor) isLeader(pid int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.groups[pid] != nil
@@ -328,9 +328,9 @@ func ownerOf(pid int, run mark, cookie string) owner {
 	return unknown
 }
 
-// spared reports whether p is, and says so, to live on: a guardian, which ends when its own work is done, or the runner of a
+// livesOn reports whether p is, and says so, to live on: a guardian, which ends when its own work is done, or the runner of a
 // job. Both lead a session.
-func spared(p stat) bool {
+func livesOn(p stat) bool {
 	if p.session != p.pid {
 		return false
 	}
@@ -375,7 +375,7 @@ func withDescendants(table []stat, root func(stat) bool) []stat {
 	for len(todo) > 0 {
 		p := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if _, seen := found[p.pid]; !seen && !spared(p) {
+		if _, seen := found[p.pid]; !seen && !livesOn(p) {
 			found[p.pid] = p
 			todo = append(todo, children[p.pid]...)
 		}

@@ -23,12 +23,12 @@ var forking sync.Mutex
 func withMark(m mark, start func()) {
 	forking.Lock()
 	defer forking.Unlock()
-	defer wear(m)()
+	defer setMark(m)()
 	start()
 }
 
-// wear makes m the mark of this process; the result undoes it.
-func wear(m mark) func() {
+// setMark makes m the mark of this process; the result undoes it.
+func setMark(m mark) func() {
 	var old unix.Rlimit
 	if m == 0 || unix.Prlimit(0, unix.RLIMIT_LOCKS, nil, &old) != nil || old.Max < uint64(m) {
 		return func() {}

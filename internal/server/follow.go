@@ -53,8 +53,8 @@ func (s *scheduler) follow(ctx context.Context, f follower) {
 	})
 }
 
-// over takes over that a job has ended.
-func (s *scheduler) over(end ending) {
+// jobEnded notes that a job has ended.
+func (s *scheduler) jobEnded(end ending) {
 	r := cloud.FireRecord{Op: cloud.FireEnded, ID: end.key.String(), At: end.at, Job: end.follower.job}
 	what := fmt.Sprintf("schedule %s, %s: job %s", end.key, end.at.UTC().Format(time.RFC3339), r.Job)
 	switch end.State {

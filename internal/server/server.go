@@ -115,13 +115,13 @@ func (s *scheduler) loop(ctx context.Context) {
 		case out := <-s.done:
 			s.settle(ctx, out)
 		case end := <-s.ends:
-			s.over(end)
+			s.jobEnded(end)
 		case <-timer.C:
 			now := s.Now()
 			if since := now.Sub(looked); since >= look || since < 0 {
 				looked = now
 				if since < 0 {
-					s.setBack()
+					s.checkAll()
 				}
 				if err := s.update(ctx); err != nil && ctx.Err() == nil {
 					s.Log.Error(err.Error())
@@ -197,8 +197,8 @@ func (s *scheduler) replace(ctx context.Context, n cloud.ScheduleEntry) {
 	s.wait(e)
 }
 
-// setBack looks at every schedule after the clock has been set back.
-func (s *scheduler) setBack() {
+// checkAll looks at every schedule after the clock has been set back.
+func (s *scheduler) checkAll() {
 	for _, e := range s.entries {
 		s.correct(e)
 		s.wait(e)

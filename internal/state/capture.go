@@ -53,7 +53,7 @@ func (c *Capture) Read(final bool) (Captured, error) {
 	for {
 		n, err := f.ReadAt(buf, c.offset)
 		c.offset += int64(n)
-		c.take(buf[:n])
+		c.scan(buf[:n])
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -68,7 +68,7 @@ func (c *Capture) Read(final bool) (Captured, error) {
 	return c.found, nil
 }
 
-func (c *Capture) take(p []byte) {
+func (c *Capture) scan(p []byte) {
 	for {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {

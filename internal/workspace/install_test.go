@@ -235,8 +235,8 @@ func TestInstallThatChangesWhatItNames(t *testing.T) {
 	b.want(t, "done done done", commands...)
 	b.want(t, "unchanged unchanged unchanged", commands...)
 	write(t, b.Dir(), map[string]string{"repo/setup.py": "z"})
-	if lacks := b.Lacks(t.Context(), b.options(commands...), []string{"", "v"}); len(lacks) != 2 {
-		t.Errorf("%+v", lacks)
+	if problems := b.Problems(t.Context(), b.options(commands...), []string{"", "v"}); len(problems) != 2 {
+		t.Errorf("%+v", problems)
 	}
 }
 
@@ -251,9 +251,9 @@ func TestInstallOfTooMuch(t *testing.T) {
 		if !exists(filepath.Join(b.Venv("v"), "left")) {
 			t.Error("made anew")
 		}
-		lacks := b.Lacks(t.Context(), b.options("v: echo a", "v: "+command, "v: echo b"), []string{"v"})
-		if len(lacks) != 1 || lacks[0].Kind != Unsure {
-			t.Errorf("%+v", lacks)
+		problems := b.Problems(t.Context(), b.options("v: echo a", "v: "+command, "v: echo b"), []string{"v"})
+		if len(problems) != 1 || problems[0].Kind != Unsure {
+			t.Errorf("%+v", problems)
 		}
 	}
 }

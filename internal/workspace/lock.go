@@ -46,13 +46,13 @@ func (w *Workspace) Lock(runID string) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock workspace %q: %w", w.dir, err)
 	}
-	if err := take(f, runID); err != nil {
+	if err := lockNow(f, runID); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock workspace %q: %w", w.dir, err), f.Close())
 	}
 	return &Lock{file: f}, nil
 }
 
-func take(f *os.File, runID string) error {
+func lockNow(f *os.File, runID string) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return holder(f)

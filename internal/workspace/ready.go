@@ -7,41 +7,41 @@ import (
 	"slices"
 )
 
-// Lack is why a run cannot rely on what is installed.
-type Lack struct {
+// Problem is why a run cannot rely on what is installed.
+type Problem struct {
 	Venv   string // "": the installs without one
-	Kind   LackKind
+	Kind   ProblemKind
 	Reason string // a sentence on the venv; of a missing one, what follows its name
 }
 
-// LackKind says how bad it is.
-type LackKind int
+// ProblemKind says how bad it is.
+type ProblemKind int
 
 // The kinds, the worst last.
 const (
-	Unsure  LackKind = iota // it works; nobody can tell whether it is what the installs would make now
-	Stale                   // it works, and is not what the installs would make now
-	Broken                  // it does not work, or was never finished
-	Missing                 // there is none
+	Unsure  ProblemKind = iota // it works; nobody can tell whether it is what the installs would make now
+	Stale                      // it works, and is not what the installs would make now
+	Broken                     // it does not work, or was never finished
+	Missing                    // there is none
 )
 
-// Lacks returns what is wrong with the virtual environments of these names ("": with the installs that have none), in
+// Problems returns what is wrong with the virtual environments of these names ("": with the installs that have none), in
 // that order. files/ is rendered. It changes nothing. The caller holds the Lock.
-func (w *Workspace) Lacks(ctx context.Context, o InstallOptions, venvs []string) []Lack {
+func (w *Workspace) Problems(ctx context.Context, o InstallOptions, venvs []string) []Problem {
 	i := w.installer(o)
-	var lacks []Lack
+	var problems []Problem
 	for _, venv := range venvs {
-		if kind, reason := i.lack(ctx, venv); reason != "" {
-			lacks = append(lacks, Lack{venv, kind, reason})
+		if kind, reason := i.problem(ctx, venv); reason != "" {
+			problems = append(problems, Problem{venv, kind, reason})
 		}
 	}
-	return lacks
+	return problems
 }
 
-func (i *installer) lack(ctx context.Context, venv string) (LackKind, string) {
+func (i *installer) problem(ctx context.Context, venv string) (ProblemKind, string) {
 	links := i.links(venv)
 	if venv == "" {
-		return i.lackPlain(links)
+		return i.problemWithoutVenv(links)
 	}
 	s, err := i.look(ctx, venv)
 	switch {
@@ -58,10 +58,10 @@ func (i *installer) lack(ctx context.Context, venv string) (LackKind, string) {
 	case s.Open:
 		return Broken, "its installs have not come to their end"
 	}
-	return s.lack(links)
+	return s.problem(links)
 }
 
-func (i *installer) lackPlain(links []link) (LackKind, string) {
+func (i *installer) problemWithoutVenv(links []link) (ProblemKind, string) {
 	s := readStamp(i.stampFile(""))
 	switch {
 	case len(links) == 0:
@@ -71,10 +71,10 @@ func (i *installer) lackPlain(links []link) (LackKind, string) {
 	case s.Open:
 		return Stale, "they have not come to their end"
 	}
-	return s.lack(links)
+	return s.problem(links)
 }
 
-func (s *stamp) lack(links []link) (LackKind, string) {
+func (s *stamp) problem(links []link) (ProblemKind, string) {
 	_, _, why := s.keeps(links)
 	if why == "" && slices.ContainsFunc(links, func(l link) bool { return !l.sure }) {
 		return Unsure, "nobody can tell whether what its installs name has changed"

@@ -18,7 +18,7 @@ func TestLacks(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		change  map[string]string // files; "" removes
-		kind    LackKind
+		kind    ProblemKind
 		reason  string // pattern; "": nothing is wrong
 		install string // what installing does then
 	}{
@@ -54,22 +54,22 @@ func TestLacks(t *testing.T) {
 					write(t, b.dir, map[string]string{name: text})
 				}
 			}
-			b.lacks(t, tt.kind, tt.reason, commands...)
+			b.problems(t, tt.kind, tt.reason, commands...)
 			b.want(t, tt.install, commands...)
-			b.lacks(t, 0, "", commands...)
+			b.problems(t, 0, "", commands...)
 		})
 	}
 }
 
-// lacks compares what is wrong with all that the installs make.
-func (b *bench) lacks(t *testing.T, kind LackKind, reason string, installs ...string) {
+// problems compares what is wrong with all that the installs make.
+func (b *bench) problems(t *testing.T, kind ProblemKind, reason string, installs ...string) {
 	t.Helper()
-	lacks := b.Lacks(t.Context(), b.options(installs...), []string{"", "v"})
+	problems := b.Problems(t.Context(), b.options(installs...), []string{"", "v"})
 	switch {
-	case reason == "" && len(lacks) > 0, reason != "" && len(lacks) != 1:
-		t.Errorf("got %+v, want %q", lacks, reason)
-	case reason != "" && (lacks[0].Kind != kind || !regexp.MustCompile(reason).MatchString(lacks[0].Reason)):
-		t.Errorf("got %+v, want %d %q", lacks[0], kind, reason)
+	case reason == "" && len(problems) > 0, reason != "" && len(problems) != 1:
+		t.Errorf("got %+v, want %q", problems, reason)
+	case reason != "" && (problems[0].Kind != kind || !regexp.MustCompile(reason).MatchString(problems[0].Reason)):
+		t.Errorf("got %+v, want %d %q", problems[0], kind, reason)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestLacksOfInstallsThatChanged(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, want string
-		kind       LackKind
+		kind       ProblemKind
 		installs   []string
 	}{
 		{"same", "", 0, []string{"v: echo a", "v: echo b", ": echo c"}},
@@ -92,7 +92,7 @@ func TestLacksOfInstallsThatChanged(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, "python3")
 			b.want(t, "done done done", "v: echo a", "v: echo b", ": echo c")
-			b.lacks(t, tt.kind, tt.want, tt.installs...)
+			b.problems(t, tt.kind, tt.want, tt.installs...)
 		})
 	}
 }
@@ -105,16 +105,16 @@ func TestUnfinishedInstallsAreMadeAnew(t *testing.T) {
 	if got, err := b.install(t, InstallOptions{}, commands...); got != "done failed" || err == nil {
 		t.Errorf("got %q, %v", got, err)
 	}
-	lacks := b.Lacks(t.Context(), b.options(commands...), []string{"", "v"})
-	if len(lacks) != 2 || lacks[0].Kind != Stale || lacks[1].Kind != Broken || !strings.Contains(lacks[1].Reason, "have not come to their end") {
-		t.Errorf("got %+v", lacks)
+	problems := b.Problems(t.Context(), b.options(commands...), []string{"", "v"})
+	if len(problems) != 2 || problems[0].Kind != Stale || problems[1].Kind != Broken || !strings.Contains(problems[1].Reason, "have not come to their end") {
+		t.Errorf("got %+v", problems)
 	}
 	write(t, b.Dir(), map[string]string{"go": "", "v/left": ""})
 	b.want(t, "done done done", commands...)
 	if exists(filepath.Join(b.Venv("v"), "left")) {
 		t.Error("it was not made anew")
 	}
-	b.lacks(t, 0, "", commands...)
+	b.problems(t, 0, "", commands...)
 }
 
 func TestForceMakesVenvsAnew(t *testing.T) {
@@ -142,12 +142,12 @@ func TestMovedWorkspace(t *testing.T) {
 	}
 	old := b.Dir()
 	b.Workspace = open(t, "", moved)
-	lacks := b.Lacks(t.Context(), b.options(commands...), []string{"v"})
-	if len(lacks) != 1 || lacks[0].Kind != Broken || !strings.Contains(lacks[0].Reason, "it was made in "+old+"/v, and") {
-		t.Errorf("got %+v", lacks)
+	problems := b.Problems(t.Context(), b.options(commands...), []string{"v"})
+	if len(problems) != 1 || problems[0].Kind != Broken || !strings.Contains(problems[0].Reason, "it was made in "+old+"/v, and") {
+		t.Errorf("got %+v", problems)
 	}
 	b.want(t, "done done", commands...)
-	b.lacks(t, 0, "", commands...)
+	b.problems(t, 0, "", commands...)
 }
 
 // A virtual environment that somebody else has made is kept, and installed into, until it breaks or --force.
@@ -158,8 +158,8 @@ func TestVenvOfSomebodyElse(t *testing.T) {
 	if err := os.Chmod(filepath.Join(b.Dir(), "v/bin/python"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	b.lacks(t, 0, "")
-	b.lacks(t, Stale, "not made by handoff", "v: echo a")
+	b.problems(t, 0, "")
+	b.problems(t, Stale, "not made by handoff", "v: echo a")
 	b.want(t, "done", "v: echo a")
 	b.want(t, "done", "v: echo b")
 	b.want(t, "unchanged", "v: echo b")
@@ -188,9 +188,9 @@ func TestMovedVenvOfSomebodyElse(t *testing.T) {
 		"VIRTUAL_ENV=$(cygpath x)\nVIRTUAL_ENV_PROMPT=/x\nz\n": false,
 	} {
 		write(t, b.Dir(), map[string]string{"v/bin/activate": text})
-		lacks := b.Lacks(t.Context(), b.options(), []string{"v"})
-		if moved != (len(lacks) == 1) || moved && !strings.HasPrefix(lacks[0].Reason, "it was made in /nowhere/v") {
-			t.Errorf("%q: %+v", text, lacks)
+		problems := b.Problems(t.Context(), b.options(), []string{"v"})
+		if moved != (len(problems) == 1) || moved && !strings.HasPrefix(problems[0].Reason, "it was made in /nowhere/v") {
+			t.Errorf("%q: %+v", text, problems)
 		}
 	}
 }
@@ -202,7 +202,7 @@ func TestVenvBehindALink(t *testing.T) {
 	write(t, b.dir, map[string]string{"disk/v/": "", "ws/v -> ../disk/v": ""})
 	b.want(t, "done", "v: echo a")
 	b.want(t, "unchanged", "v: echo a")
-	b.lacks(t, 0, "", "v: echo a")
+	b.problems(t, 0, "", "v: echo a")
 	if target, err := os.Readlink(b.Venv("v")); err != nil || target != "../disk/v" || !exists(filepath.Join(b.dir, "disk/v/pyvenv.cfg")) {
 		t.Errorf("link to %q, %v", target, err)
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-func TestSlowForeachOf100000Lines(t *testing.T) {
+func TestSlowForeachOf25000Lines(t *testing.T) {
 	t.Parallel()
-	checkForeach(t, 100_000, 4)
+	checkForeach(t, 25_000, 4)
 }
 
 func TestSlow200MBOfStderr(t *testing.T) {

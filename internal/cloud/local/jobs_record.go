@@ -220,11 +220,11 @@ func (j *Jobs) settle(r *jobRecord) (cloud.Job, error) {
 	if !settled {
 		return job, nil
 	}
-	return j.bury(r, job)
+	return j.recordEnd(r, job)
 }
 
-// bury writes down how a job ended that could not do so itself; its busy file is locked.
-func (j *Jobs) bury(r *jobRecord, job cloud.Job) (cloud.Job, error) {
+// recordEnd writes down how a job ended that could not do so itself; its busy file is locked.
+func (j *Jobs) recordEnd(r *jobRecord, job cloud.Job) (cloud.Job, error) {
 	job.Reason += r.shortOfMemory()
 	if text, _ := os.ReadFile(j.path(r.ID, crashFile)); len(text) > 0 {
 		line, _, _ := strings.Cut(string(text), "\n")
