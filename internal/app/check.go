@@ -16,7 +16,7 @@ import (
 // are not there.
 func (a *App) check(s *session) (*plan.Plan, error) {
 	s.input.HasFile = func(name string) bool { return exists(filepath.Join(s.project.Dir, name)) }
-	s.input.HasProgram = func(venv, name string) bool { return s.ws == nil || a.hasProgram(s.ws.Venv(venv), name) }
+	s.input.HasProgram = func(venv, name string) bool { return a.hasProgram(s, venv, name) }
 	errs := wrongSchedules(s.project)
 	lists, wrong := scheduledVars(s.project, s.input.Now)
 	errs = append(errs, wrong...)
@@ -68,12 +68,21 @@ func installHint(venv string) string {
 	return fmt.Sprintf("add one to project.yml, installs: [{venv: %s, command: pip install ...}]", venv)
 }
 
-// hasProgram reports whether a command that runs in a venv finds a program; true also where the venv is not made yet.
-func (a *App) hasProgram(venv, name string) bool {
-	if !exists(venv) {
+// hasProgram reports whether a command finds a program; true also where that cannot be known: the venv is not made yet, the
+// project says where to look, or it is only checked, and may run on another machine.
+func (a *App) hasProgram(s *session, venv, name string) bool {
+	var env []string
+	switch {
+	case venv == "" && (s.input.CheckOnly || setsPath(s)):
 		return true
+	case venv == "":
+		env = a.Environ
+	case s.ws == nil || !exists(s.ws.Venv(venv)):
+		return true
+	default:
+		env = a.activate(s.ws.Venv(venv))
 	}
-	for _, kv := range a.activate(venv) {
+	for _, kv := range env {
 		path, ok := strings.CutPrefix(kv, "PATH=")
 		for _, dir := range filepath.SplitList(path) {
 			if ok && exists(filepath.Join(dir, name)) {
@@ -82,4 +91,9 @@ func (a *App) hasProgram(venv, name string) bool {
 		}
 	}
 	return false
+}
+
+// setsPath reports whether commands get a PATH of their own.
+func setsPath(s *session) bool {
+	return slices.ContainsFunc(s.project.Envs, func(e project.Env) bool { return e.Key == "PATH" }) || s.target.env("PATH") != ""
 }

@@ -23,7 +23,7 @@ type PushOptions struct {
 	Target
 	Parts    release.Parts
 	Secrets  bool // also the secrets of the project; those first, so that no run finds a release without them
-	Force    bool // upload also what the bucket seems to have
+	Force    bool // push also a project in which something is wrong, and upload also what the bucket seems to have
 	DryRun   bool
 	Progress func(release.Uploads) // may be nil; called serially
 }
@@ -50,6 +50,9 @@ func (a *App) Push(ctx context.Context, o PushOptions) (res PushResult, err erro
 		return PushResult{}, err
 	}
 	defer s.hideSecrets(&err)
+	if err := a.checkPush(ctx, s, c, o); err != nil {
+		return PushResult{}, inProject(err)
+	}
 	tree, err := release.Scan(ctx, s.project.Dir, o.Parts)
 	if err != nil {
 		return PushResult{}, inProject(fmt.Errorf("read the project: %w", err))
@@ -184,7 +187,7 @@ func (a *App) ProjectDelete(ctx context.Context, o DeleteOptions) (res ProjectDe
 		res.Pushes = len(pushes)
 		return res, err
 	}
-	if err := needIdle(ctx, c); err != nil {
+	if err := cloud.NeedIdle(ctx, c.Jobs); err != nil {
 		return res, err
 	}
 	res.Status = "success"
@@ -192,21 +195,6 @@ func (a *App) ProjectDelete(ctx context.Context, o DeleteOptions) (res ProjectDe
 		return res, err
 	}
 	return res, c.Secrets.Delete(ctx, cloud.LevelTask, res.Secrets...)
-}
-
-// needIdle returns a cloud.ErrConflict while a job of the task is active.
-func needIdle(ctx context.Context, c *cloud.Cloud) error {
-	for job, err := range c.Jobs.List(ctx, cloud.JobQuery{Active: true, Limit: 1}) {
-		switch {
-		case errors.Is(err, cloud.ErrUnsupported):
-			return nil // then there are none
-		case err != nil:
-			return err
-		}
-		return cloud.WithHint(fmt.Errorf("%w: job %s of task %q is %s", cloud.ErrConflict, job.ID, job.Task, job.State),
-			"stop it with `handoff cloud job stop`, or wait for its end")
-	}
-	return nil
 }
 
 // ConfigText returns the project.yml of a release, as it was pushed; name is as release.Store.Resolve takes it.

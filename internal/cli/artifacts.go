@@ -58,7 +58,7 @@ run of the task is going on.`,
 			if err != nil {
 				return err
 			}
-			verbs := c.app()
+			verbs := c.twice()
 			if !dryRun {
 				plan, err := verbs.ArtifactsPush(cmd.Context(), t, true)
 				if err != nil {
@@ -117,7 +117,7 @@ Archives stay. Asks first; refused while a run of the task is going on.`,
 			if err != nil {
 				return err
 			}
-			verbs := c.app()
+			verbs := c.twice()
 			if !dryRun {
 				plan, err := verbs.ArtifactsDelete(cmd.Context(), t, true)
 				if err != nil {

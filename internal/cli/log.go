@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"strings"
@@ -42,4 +43,27 @@ func (c *cli) logger(w io.Writer) *slog.Logger {
 			return slog.Attr{} // a person reads the message, which is whole
 		},
 	}))
+}
+
+// twice returns the verbs for a command that calls one twice: to show what it would do, and to do it. What was warned of the
+// first time is not said again.
+func (c *cli) twice() *app.App {
+	verbs := c.app()
+	verbs.Log = slog.New(once{verbs.Log.Handler(), map[string]bool{}})
+	return verbs
+}
+
+// once drops records whose text has been logged. It is for one goroutine.
+type once struct {
+	slog.Handler
+	told map[string]bool
+}
+
+// Handle implements slog.Handler.
+func (o once) Handle(ctx context.Context, r slog.Record) error {
+	if o.told[r.Message] {
+		return nil
+	}
+	o.told[r.Message] = true
+	return o.Handler.Handle(ctx, r)
 }

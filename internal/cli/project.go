@@ -29,6 +29,9 @@ release to the bucket of the resource group. The release becomes the current one
 the very end, as a whole: a run sees the old release or the new one. Only what the
 bucket does not have is uploaded. The folder .secrets is never part of a release.
 
+The project is checked first, as "plan" does: where no job of it could start, as for a
+declared secret that is neither in .secrets nor at the provider, nothing is pushed.
+
 See "handoff release list" for what was pushed, and "release rollback" for the way back.`,
 		example: `  handoff project push -p my_project
   handoff project push -p my_project -s prod --dry-run`,
@@ -69,7 +72,7 @@ func (c *cli) pushCommand(w pushWords) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would change, and change nothing")
-	cmd.Flags().BoolVar(&o.Force, "force", false, "upload also what the bucket seems to have: mends a bucket that has lost something")
+	cmd.Flags().BoolVar(&o.Force, "force", false, "push also where something is wrong with the project, and upload also what the bucket seems to have: mends a bucket that has lost something")
 	return cmd
 }
 
@@ -150,13 +153,13 @@ back. Asks first; -y answers.`,
 			if o.Target, err = c.anyTarget(); err != nil {
 				return err
 			}
-			plan := o
+			verbs, plan := c.twice(), o
 			plan.DryRun = true
-			res, err := c.app().DeleteParts(cmd.Context(), plan)
+			res, err := verbs.DeleteParts(cmd.Context(), plan)
 			if err == nil && !o.DryRun && res.Changed {
 				question := fmt.Sprintf("Delete %s of %s?", w.what, placeText(res.Place))
 				if err = c.confirm(cmd.Context(), question); err == nil {
-					res, err = c.app().DeleteParts(cmd.Context(), o)
+					res, err = verbs.DeleteParts(cmd.Context(), o)
 				}
 			}
 			if err != nil {
@@ -189,13 +192,13 @@ Asks first; -y answers.`,
 			if o.Target, err = c.anyTarget(); err != nil {
 				return err
 			}
-			plan := o
+			verbs, plan := c.twice(), o
 			plan.DryRun = true
-			res, err := c.app().ProjectDelete(cmd.Context(), plan)
+			res, err := verbs.ProjectDelete(cmd.Context(), plan)
 			if err == nil && !o.DryRun {
 				question := fmt.Sprintf("Delete the project of %s?", placeText(res.Place))
 				if err = c.confirm(cmd.Context(), question, projectDeleteText(res)); err == nil {
-					res, err = c.app().ProjectDelete(cmd.Context(), o)
+					res, err = verbs.ProjectDelete(cmd.Context(), o)
 				}
 			}
 			if err != nil {

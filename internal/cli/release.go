@@ -128,9 +128,9 @@ are; what runs goes on. Shows what changes and asks first; -y answers.`,
 }
 
 func (c *cli) rollback(cmd *cobra.Command, o app.RollbackOptions) (app.RollbackResult, error) {
-	plan := o
+	verbs, plan := c.twice(), o
 	plan.DryRun = true
-	res, err := c.app().ReleaseRollback(cmd.Context(), plan)
+	res, err := verbs.ReleaseRollback(cmd.Context(), plan)
 	if err != nil || o.DryRun {
 		return res, err
 	}
@@ -140,7 +140,7 @@ func (c *cli) rollback(cmd *cobra.Command, o app.RollbackOptions) (app.RollbackR
 	if err := c.confirm(cmd.Context(), question, details...); err != nil {
 		return res, err
 	}
-	return c.app().ReleaseRollback(cmd.Context(), o)
+	return verbs.ReleaseRollback(cmd.Context(), o)
 }
 
 func (c *cli) rollbackText(r app.RollbackResult) string {

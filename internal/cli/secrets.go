@@ -147,9 +147,9 @@ would push. One that does not exist is no error. Asks first; -y answers.`,
 }
 
 func (c *cli) deleteSecrets(cmd *cobra.Command, o app.SecretsOptions) (app.SecretsResult, error) {
-	plan := o
+	verbs, plan := c.twice(), o
 	plan.DryRun = true
-	res, err := c.app().SecretsDelete(cmd.Context(), plan)
+	res, err := verbs.SecretsDelete(cmd.Context(), plan)
 	if err != nil || o.DryRun {
 		return res, err
 	}
@@ -157,5 +157,5 @@ func (c *cli) deleteSecrets(cmd *cobra.Command, o app.SecretsOptions) (app.Secre
 	if err := c.confirm(cmd.Context(), question, strings.Split(secretsText(res), "\n")...); err != nil {
 		return res, err
 	}
-	return c.app().SecretsDelete(cmd.Context(), o)
+	return verbs.SecretsDelete(cmd.Context(), o)
 }

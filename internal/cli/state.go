@@ -122,8 +122,8 @@ stays in the log. Asks first; refused while a run of the task is going on.`,
 			if err != nil {
 				return err
 			}
-			return c.changeState(cmd, o, dryRun, func(o app.StateOptions) (app.StateResult, error) {
-				return c.app().StateSet(cmd.Context(), o, text)
+			return c.changeState(cmd, o, dryRun, func(verbs *app.App, o app.StateOptions) (app.StateResult, error) {
+				return verbs.StateSet(cmd.Context(), o, text)
 			})
 		},
 	}
@@ -176,8 +176,8 @@ Asks first; refused while a run of the task is going on.`,
 			if err != nil {
 				return err
 			}
-			return c.changeState(cmd, o, dryRun, func(o app.StateOptions) (app.StateResult, error) {
-				return c.app().StateRollback(cmd.Context(), o, to)
+			return c.changeState(cmd, o, dryRun, func(verbs *app.App, o app.StateOptions) (app.StateResult, error) {
+				return verbs.StateRollback(cmd.Context(), o, to)
 			})
 		},
 	}
@@ -187,9 +187,10 @@ Asks first; refused while a run of the task is going on.`,
 }
 
 // changeState shows what a change would do, asks, and does it.
-func (c *cli) changeState(cmd *cobra.Command, o app.StateOptions, dryRun bool, change func(app.StateOptions) (app.StateResult, error)) error {
+func (c *cli) changeState(cmd *cobra.Command, o app.StateOptions, dryRun bool, change func(*app.App, app.StateOptions) (app.StateResult, error)) error {
+	verbs := c.twice()
 	o.DryRun = true
-	res, err := change(o)
+	res, err := change(verbs, o)
 	if err != nil {
 		return err
 	}
@@ -203,7 +204,7 @@ func (c *cli) changeState(cmd *cobra.Command, o app.StateOptions, dryRun bool, c
 			return err
 		}
 		o.DryRun = false
-		if res, err = change(o); err != nil {
+		if res, err = change(verbs, o); err != nil {
 			return err
 		}
 	}

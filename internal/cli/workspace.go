@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,6 +62,9 @@ install ends the command with exit 1.`,
 				Target: t, Force: force, Output: func(line string) { verbs.Log.Info(line) }, Started: c.setKillAll,
 			})
 			if err != nil {
+				if e, ok := errors.AsType[*workspace.InstallError](err); ok && verbs.Log.Enabled(cmd.Context(), slog.LevelInfo) {
+					e.Tail = nil // it has been logged as it came
+				}
 				return installFailed(err)
 			}
 			return c.print(res, installText(res))

@@ -3,6 +3,7 @@ package cloud
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -142,6 +143,22 @@ type JobQuery struct {
 type StopOptions struct {
 	Grace  time.Duration // between SIGTERM and SIGKILL; 0: the provider's default
 	Reason string        // shown as Job.Reason
+}
+
+// NeedIdle returns an ErrConflict while a job of the task is active. Where jobs are ErrUnsupported there are none. A job may be
+// started right after: who cannot have that asks while it holds what keeps new jobs out.
+func NeedIdle(ctx context.Context, jobs Jobs) error {
+	for job, err := range jobs.List(ctx, JobQuery{Active: true, Limit: 1}) {
+		switch {
+		case errors.Is(err, ErrUnsupported):
+			return nil
+		case err != nil:
+			return err
+		}
+		return WithHint(fmt.Errorf("%w: job %s of task %q is %s", ErrConflict, job.ID, job.Task, job.State),
+			"stop it with `handoff cloud job stop`, or wait for its end")
+	}
+	return nil
 }
 
 // Check returns an ErrInvalid for a policy that does not exist.

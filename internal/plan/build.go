@@ -34,7 +34,7 @@ type Input struct {
 
 	// What a command names is looked for, where a check wants that; nil: it is not.
 	HasFile    func(name string) bool       // "files/..."
-	HasProgram func(venv, name string) bool // on the PATH of a venv
+	HasProgram func(venv, name string) bool // on the PATH of a venv; "": of commands without one
 }
 
 // Build returns the plan for in, with warnings. The error is project.Errors: every problem at once.

@@ -107,7 +107,11 @@ func (b *builder) warnAbsent(c *project.Command, at, script string) {
 		}
 	}
 	for _, name := range uses.Programs {
-		if c.Venv != "" && !strings.Contains(name, secret.Mask) && !b.in.HasProgram(c.Venv, name) {
+		switch {
+		case strings.Contains(name, secret.Mask) || strings.ContainsAny(name, "{}*?[") || b.in.HasProgram(c.Venv, name):
+		case c.Venv == "":
+			warn(fmt.Sprintf("there is no program %q on the PATH", name), "install it, or name its venv")
+		default:
 			warn(fmt.Sprintf("there is no program %q in venv %q or on the PATH", name, c.Venv), "see what the installs of this venv bring")
 		}
 	}

@@ -69,15 +69,7 @@ func (i *Infra) unscheduled(ctx context.Context) error {
 
 // idle returns a cloud.ErrConflict while a job of the task is active.
 func (i *Infra) idle(ctx context.Context) error {
-	jobs := i.home.Jobs(i.scope, JobOptions{})
-	for job, err := range jobs.List(ctx, cloud.JobQuery{Active: true, Limit: 1}) {
-		if err != nil {
-			return err
-		}
-		return cloud.WithHint(fmt.Errorf("%w: job %s of task %q is %s", cloud.ErrConflict, job.ID, job.Task, job.State),
-			"stop it with `handoff cloud job stop`, or wait for its end")
-	}
-	return nil
+	return cloud.NeedIdle(ctx, i.home.Jobs(i.scope, JobOptions{}))
 }
 
 // differences says, for a person, what is different in b.

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/secret"
+)
+
+// checkPush finds what `plan` would, before a project.yml is pushed with which no job can start. What only a job is given, its
+// variables and the values of secrets that are at the provider alone, is no problem here. With o.Force problems are warnings.
+func (a *App) checkPush(ctx context.Context, s *session, c *cloud.Cloud, o PushOptions) error {
+	if !o.Parts.Config {
+		return nil
+	}
+	there, err := s.secretsThere(ctx, c)
+	if err != nil {
+		return err
+	}
+	errs := s.missingSecrets(there)
+	if _, err := a.check(s.asPushed(there)); err != nil {
+		found, ok := err.(project.Errors)
+		if !ok {
+			return err
+		}
+		errs = append(errs, found...)
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	if o.Force {
+		a.warn(errs)
+		return nil
+	}
+	return errs
+}
+
+// secretsThere returns the keys of the secrets at the provider, where the project needs others than it brings.
+func (s *session) secretsThere(ctx context.Context, c *cloud.Cloud) (map[string]bool, error) {
+	there := map[string]bool{}
+	if !slices.ContainsFunc(s.project.Secrets, func(d project.Secret) bool { return !s.brings(d.Key) }) &&
+		!slices.ContainsFunc(s.project.Envs, func(e project.Env) bool { return e.Value == nil && !s.brings(e.Key) }) {
+		return there, nil
+	}
+	list, err := c.Secrets.List(ctx)
+	if errors.Is(err, cloud.ErrUnsupported) {
+		return there, nil
+	}
+	for _, info := range list {
+		there[info.Key] = true
+	}
+	return there, err
+}
+
+// brings reports whether a secret is in .secrets, to be pushed.
+func (s *session) brings(key string) bool {
+	return slices.ContainsFunc(s.secrets, func(e secret.Entry) bool { return e.Key == key && e.Push })
+}
+
+// missingSecrets returns those that the project declares and no job would find.
+func (s *session) missingSecrets(there map[string]bool) (errs project.Errors) {
+	for _, d := range s.project.Secrets {
+		if s.brings(d.Key) || there[d.Key] {
+			continue
+		}
+		errs = append(errs, project.Diagnostic{
+			Pos: d.Pos, Path: "secrets", Message: fmt.Sprintf("secret %q has no value, neither in .secrets nor at the provider: every job would fail", d.Key),
+			Hint: fmt.Sprintf("add it to .secrets/secrets.yml; --force pushes without it, for `handoff secrets push -s %s` later", s.target.EnvStage),
+		})
+	}
+	return errs
+}
+
+// asPushed is the session as it is checked: each secret that the project needs has a value, and an undefined variable is a warning.
+func (s *session) asPushed(there map[string]bool) *session {
+	out := s.lenient()
+	out.input.Project = out.project
+	out.checkOnly()
+	out.input.Secrets = slices.Clone(s.secrets)
+	add := func(key string) {
+		if !slices.ContainsFunc(out.input.Secrets, func(e secret.Entry) bool { return e.Key == key }) {
+			out.input.Secrets = append(out.input.Secrets, secret.Entry{Key: key, Value: secret.NewValue(secret.Mask)})
+		}
+	}
+	for _, d := range s.project.Secrets {
+		add(d.Key)
+	}
+	for key := range there {
+		add(key)
+	}
+	return out
+}
