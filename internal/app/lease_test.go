@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -182,5 +183,54 @@ func TestSilentRun(t *testing.T) {
 	}
 	if run, err := b.RunFollow(t.Context(), b.target, id, func(Step) {}); err != nil || run.Outcome != ledger.Died {
 		t.Errorf("%+v, %v", run, err)
+	}
+}
+
+// silentFiles does not answer any more, until the context of a call ends.
+type silentFiles struct {
+	cloud.Files
+	from string // a part of the key of the put from which on it is silent
+	nth  int32  // and which of these puts
+	puts atomic.Int32
+}
+
+func (f *silentFiles) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+	if strings.Contains(key, f.from) {
+		f.puts.Add(1)
+	}
+	if f.puts.Load() >= f.nth {
+		<-ctx.Done()
+		return cloud.Object{}, context.Cause(ctx)
+	}
+	return f.Files.Put(ctx, key, body, o)
+}
+
+// A run ends although the bucket is silent when it stores what it has left: as soon as another one may begin.
+func TestBucketThatIsSilentAtTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, silent := range map[string]*silentFiles{
+		"at the artifacts": {from: "/artifacts/archives/", nth: 1},
+		"at the commit":    {from: "/current.json", nth: 2}, // the first one is that of the start
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := pushed(t, "tasks:\n- name: load\n  state: true\n  pipeline: [{command: \"echo '{\\\"a\\\": 1}'\"}]\n")
+			b.Lease = lease.Times{TTL: 3 * time.Second}
+			silent.Files = b.cloud.Files
+			b.through(silent)
+			interrupted, interrupt := context.WithCancelCause(t.Context())
+			defer interrupt(nil)
+			res, err := b.run(interrupted, func(o *RunReleaseOptions) {
+				o.Push = true
+				o.Events = func(e pipeline.Event) {
+					if e.Kind == pipeline.TaskEnded && name == "at the commit" {
+						time.AfterFunc(100*time.Millisecond, func() { interrupt(pipeline.Interrupt{Signal: syscall.SIGTERM}) })
+					}
+				}
+			})
+			if err != nil || res.ExitCode != ExitCloud || !strings.Contains(res.Reason, "lease") {
+				t.Errorf("%+v, %v", res, err)
+			}
+		})
 	}
 }

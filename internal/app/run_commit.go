@@ -47,7 +47,7 @@ func (r *releaseRun) event(ctx context.Context, e pipeline.Event) { r.states.eve
 
 // commit implements hooks.
 func (r *releaseRun) commit(ctx context.Context, _ pipeline.Result, code int) (final bool, err error) {
-	ctx = context.WithoutCancel(ctx)
+	ctx = r.storing(ctx)
 	r.states.close(ctx)
 	if code == 0 {
 		if final, err = r.commitSuccess(ctx); err == nil {
@@ -55,6 +55,15 @@ func (r *releaseRun) commit(ctx context.Context, _ pipeline.Result, code int) (f
 		}
 	}
 	return false, errors.Join(err, r.pushFailed(ctx))
+}
+
+// storing returns a context for what is stored at the end of the run. That the run was asked to end does not end it; that another
+// run may have begun does: a call that hangs would keep the run from ever ending.
+func (r *releaseRun) storing(ctx context.Context) context.Context {
+	if r.lease == nil {
+		return context.WithoutCancel(ctx)
+	}
+	return r.lease.Held()
 }
 
 // commitSuccess makes the states and the artifacts of the run what the next one goes on from.
@@ -176,9 +185,10 @@ func (r *releaseRun) wordsOfRun() []string {
 	return []string{ledger.FileName, runLog}
 }
 
-// end implements hooks.
+// end implements hooks. The record may take as long on its way to the bucket as a sign of life may stay away.
 func (r *releaseRun) end(ctx context.Context, run ledger.Run) error {
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.app.Lease.Stop())
+	defer cancel()
 	r.states.close(ctx)
 	if r.mirror == nil {
 		return r.records.Put(ctx, run)

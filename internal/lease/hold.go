@@ -18,6 +18,8 @@ type Lease struct {
 	lose     context.CancelCauseFunc
 	stop     context.CancelFunc
 	done     chan struct{}
+	held     context.Context // ends with the loss of the lease, and with nothing else
+	gone     context.CancelCauseFunc
 
 	mu      sync.Mutex // held only for moments, never during a call
 	record  Record
@@ -31,11 +33,16 @@ type Lease struct {
 // begin starts the renewals.
 func (l *Lease) begin(ctx context.Context) context.Context {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	held, lose := context.WithCancelCause(ctx)
+	running, lose := context.WithCancelCause(ctx)
 	l.lose, l.stop, l.done = lose, stop, make(chan struct{})
+	l.held, l.gone = context.WithCancelCause(context.WithoutCancel(ctx))
 	go l.keep(background)
-	return held
+	return running
 }
+
+// Held returns a context for what the holder stores at its end: that it was asked to end does not end it, the loss of the lease
+// does, with a LostError as its cause.
+func (l *Lease) Held() context.Context { return l.held }
 
 // Previous returns the lease as it was before; its Run is "" if this is the first one. If it was not released, that run
 // has died.
@@ -89,6 +96,7 @@ func (l *Lease) keep(ctx context.Context) {
 		}
 		if lost := l.silence(); lost != nil {
 			l.lose(lost)
+			l.gone(lost)
 			return
 		}
 		if start {
@@ -190,6 +198,7 @@ func (l *Lease) Release(ctx context.Context) error {
 	l.stop()
 	<-l.done
 	l.lose(nil)
+	l.gone(nil)
 	ctx, cancel := context.WithTimeout(ctx, l.o.Stop()/4)
 	defer cancel()
 	done := make(chan error, 1)
