@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -28,17 +29,7 @@ func (c *cli) artifactsGetCommand() *cobra.Command {
 the same name are replaced, others stay.`,
 		Example: "  handoff artifacts get -p my_project -w ws -s prod",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
-			res, err := c.app().ArtifactsGet(cmd.Context(), t)
-			if err != nil {
-				return err
-			}
-			return c.print(res, artifactsText(res))
-		},
+		RunE:    show(c, c.anyTarget, (*app.App).ArtifactsGet, artifactsText),
 	}
 }
 
@@ -86,17 +77,9 @@ func (c *cli) artifactsArchiveCommand() *cobra.Command {
 bucket. Beyond "artifacts: {keep: 30}" of project.yml the oldest archives are removed.`,
 		Example: "  handoff artifacts archive -p my_project -s prod",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
-			res, err := c.app().ArtifactsArchive(cmd.Context(), t, dryRun)
-			if err != nil {
-				return err
-			}
-			return c.print(res, artifactsText(res))
-		},
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.ArtifactsResult, error) {
+			return verbs.ArtifactsArchive(ctx, t, dryRun)
+		}, artifactsText),
 	}
 	dryRunFlag(cmd, &dryRun)
 	return cmd
@@ -146,26 +129,20 @@ func (c *cli) artifactsListCommand() *cobra.Command {
 what failed runs have left, the newest first.`,
 		Example: "  handoff artifacts list -p my_project -s prod -o text",
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
-			res, err := c.app().ArtifactsList(cmd.Context(), t)
-			if err != nil {
-				return err
-			}
-			var b strings.Builder
-			for _, a := range append(res.Archives, res.Failed...) {
-				mark := " "
-				if res.Last != nil && res.Last.Name == a.Name {
-					mark = "*"
-				}
-				fmt.Fprintf(&b, "%s %s  %-44s %s, %s\n", mark, a.Time.Format(time.RFC3339), a.Name, app.Count(a.Files, "file"), app.Bytes(a.Bytes))
-			}
-			return c.print(res, b.String())
-		},
+		RunE:    show(c, c.anyTarget, (*app.App).ArtifactsList, archivesText),
 	}
+}
+
+func archivesText(r app.ArtifactsListResult) string {
+	var b strings.Builder
+	for _, a := range append(r.Archives, r.Failed...) {
+		mark := " "
+		if r.Last != nil && r.Last.Name == a.Name {
+			mark = "*"
+		}
+		fmt.Fprintf(&b, "%s %s  %-44s %s, %s\n", mark, a.Time.Format(time.RFC3339), a.Name, app.Count(a.Files, "file"), app.Bytes(a.Bytes))
+	}
+	return b.String()
 }
 
 func dryRunFlag(cmd *cobra.Command, dryRun *bool) {

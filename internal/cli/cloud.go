@@ -82,17 +82,9 @@ func (c *cli) loginCommand() *cobra.Command {
 		Short:   "Make the smallest call that proves the credentials",
 		Example: "  handoff cloud login test -p my_project\n  handoff cloud login test --cloud-provider " + providers.Names()[0],
 		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
-			res, err := c.app().LoginTest(cmd.Context(), t)
-			if err != nil {
-				return err
-			}
-			return c.print(res, strings.TrimSpace(fmt.Sprintf("%s %s %s", res.Provider, res.Account, res.User)))
-		},
+		RunE: show(c, c.anyTarget, (*app.App).LoginTest, func(r app.LoginResult) string {
+			return strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Provider, r.Account, r.User))
+		}),
 	})
 	return login
 }

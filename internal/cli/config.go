@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
 
+	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/release"
 )
@@ -30,17 +31,7 @@ A declared secret without a value is a warning here, an error in "plan" and "run
 		Example: `  handoff config validate local -p my_project
   handoff config validate local -p my_project -s prod -o json`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.target()
-			if err != nil {
-				return err
-			}
-			res, err := c.app().Validate(cmd.Context(), t)
-			if err != nil {
-				return err
-			}
-			return c.print(res, res.Project+" is valid")
-		},
+		RunE: show(c, c.target, (*app.App).Validate, func(r app.ValidateResult) string { return r.Project + " is valid" }),
 	}
 	validate.AddCommand(local)
 	config.AddCommand(validate, c.configPushCommand(), c.configPrintCommand(), c.configDeleteCommand(), c.schemaCommand())

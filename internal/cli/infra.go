@@ -75,21 +75,11 @@ func (c *cli) infraChange(k infraKind, verb, short, long string, o app.InfraOpti
 	cmd := &cobra.Command{
 		Use: verb, Short: short, Long: short + ".\n\n" + long, Args: noArgs,
 		Example: fmt.Sprintf("  handoff cloud %s %s -p my_project\n  handoff cloud %s %s -p my_project -s prod --dry-run", k.kind, verb, k.kind, verb),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
-			o := o
-			o.Target, o.Kind = t, k.kind
-			o.Confirm = func(changes []cloud.Change) error { return c.confirmChanges(cmd.Context(), changes) }
-			o.Step = c.showStep
-			res, err := c.app().Infra(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			return c.print(res, infraText(res))
-		},
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.InfraResult, error) {
+			o.Target, o.Kind, o.Step = t, k.kind, c.showStep
+			o.Confirm = func(changes []cloud.Change) error { return c.confirmChanges(ctx, changes) }
+			return verbs.Infra(ctx, o)
+		}, infraText),
 	}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would change, and change nothing")
 	if verb != "delete" && k.kind == cloud.KindTask {
@@ -106,22 +96,18 @@ func (c *cli) infraStatus(k infraKind) *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show " + k.what, Args: noArgs,
 		Example: fmt.Sprintf("  handoff cloud %s status -p my_project", k.kind),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
-			res, err := c.app().InfraStatus(cmd.Context(), t, k.kind)
-			if err != nil {
-				return err
-			}
-			var b strings.Builder
-			for _, r := range res.Resources {
-				fmt.Fprintf(&b, "%s %s: %s\n", r.Kind, r.Name, r.State)
-			}
-			return c.print(res, b.String())
-		},
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.InfraStatusResult, error) {
+			return verbs.InfraStatus(ctx, t, k.kind)
+		}, resourcesText),
 	}
+}
+
+func resourcesText(res app.InfraStatusResult) string {
+	var b strings.Builder
+	for _, r := range res.Resources {
+		fmt.Fprintf(&b, "%s %s: %s\n", r.Kind, r.Name, r.State)
+	}
+	return b.String()
 }
 
 // showStep says what is being changed.

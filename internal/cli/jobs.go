@@ -233,22 +233,10 @@ writes them, are understood, too.`,
 		Example: `  handoff cloud job status -p my_project
   handoff cloud job status -p my_project --running -o json`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.JobsResult, error) {
 			o.Target = t
-			res, err := c.app().JobStatus(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			var b strings.Builder
-			for _, job := range res.Jobs {
-				fmt.Fprintln(&b, jobLine(job))
-			}
-			return c.print(res, b.String())
-		},
+			return verbs.JobStatus(ctx, o)
+		}, jobsText),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Job, "job", "", "only the job with this `id`")
@@ -260,6 +248,14 @@ writes them, are understood, too.`,
 	c.complete(cmd, "run", c.runIDs)
 	c.complete(cmd, "job", c.jobIDs)
 	return cmd
+}
+
+func jobsText(res app.JobsResult) string {
+	var b strings.Builder
+	for _, job := range res.Jobs {
+		fmt.Fprintln(&b, jobLine(job))
+	}
+	return b.String()
 }
 
 func (c *cli) jobStopCommand() *cobra.Command {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,12 +10,30 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/project"
 )
+
+// show is the RunE of a command that finds a target, calls a verb with it and prints what that returns.
+func show[R any](
+	c *cli, find func() (app.Target, error), verb func(*app.App, context.Context, app.Target) (R, error), text func(R) string,
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		t, err := find()
+		if err != nil {
+			return err
+		}
+		res, err := verb(c.app(), cmd.Context(), t)
+		if err != nil {
+			return err
+		}
+		return c.print(res, text(res))
+	}
+}
 
 // print writes the product of a command to stdout: v as YAML or JSON, or text where that is asked for.
 func (c *cli) print(v any, text string) error {

@@ -28,17 +28,7 @@ func (c *cli) releaseListCommand() *cobra.Command {
 		Example: `  handoff release list -p my_project -s prod
   handoff release list -e resource_group=etl task=quakes -o text`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
-			res, err := c.app().ReleaseList(cmd.Context(), t)
-			if err != nil {
-				return err
-			}
-			return c.print(res, releaseListText(res))
-		},
+		RunE: show(c, c.anyTarget, (*app.App).ReleaseList, releaseListText),
 	}
 }
 

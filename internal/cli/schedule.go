@@ -36,18 +36,10 @@ Nothing is stored and no cloud is asked.
 		Example: `  handoff schedule next -p my_project --count 3
   handoff schedule next --cron '0 9 ? * 2#1 *' --timezone Europe/Paris --from 2026-01-30T12:00:00Z --count 3 -o json`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.ScheduleNextResult, error) {
 			o.Target = t
-			res, err := c.app().ScheduleNext(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			return c.print(res, nextText(res))
-		},
+			return verbs.ScheduleNext(ctx, o)
+		}, nextText),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Cron, "cron", "", "these `times`: AWS (six fields), cron (five), rate(...), at(...)")
@@ -100,19 +92,11 @@ are understood, too.`,
   handoff cloud schedule create -p my_project --target-id 2 --cron '30 6 ? * MON-FRI *' --timezone Europe/Paris
   handoff cloud schedule create -p my_project --target-id 1 --cron '0 1 * * *' -e vars='start=$(date -I -d yesterday)'`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.SchedulesResult, error) {
 			o.Target = t
-			o.Confirm = func(list []cloud.Schedule) error { return c.confirmSchedules(cmd.Context(), list) }
-			res, err := c.app().ScheduleCreate(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			return c.print(res, schedulesText(res))
-		},
+			o.Confirm = func(list []cloud.Schedule) error { return c.confirmSchedules(ctx, list) }
+			return verbs.ScheduleCreate(ctx, o)
+		}, schedulesText),
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.TargetIDs, "target-id", nil, "only the schedule with this `id`; may be repeated")
@@ -142,18 +126,10 @@ on firing until it is deleted.
 		Example: `  handoff cloud schedule list -p my_project
   handoff cloud schedule list -p my_project --drafts -o json`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.SchedulesResult, error) {
 			o.Target = t
-			res, err := c.app().ScheduleList(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			return c.print(res, schedulesText(res))
-		},
+			return verbs.ScheduleList(ctx, o)
+		}, schedulesText),
 	}
 	cmd.Flags().BoolVar(&o.Drafts, "drafts", false, "also those of project.yml that are not in place (draft) or differ (edited)")
 	cmd.Flags().BoolVar(&o.Declared, "declared", false, "only those that are in project.yml")
@@ -170,19 +146,11 @@ func (c *cli) scheduleDeleteCommand() *cobra.Command {
 		Example: `  handoff cloud schedule delete -p my_project --target-id 1
   handoff cloud schedule delete -p my_project --target-id 1 --target-id 2 -y`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.anyTarget()
-			if err != nil {
-				return err
-			}
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.SchedulesResult, error) {
 			o.Target = t
-			o.Confirm = func(list []cloud.Schedule) error { return c.confirmSchedules(cmd.Context(), list) }
-			res, err := c.app().ScheduleDelete(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			return c.print(res, schedulesText(res))
-		},
+			o.Confirm = func(list []cloud.Schedule) error { return c.confirmSchedules(ctx, list) }
+			return verbs.ScheduleDelete(ctx, o)
+		}, schedulesText),
 	}
 	cmd.Flags().StringArrayVar(&o.TargetIDs, "target-id", nil, "`id` of a schedule; may be repeated")
 	c.complete(cmd, "target-id", c.placedIDs)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -86,27 +87,25 @@ group. Where both have a key, the task gets its own. Values show with --show onl
 		Example: `  handoff secrets print -p my_project
   handoff secrets print -e resource_group=etl task=quakes --show`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.Target, err = c.anyTarget(); err != nil {
-				return err
-			}
-			res, err := c.app().SecretsPrint(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			var b strings.Builder
-			for _, s := range res.Secrets {
-				fmt.Fprintf(&b, "%s (%s)", s.Key, s.Level)
-				if s.Value != nil {
-					fmt.Fprintf(&b, ": %s", *s.Value)
-				}
-				b.WriteByte('\n')
-			}
-			return c.print(res, b.String())
-		},
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.SecretsPrintResult, error) {
+			o.Target = t
+			return verbs.SecretsPrint(ctx, o)
+		}, printedText),
 	}
 	cmd.Flags().BoolVar(&o.Show, "show", false, "print the values too")
 	return cmd
+}
+
+func printedText(res app.SecretsPrintResult) string {
+	var b strings.Builder
+	for _, s := range res.Secrets {
+		fmt.Fprintf(&b, "%s (%s)", s.Key, s.Level)
+		if s.Value != nil {
+			fmt.Fprintf(&b, ": %s", *s.Value)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 func (c *cli) secretsDeleteCommand() *cobra.Command {
