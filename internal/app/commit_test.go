@@ -59,7 +59,7 @@ func (c *cutFiles) enter(write bool) (work bool, err error) {
 	return true, nil
 }
 
-func (c *cutFiles) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (stored cloud.Object, err error) {
+func (c *cutFiles) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (stored cloud.Object, err error) {
 	work, cut := c.enter(true)
 	if work {
 		stored, err = c.Files.Put(ctx, key, body, o)
@@ -75,11 +75,11 @@ func (c *cutFiles) Delete(ctx context.Context, keys ...string) (err error) {
 	return errors.Join(cut, err)
 }
 
-func (c *cutFiles) Get(ctx context.Context, key string) (io.ReadCloser, cloud.Object, error) {
+func (c *cutFiles) Get(ctx context.Context, key string, part cloud.GetOptions) (io.ReadCloser, cloud.Object, error) {
 	if _, cut := c.enter(false); cut != nil {
 		return nil, cloud.Object{}, cut
 	}
-	return c.Files.Get(ctx, key)
+	return c.Files.Get(ctx, key, part)
 }
 
 // inMemory pushes a project to a bucket in memory.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,7 +84,7 @@ type hangingFiles struct {
 	end chan struct{}
 }
 
-func (h *hangingFiles) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+func (h *hangingFiles) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
 	if h.on.Load() && strings.HasSuffix(key, "/lease.json") {
 		<-h.end
 	}
@@ -194,7 +193,7 @@ type silentFiles struct {
 	puts atomic.Int32
 }
 
-func (f *silentFiles) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+func (f *silentFiles) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
 	if strings.Contains(key, f.from) {
 		f.puts.Add(1)
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -223,7 +222,7 @@ type brokenFiles struct {
 
 var errBroken = errors.New("the disk is full")
 
-func (b *brokenFiles) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+func (b *brokenFiles) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
 	if part, _ := b.part.Load().(string); part != "" && strings.Contains(key, part) {
 		return cloud.Object{}, errBroken
 	}

@@ -206,7 +206,7 @@ func (a *App) readKnown(ctx context.Context, c *cloud.Cloud) (known, error) {
 	}
 	k.sight = a.sight(k.lease)
 	k.clock = sync.OnceValues(func() (time.Time, error) {
-		o, err := c.Files.Put(ctx, c.Scope.Prefix()+"/lease/clock", strings.NewReader("{}\n"), cloud.PutOptions{})
+		o, err := c.Files.Put(ctx, c.Scope.Prefix()+"/lease/clock", cloud.Text("{}\n"), cloud.PutOptions{})
 		return o.Modified, err
 	})
 	return k, nil

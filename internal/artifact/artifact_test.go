@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/cloudtest"
 	"github.com/handoff-run/handoff/internal/cloud/memory"
 )
 
@@ -296,7 +297,7 @@ func TestBucketsOfOlderHandoffs(t *testing.T) {
 			files := &memory.Files{}
 			s := newStore(files)
 			for key, text := range objects {
-				if _, err := files.Put(t.Context(), "t/artifacts/"+key, strings.NewReader(text), cloud.PutOptions{}); err != nil {
+				if _, err := files.Put(t.Context(), "t/artifacts/"+key, cloud.Text(text), cloud.PutOptions{}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -329,7 +330,7 @@ func TestDamagedArtifactIsNotTaken(t *testing.T) {
 		files := &memory.Files{}
 		s := newStore(files)
 		p := push(t, s, "", tree{"a": "good"}, PushOptions{Run: "r1", Fence: 1})
-		if _, err := files.Put(t.Context(), "t/artifacts/"+p.Name+"/a", strings.NewReader(text), cloud.PutOptions{}); err != nil {
+		if _, err := files.Put(t.Context(), "t/artifacts/"+p.Name+"/a", cloud.Text(text), cloud.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
@@ -345,8 +346,8 @@ func TestDamagedArtifactIsNotTaken(t *testing.T) {
 // endless is a bucket whose small objects have no end.
 type endless struct{ cloud.Files }
 
-func (e endless) Get(ctx context.Context, key string) (io.ReadCloser, cloud.Object, error) {
-	_, o, err := e.Files.Get(ctx, key)
+func (e endless) Get(ctx context.Context, key string, part cloud.GetOptions) (io.ReadCloser, cloud.Object, error) {
+	_, o, err := e.Files.Get(ctx, key, part)
 	return io.NopCloser(blanks{}), o, err
 }
 
@@ -386,7 +387,7 @@ func TestPathsThatLeadOut(t *testing.T) {
 	s := newStore(files)
 	index := `{"schema_version": 1, "last": {"name": "archives/x", "entries": [{"path": "../evil", "size": 1}]}}`
 	for key, text := range map[string]string{s.indexKey(): index, "t/artifacts/archives/evil": "x"} {
-		if _, err := files.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{}); err != nil {
+		if _, err := files.Put(t.Context(), key, cloud.Text(text), cloud.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -448,4 +449,69 @@ func TestManyRunsEndAtOnce(t *testing.T) {
 	if err != nil || len(good) != runs {
 		t.Errorf("%d archives, %v; want %d", len(good), err, runs)
 	}
+}
+
+// An artifact goes over the network once, also where it is stored in two places, and not at all where an archive becomes another.
+func TestContentsGoOnce(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		files cloud.Files
+		most  int64 // bytes, each way; the lists of files are small
+	}{
+		"copied there": {&memory.Files{}, 1 << 20},
+		"copied here":  {alone{&memory.Files{}}, 3 << 20}, // the archive, the last one, the copy
+	} {
+		network := &cloudtest.Network{Files: test.files}
+		s := newStore(network)
+		tr := tree{"a": strings.Repeat("a", 1<<19), "b/c": strings.Repeat("c", 1<<19)}
+		p := push(t, s, "", tr, PushOptions{Run: "r1", Fence: 1})
+		again, err := s.Copy(t.Context(), p.Name, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const lists = 64 << 10
+		if sent, received := network.Sent.Load(), network.Received.Load(); sent > test.most+lists || received > test.most-1<<20+lists {
+			t.Errorf("%s: sent %d bytes, received %d", name, sent, received)
+		}
+		for _, archive := range []string{p.Name, again.Name, lastName} {
+			if diff := cmp.Diff(tr, fetch(t, s, archive, FetchOptions{})); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%.200s", name, archive, diff)
+			}
+		}
+	}
+}
+
+// alone hides that Files can copy.
+type alone struct{ cloud.Files }
+
+// A file that is written to while it is stored fails the archive.
+func TestArtifactThatChanges(t *testing.T) {
+	t.Parallel()
+	files := &memory.Files{}
+	s := newStore(files)
+	dir := tree{"a": "text"}.write(t, t.TempDir())
+	growing := growingFiles{Files: files, path: filepath.Join(dir, "a")}
+	s.Files = growing
+	if _, err := s.Upload(t.Context(), "", PushOptions{Dir: dir, Run: "r1", Fence: 1}); !errors.Is(err, cloud.ErrChanged) || !strings.Contains(err.Error(), growing.path) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// growingFiles appends to the file before its content is stored.
+type growingFiles struct {
+	cloud.Files
+	path string
+}
+
+func (g growingFiles) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
+	if strings.HasSuffix(key, "/a") {
+		f, err := os.OpenFile(g.path, os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteString("more")
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			return cloud.Object{}, err
+		}
+	}
+	return g.Files.Put(ctx, key, body, o)
 }

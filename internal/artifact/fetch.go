@@ -147,7 +147,7 @@ func (s *Store) fetchFile(ctx context.Context, root *os.Root, name string, e Ent
 	if same(root, local, e) {
 		return nil
 	}
-	body, _, err := s.Files.Get(ctx, s.prefix()+"/"+name+"/"+e.Path)
+	body, _, err := s.Files.Get(ctx, s.prefix()+"/"+name+"/"+e.Path, cloud.GetOptions{})
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,8 @@ package artifact
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -120,21 +117,16 @@ func (s *Store) putFile(ctx context.Context, path, name string, e *Entry) error 
 		return err
 	}
 	defer f.Close() //nolint:errcheck // read only
-	h := sha256.New()
-	n := &counter{}
-	body := io.TeeReader(f, io.MultiWriter(h, n))
-	if _, err := s.Files.Put(ctx, s.prefix()+"/"+name+"/"+e.Path, body, cloud.PutOptions{}); err != nil {
+	body, err := cloud.FromFile(f)
+	if err != nil {
 		return err
 	}
-	e.Size, e.SHA256 = n.n, hex.EncodeToString(h.Sum(nil))
+	stored, err := s.Files.Put(ctx, s.prefix()+"/"+name+"/"+e.Path, body, cloud.PutOptions{})
+	if err != nil {
+		return err
+	}
+	e.Size, e.SHA256 = stored.Size, stored.SHA256
 	return nil
-}
-
-type counter struct{ n int64 }
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	return len(p), nil
 }
 
 // AddFile stores one more file beside what an Upload has stored; the next run does not get it.

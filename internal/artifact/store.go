@@ -4,7 +4,6 @@
 package artifact
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -165,7 +164,7 @@ func (s *Store) older(ctx context.Context, name string) (*Snapshot, error) {
 func (s *Store) putSnapshot(ctx context.Context, snap *Snapshot) error {
 	text, err := json.MarshalIndent(snap, "", " ")
 	if err == nil {
-		_, err = s.Files.Put(ctx, s.manifestKey(snap.Name), bytes.NewReader(append(text, '\n')), cloud.PutOptions{})
+		_, err = s.Files.Put(ctx, s.manifestKey(snap.Name), cloud.Bytes(append(text, '\n')), cloud.PutOptions{})
 	}
 	return err
 }
@@ -232,12 +231,7 @@ const timeForm = "2006-01-02T15:04:05.000000"
 
 // copy copies an object; names are below artifacts/.
 func (s *Store) copy(ctx context.Context, from, to string) error {
-	body, _, err := s.Files.Get(ctx, s.prefix()+"/"+from)
-	if err != nil {
-		return fmt.Errorf("copy artifact: %w", err)
-	}
-	defer body.Close() //nolint:errcheck // read only
-	if _, err := s.Files.Put(ctx, s.prefix()+"/"+to, body, cloud.PutOptions{}); err != nil {
+	if _, err := cloud.Copy(ctx, s.Files, s.prefix()+"/"+from, s.prefix()+"/"+to); err != nil {
 		return fmt.Errorf("copy artifact: %w", err)
 	}
 	return nil

@@ -135,8 +135,8 @@ func TestComplete(t *testing.T) {
 		"infra apply": c.Infra.Apply(ctx, cloud.Plan{}, nil),
 	}
 	_, errs["account check"] = c.Account.Check(ctx)
-	_, errs["files put"] = c.Files.Put(ctx, "a", nil, cloud.PutOptions{})
-	_, _, errs["files get"] = c.Files.Get(ctx, "a")
+	_, errs["files put"] = c.Files.Put(ctx, "a", cloud.Body{}, cloud.PutOptions{})
+	_, _, errs["files get"] = c.Files.Get(ctx, "a", cloud.GetOptions{})
 	_, errs["secrets all"] = c.Secrets.All(ctx)
 	_, errs["secrets list"] = c.Secrets.List(ctx)
 	_, errs["infra plan"] = c.Infra.Plan(ctx, cloud.Want{})

@@ -58,10 +58,10 @@ func (n noAccount) Check(context.Context) (Identity, error) {
 
 type noFiles struct{ lack }
 
-func (n noFiles) Get(context.Context, string) (io.ReadCloser, Object, error) {
+func (n noFiles) Get(context.Context, string, GetOptions) (io.ReadCloser, Object, error) {
 	return nil, Object{}, n.err("get an object")
 }
-func (n noFiles) Put(context.Context, string, io.Reader, PutOptions) (Object, error) {
+func (n noFiles) Put(context.Context, string, Body, PutOptions) (Object, error) {
 	return Object{}, n.err("put an object")
 }
 func (n noFiles) List(context.Context, string) iter.Seq2[Object, error] {

@@ -11,8 +11,9 @@ var (
 	ErrConflict    = errors.New("conflict")      // it exists already, or is no longer what the caller saw
 	ErrUnsupported = errors.New("not supported") // the provider cannot do this; the hint says what to do instead
 	ErrDenied      = errors.New("access denied")
-	ErrInvalid     = errors.New("invalid") // the argument can be right at no provider
-	ErrCorrupt     = errors.New("damaged") // what is stored is not what was written
+	ErrInvalid     = errors.New("invalid")                          // the argument can be right at no provider
+	ErrCorrupt     = errors.New("damaged")                          // what is stored is not what was written
+	ErrChanged     = errors.New("it was changed while it was read") // what was to be stored, by somebody here
 )
 
 // hinted is an error with a way out.
@@ -42,6 +43,8 @@ func Hint(err error) string {
 		return "check who you are and what you may do: handoff cloud login test"
 	case errors.Is(err, ErrConflict):
 		return "someone else was faster: look at what is there now, then try again"
+	case errors.Is(err, ErrChanged):
+		return "try again when nobody writes to it"
 	}
 	return ""
 }

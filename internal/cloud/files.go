@@ -12,21 +12,24 @@ import (
 
 // Files is one bucket: objects by key, each replaced as a whole. Keys are slash paths (CheckKey); an object "a" and an
 // object "a/b" can exist side by side. What Put or Delete did is seen by every Get and List that begins after it
-// returned, in any process.
+// returned, in any process. What can copy by itself is a Copier, too.
 type Files interface {
-	// Get opens the object. The reader returns that one version to its end, also where the object is replaced or deleted
+	// Get opens the object, or the part of it that o asks for. The reader returns that one version to its end, also where the object is replaced or deleted
 	// meanwhile. Where the content is not what was written, Get or the reader returns ErrCorrupt, the reader at the latest
-	// in place of io.EOF. The caller closes the reader. ErrNotFound: there is no such object.
-	Get(ctx context.Context, key string) (io.ReadCloser, Object, error)
+	// in place of io.EOF; a part is only known to be where it was. The Object is the whole one. The caller closes the reader.
+	// ErrNotFound: there is no such object.
+	Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, Object, error)
 
 	// Put stores all of body under key. Readers see the old object or the new one, never a mix, and nothing of a Put that
-	// failed, was cancelled or was killed. body is read once, in pieces; memory does not grow with its size.
+	// failed, was cancelled or was killed. body is read in pieces, and again where a request is sent again; memory does not grow with
+	// its size. Where body has a SHA256, the content has it, or nothing is stored. ErrChanged: body was changed while it was
+	// read, or has another hash. The Object that is returned has its SHA256.
 	// With IfAbsent or IfMatch, of any number of writers that saw the same state exactly one wins; the others get
 	// ErrConflict and change nothing. IfMatch on a missing object is ErrConflict. Without an option the last writer wins.
-	// After any error but ErrInvalid and an error of body the object may be the old one or the new one. That holds for
+	// After any error but ErrInvalid, ErrChanged and an error of body the object may be the old one or the new one. That holds for
 	// ErrConflict, too: a request whose answer was lost is sent again and may meet what its first try has stored. A provider
 	// cannot tell: others may want to store the same. A caller to whom it matters finds out (Write).
-	Put(ctx context.Context, key string, body io.Reader, o PutOptions) (Object, error)
+	Put(ctx context.Context, key string, body Body, o PutOptions) (Object, error)
 
 	// List yields the objects below prefix, sorted by key (bytewise), with no limit on their number. A prefix is a folder:
 	// "files" and "files/" both list "files/a", neither lists "files2/a" or an object "files"; "" lists all. An object that
@@ -45,6 +48,30 @@ type Object struct {
 	Modified time.Time `json:"modified"`
 	ETag     string    `json:"etag"`             // changes when the content changes; its form is the provider's
 	SHA256   string    `json:"sha256,omitempty"` // of the content, 64 lower-case hex digits; empty where a listing does not know it
+}
+
+// GetOptions says which part of an object is read. The zero GetOptions is all of it.
+type GetOptions struct {
+	Offset int64 // of the first byte; there may be none there: then the part is empty
+	Length int64 // at most so many bytes; 0: to the end
+}
+
+// Check returns an ErrInvalid for a part that can be none.
+func (o GetOptions) Check() error {
+	if o.Offset < 0 || o.Length < 0 {
+		return fmt.Errorf("%w: %d bytes from %d on", ErrInvalid, o.Length, o.Offset)
+	}
+	return nil
+}
+
+// Part returns the place and length of the part in an object of that size.
+func (o GetOptions) Part(size int64) (offset, length int64) {
+	offset = min(o.Offset, size)
+	length = size - offset
+	if o.Length > 0 {
+		length = min(length, o.Length)
+	}
+	return offset, length
 }
 
 // PutOptions makes a Put conditional, by one of the first two, or cheap.

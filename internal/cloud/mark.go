@@ -65,16 +65,25 @@ func (m markAccount) Check(ctx context.Context) (Identity, error) {
 
 type markFiles struct{ Files }
 
-func (m markFiles) Get(ctx context.Context, key string) (io.ReadCloser, Object, error) {
-	body, o, err := m.Files.Get(ctx, key)
+func (m markFiles) Get(ctx context.Context, key string, opts GetOptions) (io.ReadCloser, Object, error) {
+	body, o, err := m.Files.Get(ctx, key, opts)
 	if err != nil {
 		return nil, o, Failed(err)
 	}
 	return markBody{body}, o, nil
 }
 
-func (m markFiles) Put(ctx context.Context, key string, body io.Reader, o PutOptions) (Object, error) {
-	return answer(m.Files.Put(ctx, key, body, o))
+func (m markFiles) Put(ctx context.Context, key string, body Body, opts PutOptions) (Object, error) {
+	o, err := m.Files.Put(ctx, key, body, opts)
+	if errors.Is(err, ErrChanged) { // here
+		return o, err
+	}
+	return answer(o, err)
+}
+
+// Copy implements Copier, whatever the Files are.
+func (m markFiles) Copy(ctx context.Context, from, to string) (Object, error) {
+	return answer(Copy(ctx, m.Files, from, to))
 }
 
 func (m markFiles) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strings"
 	"testing"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -20,10 +19,10 @@ func TestMark(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
 	c := cloud.Mark(cloud.Complete(cloud.Cloud{Provider: "none", Files: files}))
-	if _, err := c.Files.Put(t.Context(), "a", strings.NewReader("text"), cloud.PutOptions{}); err != nil {
+	if _, err := c.Files.Put(t.Context(), "a", cloud.Text("text"), cloud.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	body, _, err := c.Files.Get(t.Context(), "a")
+	body, _, err := c.Files.Get(t.Context(), "a", cloud.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,15 +30,15 @@ func TestMark(t *testing.T) {
 		t.Errorf("the disk of the reader: %v", err)
 	}
 	var got bytes.Buffer
-	if body, _, err = c.Files.Get(t.Context(), "a"); err == nil {
+	if body, _, err = c.Files.Get(t.Context(), "a", cloud.GetOptions{}); err == nil {
 		_, err = io.Copy(&got, body)
 	}
 	if err != nil || got.String() != "text" {
 		t.Errorf("%q, %v", got.String(), err)
 	}
 	files.Before = func(string, string) error { return errors.New("no network") }
-	_, _, get := c.Files.Get(t.Context(), "a")
-	_, put := c.Files.Put(t.Context(), "a", strings.NewReader("text"), cloud.PutOptions{})
+	_, _, get := c.Files.Get(t.Context(), "a", cloud.GetOptions{})
+	_, put := c.Files.Put(t.Context(), "a", cloud.Text("text"), cloud.PutOptions{})
 	_, status := c.Jobs.Status(t.Context(), "j")
 	var list error
 	for _, err := range c.Files.List(t.Context(), "") {

@@ -13,7 +13,7 @@ import (
 // Read returns the whole content of a small object. ErrNotFound: there is none. ErrCorrupt: it is longer than limit bytes, so
 // handoff has not written it.
 func Read(ctx context.Context, files Files, key string, limit int64) ([]byte, Object, error) {
-	body, o, err := files.Get(ctx, key)
+	body, o, err := files.Get(ctx, key, GetOptions{})
 	if err != nil {
 		return nil, Object{}, err
 	}
@@ -31,7 +31,7 @@ func Read(ctx context.Context, files Files, key string, limit int64) ([]byte, Ob
 // Write is a conditional Put of a small text that nobody else would store. It knows its own first try: where the text is what is
 // stored, there was no conflict.
 func Write(ctx context.Context, files Files, key string, text []byte, o PutOptions) (Object, error) {
-	stored, err := files.Put(ctx, key, bytes.NewReader(text), o)
+	stored, err := files.Put(ctx, key, Bytes(text), o)
 	if !errors.Is(err, ErrConflict) {
 		return stored, err
 	}

@@ -171,7 +171,7 @@ func (f *faulty) enter(write bool) (work, fail bool) {
 	return !f.dead, f.dead
 }
 
-func (f *faulty) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+func (f *faulty) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
 	work, fail := f.enter(true)
 	var stored cloud.Object
 	var err error
@@ -196,11 +196,11 @@ func (f *faulty) Delete(ctx context.Context, keys ...string) error {
 	return err
 }
 
-func (f *faulty) Get(ctx context.Context, key string) (io.ReadCloser, cloud.Object, error) {
+func (f *faulty) Get(ctx context.Context, key string, part cloud.GetOptions) (io.ReadCloser, cloud.Object, error) {
 	if _, fail := f.enter(false); fail {
 		return nil, cloud.Object{}, errFault
 	}
-	return f.Files.Get(ctx, key)
+	return f.Files.Get(ctx, key, part)
 }
 
 // Whatever call of a run fails, or is the last one before it is killed, the next run finds all of what it left or nothing of
@@ -408,7 +408,7 @@ func TestLostAndDamagedCommit(t *testing.T) {
 	if err := files.Delete(t.Context(), b.key()); err != nil || b.found() != 2 {
 		t.Errorf("lost: %v, found %d", err, b.found())
 	}
-	if _, err := files.Put(t.Context(), b.key(), strings.NewReader(`{"schema`), cloud.PutOptions{}); err != nil {
+	if _, err := files.Put(t.Context(), b.key(), cloud.Text(`{"schema`), cloud.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.run(3); !errors.Is(err, cloud.ErrCorrupt) || !strings.Contains(cloud.Hint(err), "handoff state rollback") {
@@ -436,7 +436,7 @@ func TestBucketOfAnEarlierHandoff(t *testing.T) {
 		objects["t/artifacts/archives/x/"+name] = "4"
 	}
 	for key, text := range objects {
-		if _, err := store.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{}); err != nil {
+		if _, err := store.Put(t.Context(), key, cloud.Text(text), cloud.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,7 +5,6 @@
 package commit
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -170,7 +169,7 @@ func (s *Store) write(ctx context.Context, c Commit) (Commit, error) {
 	case c.By == ByStart && c.etag != "": // it keeps others out, and a crash of the machine does that, too
 		o.Fleeting = true
 	}
-	stored, err := s.Files.Put(ctx, s.key(), bytes.NewReader(append(text, '\n')), o)
+	stored, err := s.Files.Put(ctx, s.key(), cloud.Bytes(append(text, '\n')), o)
 	if err == nil {
 		c.etag = stored.ETag
 		return c, nil

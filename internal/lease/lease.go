@@ -159,7 +159,7 @@ const whenDamaged = "when no run of the task is going on, delete this object fro
 
 // Read returns the lease at key and its ETag, which is "" where there is none.
 func Read(ctx context.Context, files cloud.Files, key string) (Record, string, error) {
-	body, o, err := files.Get(ctx, key)
+	body, o, err := files.Get(ctx, key, cloud.GetOptions{})
 	if errors.Is(err, cloud.ErrNotFound) {
 		return Record{}, "", nil
 	}
@@ -179,7 +179,7 @@ func Read(ctx context.Context, files cloud.Files, key string) (Record, string, e
 
 // Heard returns when the lease was written last, by the clock of the bucket.
 func Heard(ctx context.Context, files cloud.Files, key string) (time.Time, error) {
-	body, o, err := files.Get(ctx, key)
+	body, o, err := files.Get(ctx, key, cloud.GetOptions{})
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read lease: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -321,7 +320,7 @@ type deafFiles struct {
 	deaf func() bool
 }
 
-func (d deafFiles) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+func (d deafFiles) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
 	got, err := d.Files.Put(ctx, key, body, o)
 	if err == nil && d.deaf() {
 		return cloud.Object{}, errors.New("connection reset")
@@ -335,7 +334,7 @@ type gated struct {
 	open func() error
 }
 
-func (g gated) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+func (g gated) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
 	if err := g.open(); err != nil {
 		return cloud.Object{}, err
 	}
@@ -406,7 +405,7 @@ func TestWaitPassesADeadTicket(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		files := &memory.Files{}
-		if _, err := files.Put(t.Context(), "task/lease/queue/r0", strings.NewReader("r0"), cloud.PutOptions{}); err != nil {
+		if _, err := files.Put(t.Context(), "task/lease/queue/r0", cloud.Text("r0"), cloud.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		_, l, err := Wait(t.Context(), files, options("r1"))
@@ -461,7 +460,7 @@ func TestReplace(t *testing.T) {
 func TestDamagedLeaseSaysSo(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
-	if _, err := files.Put(t.Context(), key, strings.NewReader("{"), cloud.PutOptions{}); err != nil {
+	if _, err := files.Put(t.Context(), key, cloud.Text("{"), cloud.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err := Acquire(t.Context(), files, options("r1"))

@@ -69,15 +69,15 @@ type got struct {
 	cloud.Object
 }
 
-func (n *badNet) Get(ctx context.Context, key string) (io.ReadCloser, cloud.Object, error) {
+func (n *badNet) Get(ctx context.Context, key string, part cloud.GetOptions) (io.ReadCloser, cloud.Object, error) {
 	g, err := travel(ctx, n, func(ctx context.Context) (got, error) {
-		body, o, err := n.Files.Get(ctx, key)
+		body, o, err := n.Files.Get(ctx, key, part)
 		return got{body, o}, err
 	})
 	return g.body, g.Object, err
 }
 
-func (n *badNet) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+func (n *badNet) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
 	return travel(ctx, n, func(ctx context.Context) (cloud.Object, error) { return n.Files.Put(ctx, key, body, o) })
 }
 

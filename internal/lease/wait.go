@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +116,7 @@ func (q *queue) write(ctx context.Context) error {
 	q.mine = Record{SchemaVersion: 1, Holder: q.o.Holder, Beat: q.mine.Beat + 1, TTL: q.o.TTL.Seconds()}
 	text, err := encode(q.mine)
 	if err == nil {
-		_, err = q.files.Put(ctx, q.key(), bytes.NewReader(text), cloud.PutOptions{Fleeting: true})
+		_, err = q.files.Put(ctx, q.key(), cloud.Bytes(text), cloud.PutOptions{Fleeting: true})
 	}
 	if err == nil {
 		q.written = time.Now()
@@ -152,7 +151,7 @@ func (q *queue) dead(ctx context.Context, o cloud.Object) (bool, error) {
 		q.ahead[o.Key] = t
 	}
 	if t.etag != o.ETag {
-		body, got, err := q.files.Get(ctx, o.Key)
+		body, got, err := q.files.Get(ctx, o.Key, cloud.GetOptions{})
 		if errors.Is(err, cloud.ErrNotFound) { // its turn has come
 			return true, nil
 		}

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,7 +85,7 @@ func (b *Bucket) store(ctx context.Context, id string, text []byte, o cloud.PutO
 	if err != nil {
 		return err
 	}
-	if _, err := b.Files.Put(ctx, key, bytes.NewReader(text), o); err != nil {
+	if _, err := b.Files.Put(ctx, key, cloud.Bytes(text), o); err != nil {
 		return fmt.Errorf("record run %s: %w", id, err)
 	}
 	return nil
@@ -171,7 +170,7 @@ func (b *Bucket) Heard(ctx context.Context, id string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	body, o, err := b.Files.Get(ctx, key)
+	body, o, err := b.Files.Get(ctx, key, cloud.GetOptions{})
 	if err != nil {
 		return time.Time{}, fmt.Errorf("run %s: %w", id, err)
 	}

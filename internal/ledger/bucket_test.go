@@ -111,7 +111,7 @@ func TestDamagedRecordHidesNoOther(t *testing.T) {
 	}
 	bad := runID(newYear.Add(time.Hour), 1)
 	key, _ := b.Key(bad)
-	if _, err := files.Put(t.Context(), key, strings.NewReader(`{"id": `), cloud.PutOptions{}); err != nil {
+	if _, err := files.Put(t.Context(), key, cloud.Text(`{"id": `), cloud.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	var outcomes []string

@@ -72,7 +72,7 @@ type counted struct {
 	bytes atomic.Int64
 }
 
-func (c *counted) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+func (c *counted) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
 	done, err := c.Files.Put(ctx, key, body, o)
 	c.bytes.Add(done.Size)
 	return done, err

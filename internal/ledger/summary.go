@@ -103,7 +103,7 @@ func (b *Bucket) putSummary(ctx context.Context, h head, lines []byte, o cloud.P
 	if err != nil {
 		return cloud.Object{}, err
 	}
-	return b.Files.Put(ctx, b.summaryKey(), bytes.NewReader(append(append(first, '\n'), lines...)), o)
+	return b.Files.Put(ctx, b.summaryKey(), cloud.Bytes(append(append(first, '\n'), lines...)), o)
 }
 
 // forget deletes the summary if the record of the run may be in it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -126,7 +125,7 @@ func TestSummaryAgreesWithTheRecords(t *testing.T) {
 		}, 89},
 		"the summary is lost": {func(b *Bucket) error { return b.Files.Delete(t.Context(), b.summaryKey()) }, 90},
 		"the summary is damaged": {func(b *Bucket) error {
-			_, err := b.Files.Put(t.Context(), b.summaryKey(), strings.NewReader("junk"), cloud.PutOptions{})
+			_, err := b.Files.Put(t.Context(), b.summaryKey(), cloud.Text("junk"), cloud.PutOptions{})
 			return err
 		}, 90},
 	} {

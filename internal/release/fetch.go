@@ -143,7 +143,7 @@ func byBlob(entries []Entry) [][]*Entry {
 	return out
 }
 
-// blob reads one blob and gives its contents away to be written.
+// blob reads what is needed of one blob and gives its contents away to be written.
 func (s *Store) blob(ctx context.Context, data string, files []*Entry, x *extractor) error {
 	if files[0].Blob == "" { // empty files
 		for _, e := range files {
@@ -151,7 +151,9 @@ func (s *Store) blob(ctx context.Context, data string, files []*Entry, x *extrac
 		}
 		return nil
 	}
-	body, _, err := s.cloud.Files.Get(ctx, s.blobKey(data, files[0].Blob))
+	first, last := files[0], files[len(files)-1]
+	part := cloud.GetOptions{Offset: first.Offset, Length: last.Offset + last.Size - first.Offset}
+	body, _, err := s.cloud.Files.Get(ctx, s.blobKey(data, first.Blob), part)
 	if err != nil {
 		return lost(err)
 	}
@@ -197,14 +199,11 @@ func (s *Store) content(ctx context.Context, data string, e *Entry) ([]byte, err
 	if e.Size > maxList {
 		return nil, fmt.Errorf("%s: %w: too large to be read as a whole", e.Path, cloud.ErrInvalid)
 	}
-	body, _, err := s.cloud.Files.Get(ctx, s.blobKey(data, e.Blob))
+	body, _, err := s.cloud.Files.Get(ctx, s.blobKey(data, e.Blob), cloud.GetOptions{Offset: e.Offset, Length: e.Size})
 	if err != nil {
 		return nil, lost(err)
 	}
 	defer body.Close() //nolint:errcheck // read only
-	if _, err := io.CopyN(io.Discard, body, e.Offset); err != nil {
-		return nil, failed(e, err)
-	}
 	text := make([]byte, e.Size)
 	if _, err := io.ReadFull(body, text); err != nil {
 		return nil, failed(e, err)
@@ -226,9 +225,9 @@ type extractor struct {
 	work *errgroup.Group // writes small files
 }
 
-// blob reads files from in; files that have the same content lie at the same place.
+// blob reads files from in, which begins where the first of them does; files that have the same content lie at the same place.
 func (x *extractor) blob(in io.Reader, files []*Entry) error {
-	var at int64
+	at := files[0].Offset
 	for i := 0; i < len(files); {
 		e := files[i]
 		same := files[i:]

@@ -1,7 +1,6 @@
 package release
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -108,7 +107,7 @@ func (s *Store) putManifest(ctx context.Context, data string, m *Manifest) error
 	if err != nil {
 		return fmt.Errorf("encode manifest: %w", err)
 	}
-	_, err = s.cloud.Files.Put(ctx, s.manifestKey(data, m.Release), bytes.NewReader(text), cloud.PutOptions{})
+	_, err = s.cloud.Files.Put(ctx, s.manifestKey(data, m.Release), cloud.Bytes(text), cloud.PutOptions{})
 	return err
 }
 

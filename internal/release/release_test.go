@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -386,7 +385,7 @@ type breaking struct {
 
 var errKilled = errors.New("killed")
 
-func (b *breaking) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+func (b *breaking) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
 	if b.left.Add(-1) < 0 {
 		return cloud.Object{}, errKilled
 	}
@@ -536,7 +535,7 @@ func TestDamage(t *testing.T) {
 
 func overwrite(t *testing.T, s *Store, key, text string) {
 	t.Helper()
-	if _, err := s.cloud.Files.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{}); err != nil {
+	if _, err := s.cloud.Files.Put(t.Context(), key, cloud.Text(text), cloud.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -634,5 +633,43 @@ func TestChangesThatAreSentTwice(t *testing.T) {
 	}
 	if n, err := s.Delete(t.Context()); err != nil || n != 3 {
 		t.Errorf("deleted %d pushes, %v; want 3", n, err)
+	}
+}
+
+// Of what lies in one blob with others only the part that is needed is fetched.
+func TestPartsOfBlobs(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	network := &cloudtest.Network{Files: s.cloud.Files}
+	s.cloud.Files = network
+	const mib = 1 << 20
+	first := map[string]string{"files/a": strings.Repeat("a", mib), "files/b": strings.Repeat("b", mib), "files/c": strings.Repeat("c", mib)}
+	push(t, s, folder(t, first), Parts{Files: true})
+	second := map[string]string{"files/a": "new", "files/b": first["files/b"], "files/c": "new, too"}
+	push(t, s, folder(t, second), Parts{Files: true})
+	for name, read := range map[string]func() error{
+		"fetch": func() error {
+			dir := t.TempDir()
+			_, err := s.Fetch(t.Context(), "", dir)
+			if diff := cmp.Diff(second, tree(t, dir)); diff != "" {
+				t.Errorf("(-want +got):\n%.200s", diff)
+			}
+			return err
+		},
+		"one file": func() error {
+			text, err := s.File(t.Context(), "", "files/b")
+			if string(text) != second["files/b"] {
+				t.Errorf("%d bytes", len(text))
+			}
+			return err
+		},
+	} {
+		network.Received.Store(0)
+		if err := read(); err != nil {
+			t.Fatal(err)
+		}
+		if n := network.Received.Load(); n > mib+mib/4 {
+			t.Errorf("%s: received %d bytes of contents, want little more than %d", name, n, mib)
+		}
 	}
 }

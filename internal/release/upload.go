@@ -5,9 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -94,11 +93,12 @@ func (u *upload) send(ctx context.Context, batch []Entry) (name string, err erro
 	}
 	sum := sha256.Sum256(pack.Bytes())
 	name = hex.EncodeToString(sum[:])
-	return name, u.store.putBlob(ctx, u.data, name, bytes.NewReader(pack.Bytes()))
+	return name, u.store.putBlob(ctx, u.data, cloud.Bytes(pack.Bytes()).WithSHA256(name))
 }
 
-func (s *Store) putBlob(ctx context.Context, data, name string, body io.Reader) error {
-	_, err := s.cloud.Files.Put(ctx, s.blobKey(data, name), body, cloud.PutOptions{})
+// putBlob stores content under its hash.
+func (s *Store) putBlob(ctx context.Context, data string, body cloud.Body) error {
+	_, err := s.cloud.Files.Put(ctx, s.blobKey(data, body.SHA256()), body, cloud.PutOptions{})
 	return err
 }
 
@@ -137,22 +137,15 @@ func (u *upload) large(ctx context.Context, e *Entry) (name string, err error) {
 		return "", err
 	}
 	defer f.Close() //nolint:errcheck // read only
-	body := &verified{r: io.LimitReader(f, e.Size+1), hash: sha256.New(), entry: e}
-	return e.SHA256, u.store.putBlob(ctx, u.data, e.SHA256, body)
-}
-
-// verified returns an error in place of io.EOF where the content is not that of entry.
-type verified struct {
-	r     io.Reader
-	hash  hash.Hash
-	entry *Entry
-}
-
-func (v *verified) Read(p []byte) (int, error) {
-	n, err := v.r.Read(p)
-	v.hash.Write(p[:n])
-	if err == io.EOF && hex.EncodeToString(v.hash.Sum(nil)) != v.entry.SHA256 {
-		err = changed(v.entry)
+	body, err := cloud.FromFile(f)
+	if err == nil && body.Size() != e.Size {
+		err = cloud.ErrChanged
 	}
-	return n, err
+	if err == nil {
+		err = u.store.putBlob(ctx, u.data, body.WithSHA256(e.SHA256))
+	}
+	if errors.Is(err, cloud.ErrChanged) {
+		err = changed(e)
+	}
+	return e.SHA256, err
 }

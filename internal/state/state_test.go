@@ -102,7 +102,7 @@ func TestDamagedVersion(t *testing.T) {
 		all = append(all, Version{Run: fmt.Sprint(i), State: json.RawMessage(fmt.Sprintf(`{"a":%d}`, i))})
 	}
 	now := chain(t, s, Version{}, all...)
-	if _, err := files.Put(t.Context(), s.logKey("load", 3), strings.NewReader(`{"seq": 1,`), cloud.PutOptions{}); err != nil {
+	if _, err := files.Put(t.Context(), s.logKey("load", 3), cloud.Text(`{"seq": 1,`), cloud.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]int64{4, 2, 1}, seqs(t, s, now.Seq)); diff != "" {
@@ -138,7 +138,7 @@ func TestBucketOfAnEarlierHandoff(t *testing.T) {
 	s := store(files)
 	put := func(key, text string) {
 		t.Helper()
-		if _, err := files.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{}); err != nil {
+		if _, err := files.Put(t.Context(), key, cloud.Text(text), cloud.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 	"testing"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -105,7 +104,7 @@ func Scopes(t *testing.T, open func(t *testing.T) World) {
 // put stores text, or ends the test.
 func put(t *testing.T, f cloud.Files, key, text string) cloud.Object {
 	t.Helper()
-	o, err := f.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{})
+	o, err := f.Put(t.Context(), key, cloud.Text(text), cloud.PutOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +122,7 @@ func get(t *testing.T, f cloud.Files, key string) string {
 }
 
 func read(ctx context.Context, f cloud.Files, key string) (string, cloud.Object, error) {
-	body, o, err := f.Get(ctx, key)
+	body, o, err := f.Get(ctx, key, cloud.GetOptions{})
 	if err != nil {
 		return "", o, err
 	}

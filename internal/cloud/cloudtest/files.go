@@ -8,13 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,7 +32,12 @@ func Files(t *testing.T, open func(t *testing.T) World) {
 		"an object above another":      testNested,
 		"overwrite":                    testOverwrite,
 		"a reader keeps its version":   testReaderKeeps,
+		"a part":                       testParts,
 		"a failed put changes nothing": testFailedPut,
+		"a body that changes":          testChangedBody,
+		"a hash that was said":         testSaidHash,
+		"copy":                         testCopy,
+		"copy what changes":            testCopyNoMix,
 		"a cancelled put":              testCancelPut,
 		"a cancelled get":              testCancelGet,
 		"a cancelled listing":          testCancelList,
@@ -93,18 +99,18 @@ func testRoundTrip(t *testing.T, f cloud.Files) {
 			}
 		}
 	}
-	o, err := f.Put(t.Context(), "slow", iotest.OneByteReader(strings.NewReader("byte by byte")), cloud.PutOptions{})
-	if err != nil || o.Size != 12 || get(t, f, "slow") != "byte by byte" {
-		t.Errorf("from a slow reader: %+v, %v", o, err)
+	o, err := f.Put(t.Context(), "part", cloud.From(strings.NewReader("more than is wanted"), 9), cloud.PutOptions{})
+	if err != nil || o.Size != 9 || get(t, f, "part") != "more than" {
+		t.Errorf("the beginning of a reader: %+v, %v", o, err)
 	}
 }
 
 func testMissing(t *testing.T, f cloud.Files) {
 	for range 2 { // in a new bucket, and in one with something in it
-		if _, _, err := f.Get(t.Context(), "a"); !errors.Is(err, cloud.ErrNotFound) {
+		if _, _, err := f.Get(t.Context(), "a", cloud.GetOptions{}); !errors.Is(err, cloud.ErrNotFound) {
 			t.Errorf("get: %v, want ErrNotFound", err)
 		}
-		if _, _, err := f.Get(t.Context(), "other/a"); !errors.Is(err, cloud.ErrNotFound) {
+		if _, _, err := f.Get(t.Context(), "other/a", cloud.GetOptions{}); !errors.Is(err, cloud.ErrNotFound) {
 			t.Errorf("get below an object: %v, want ErrNotFound", err)
 		}
 		if err := f.Delete(t.Context(), "a", "other/a"); err != nil {
@@ -121,7 +127,7 @@ func testMissing(t *testing.T, f cloud.Files) {
 	if err := f.Delete(t.Context(), "other", "other"); err != nil {
 		t.Errorf("delete the same key twice: %v", err)
 	}
-	if _, _, err := f.Get(t.Context(), "other"); !errors.Is(err, cloud.ErrNotFound) {
+	if _, _, err := f.Get(t.Context(), "other", cloud.GetOptions{}); !errors.Is(err, cloud.ErrNotFound) {
 		t.Errorf("get after delete: %v, want ErrNotFound", err)
 	}
 }
@@ -131,11 +137,11 @@ func testBadKeys(t *testing.T, f cloud.Files) {
 		"empty": "", "slash": "/", "leading slash": "/a", "trailing slash": "a/", "empty part": "a//b", "up": "../a",
 		"up inside": "a/../b", "up at the end": "a/..", "here": "./a", "nul": "a\x00b", "too long": strings.Repeat("k", 1025), "not utf-8": "a\xff",
 	} {
-		_, err := f.Put(t.Context(), key, strings.NewReader("x"), cloud.PutOptions{})
+		_, err := f.Put(t.Context(), key, cloud.Text("x"), cloud.PutOptions{})
 		if !errors.Is(err, cloud.ErrInvalid) {
 			t.Errorf("put with %s: %v, want ErrInvalid", name, err)
 		}
-		if _, _, err := f.Get(t.Context(), key); !errors.Is(err, cloud.ErrInvalid) {
+		if _, _, err := f.Get(t.Context(), key, cloud.GetOptions{}); !errors.Is(err, cloud.ErrInvalid) {
 			t.Errorf("get with %s: %v, want ErrInvalid", name, err)
 		}
 		if err := f.Delete(t.Context(), "fine", key); !errors.Is(err, cloud.ErrInvalid) {
@@ -223,13 +229,13 @@ func testReaderKeeps(t *testing.T, f cloud.Files) {
 	old := strings.Repeat("old ", 100_000)
 	for _, change := range []func() error{
 		func() error {
-			_, err := f.Put(t.Context(), "a", strings.NewReader("new"), cloud.PutOptions{})
+			_, err := f.Put(t.Context(), "a", cloud.Text("new"), cloud.PutOptions{})
 			return err
 		},
 		func() error { return f.Delete(t.Context(), "a") },
 	} {
 		put(t, f, "a", old)
-		body, _, err := f.Get(t.Context(), "a")
+		body, _, err := f.Get(t.Context(), "a", cloud.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,12 +256,190 @@ func testReaderKeeps(t *testing.T, f cloud.Files) {
 	}
 }
 
+func testParts(t *testing.T, f cloud.Files) {
+	for _, size := range []int{0, 1, 100, 300_000} {
+		text := make([]byte, size)
+		for i := range text {
+			text[i] = byte(i * i >> 3)
+		}
+		stored := put(t, f, "a", string(text))
+		for _, part := range []cloud.GetOptions{
+			{}, {Length: 1}, {Offset: 1}, {Offset: 99, Length: 1}, {Offset: 50, Length: 50}, {Offset: 99, Length: 100}, {Offset: 100}, {Offset: 1 << 40, Length: 9},
+			{Offset: 7, Length: 200_000}, {Offset: 299_999},
+		} {
+			body, o, err := f.Get(t.Context(), "a", part)
+			if err != nil {
+				t.Errorf("%+v of %d bytes: %v", part, size, err)
+				continue
+			}
+			got, err := io.ReadAll(body)
+			offset, length := part.Part(int64(size))
+			if err != nil || !bytes.Equal(got, text[offset:offset+length]) || o.Size != int64(size) || o.ETag != stored.ETag {
+				t.Errorf("%+v of %d bytes: %d bytes, %+v, %v", part, size, len(got), o, err)
+			}
+			if err := body.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, part := range []cloud.GetOptions{{Offset: -1}, {Length: -1}} {
+		if _, _, err := f.Get(t.Context(), "a", part); !errors.Is(err, cloud.ErrInvalid) {
+			t.Errorf("%+v: %v, want ErrInvalid", part, err)
+		}
+	}
+	if _, _, err := f.Get(t.Context(), "b", cloud.GetOptions{Offset: 1}); !errors.Is(err, cloud.ErrNotFound) {
+		t.Errorf("a part of nothing: %v, want ErrNotFound", err)
+	}
+}
+
+// A file that is written to while it is stored is never an object of which nobody has seen the whole.
+func testChangedBody(t *testing.T, f cloud.Files) {
+	put(t, f, "a", "old")
+	write := func(change func(*os.File) error) func(*os.File, int) error {
+		return func(file *os.File, _ int) error { return change(file) }
+	}
+	for name, test := range map[string]struct {
+		size   int
+		change func(file *os.File, size int) error
+	}{
+		"longer":      {1 << 20, func(file *os.File, size int) error { _, err := file.WriteAt([]byte("x"), int64(size)); return err }},
+		"shorter":     {1 << 20, func(file *os.File, size int) error { return file.Truncate(int64(size) - 1) }},
+		"empty now":   {1 << 20, write(func(file *os.File) error { return file.Truncate(0) })},
+		"not empty":   {0, write(func(file *os.File) error { _, err := file.WriteAt([]byte("x"), 0); return err })},
+		"other bytes": {1 << 20, write(func(file *os.File) error { _, err := file.WriteAt([]byte("x"), 9); return err })},
+	} {
+		file, err := os.CreateTemp(t.TempDir(), "")
+		if err == nil {
+			_, err = file.Write(make([]byte, test.size))
+		}
+		if err == nil { // not in the tick of the clock in which it is changed
+			err = os.Chtimes(file.Name(), time.Time{}, time.Now().Add(-time.Minute))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close() //nolint:errcheck // it goes
+		body, err := cloud.FromFile(file)
+		if err == nil {
+			err = test.change(file, test.size)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Put(t.Context(), "a", body, cloud.PutOptions{}); !errors.Is(err, cloud.ErrChanged) {
+			t.Errorf("%s: %v, want ErrChanged", name, err)
+		}
+	}
+	if got := get(t, f, "a"); got != "old" {
+		t.Errorf("stored: %.20q", got)
+	}
+}
+
+func testSaidHash(t *testing.T, f cloud.Files) {
+	sum := sha256.Sum256([]byte("text"))
+	said := hex.EncodeToString(sum[:])
+	if o, err := f.Put(t.Context(), "a", cloud.Text("text").WithSHA256(said), cloud.PutOptions{}); err != nil || o.SHA256 != said {
+		t.Errorf("%+v, %v; want %s", o, err, said)
+	}
+	if _, err := f.Put(t.Context(), "a", cloud.Text("test").WithSHA256(said), cloud.PutOptions{}); !errors.Is(err, cloud.ErrChanged) {
+		t.Errorf("another text: %v, want ErrChanged", err)
+	}
+	if got := get(t, f, "a"); got != "text" {
+		t.Errorf("stored: %q", got)
+	}
+}
+
+// alone hides that Files can copy.
+type alone struct{ cloud.Files }
+
+// Copy does the same whoever copies.
+func testCopy(t *testing.T, f cloud.Files) {
+	ctx := t.Context()
+	for i, files := range []cloud.Files{f, alone{f}} {
+		for _, size := range []int{0, 5, 3 << 20} {
+			from, to := fmt.Sprintf("%d/from %d", i, size), fmt.Sprintf("%d/to/%s/%d", i, strings.Repeat("n", 300), size)
+			text := strings.Repeat("0123456789", size/10+1)[:size]
+			source := put(t, f, from, text)
+			for range 2 { // there is none, there is one
+				o, err := cloud.Copy(ctx, files, from, to)
+				if err != nil || o.Key != to || o.Size != int64(size) || o.SHA256 != source.SHA256 {
+					t.Errorf("%+v, %v; want a copy of %+v", o, err, source)
+				}
+				got, now, err := read(ctx, f, to)
+				if err != nil || got != text || now.ETag != o.ETag {
+					t.Errorf("the copy has %d bytes, %+v, %v; want %d bytes and ETag %s", len(got), now, err, size, o.ETag)
+				}
+				put(t, f, to, "else")
+			}
+			if _, err := cloud.Copy(ctx, files, from, from); err != nil || get(t, f, from) != text {
+				t.Errorf("onto itself: %v", err)
+			}
+		}
+		if _, err := cloud.Copy(ctx, files, "none", "copy"); !errors.Is(err, cloud.ErrNotFound) {
+			t.Errorf("copy of nothing: %v, want ErrNotFound", err)
+		}
+		if _, err := cloud.Copy(ctx, files, "../a", "copy"); !errors.Is(err, cloud.ErrInvalid) {
+			t.Errorf("copy of a bad key: %v, want ErrInvalid", err)
+		}
+		put(t, f, "a", "x")
+		if _, err := cloud.Copy(ctx, files, "a", "b//c"); !errors.Is(err, cloud.ErrInvalid) {
+			t.Errorf("copy to a bad key: %v, want ErrInvalid", err)
+		}
+		stopped, stop := context.WithCancel(ctx)
+		stop()
+		_, err := cloud.Copy(stopped, files, "a", "copy")
+		wantStopped(t, "copy", err, context.Canceled)
+	}
+}
+
+func testCopyNoMix(t *testing.T, f cloud.Files) {
+	texts := []string{strings.Repeat("a", 300_000), strings.Repeat("b", 500_000)}
+	put(t, f, "from", texts[0])
+	put(t, f, "to", texts[1])
+	var group sync.WaitGroup
+	for _, text := range texts {
+		group.Go(func() {
+			for range 10 {
+				if _, err := f.Put(t.Context(), "from", cloud.Text(text), cloud.PutOptions{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		group.Go(func() {
+			for range 10 {
+				if _, err := cloud.Copy(t.Context(), f, "from", "to"); err != nil {
+					t.Error(err)
+				}
+				if got, _, err := read(t.Context(), f, "to"); err != nil || !slices.Contains(texts, got) {
+					t.Errorf("read %d bytes that nobody wrote, %v", len(got), err)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// breaking has so many bytes in front of an error.
+type breaking struct {
+	size int64
+	err  error
+}
+
+func (b *breaking) ReadAt(p []byte, at int64) (int, error) {
+	n := min(int64(len(p)), max(0, b.size-at))
+	clear(p[:n])
+	if n < int64(len(p)) {
+		return int(n), b.err
+	}
+	return int(n), nil
+}
+
 func testFailedPut(t *testing.T, f cloud.Files) {
 	broken := errors.New("the source broke")
 	put(t, f, "a", "old")
-	for _, size := range []int{0, 10, 1 << 20} {
+	for _, size := range []int64{0, 10, 1 << 20} {
 		for _, key := range []string{"a", "b"} {
-			body := io.MultiReader(bytes.NewReader(make([]byte, size)), iotest.ErrReader(broken))
+			body := cloud.From(&breaking{size, broken}, 2<<20)
 			if _, err := f.Put(t.Context(), key, body, cloud.PutOptions{}); !errors.Is(err, broken) {
 				t.Errorf("put %d bytes, then a broken source: %v", size, err)
 			}
@@ -275,7 +459,7 @@ type cancelling struct {
 	stop func()
 }
 
-func (c *cancelling) Read(p []byte) (int, error) {
+func (c *cancelling) ReadAt(p []byte, _ int64) (int, error) {
 	if c.n--; c.n == 0 {
 		c.stop()
 	}
@@ -288,11 +472,11 @@ func testCancelPut(t *testing.T, f cloud.Files) {
 	why := errors.New("enough")
 	before, stop := context.WithCancelCause(t.Context())
 	stop(why)
-	_, err := f.Put(before, "a", strings.NewReader("new"), cloud.PutOptions{})
+	_, err := f.Put(before, "a", cloud.Text("new"), cloud.PutOptions{})
 	wantStopped(t, "put before", err, why)
 	wantStopped(t, "delete before", f.Delete(before, "a"), why)
 	middle, stop := context.WithCancelCause(t.Context())
-	_, err = f.Put(middle, "a", &cancelling{n: 5, stop: func() { stop(why) }}, cloud.PutOptions{})
+	_, err = f.Put(middle, "a", cloud.From(&cancelling{n: 5, stop: func() { stop(why) }}, 1<<50), cloud.PutOptions{})
 	wantStopped(t, "put in the middle", err, why)
 	if got := get(t, f, "a"); got != "old" {
 		t.Errorf("after cancelled puts: %.20q", got)
@@ -313,7 +497,7 @@ func testCancelGet(t *testing.T, f cloud.Files) {
 	put(t, f, "a", strings.Repeat("x", 8<<20))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	body, _, err := f.Get(ctx, "a")
+	body, _, err := f.Get(ctx, "a", cloud.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +509,7 @@ func testCancelGet(t *testing.T, f cloud.Files) {
 	if n, err := io.Copy(io.Discard, body); err == nil {
 		t.Errorf("read %d bytes to the end after cancellation", n)
 	}
-	_, _, err = f.Get(ctx, "a")
+	_, _, err = f.Get(ctx, "a", cloud.GetOptions{})
 	wantStopped(t, "get before", err, context.Canceled)
 }
 
@@ -363,7 +547,7 @@ func fill(t *testing.T, f cloud.Files, all []string) {
 	for range 64 {
 		group.Go(func() {
 			for key := range work {
-				if _, err := f.Put(t.Context(), key, strings.NewReader(key), cloud.PutOptions{}); err != nil {
+				if _, err := f.Put(t.Context(), key, cloud.Text(key), cloud.PutOptions{}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -433,25 +617,17 @@ func testDeleteMany(t *testing.T, f cloud.Files) {
 	}
 }
 
-// endless yields n bytes and notes how large the heap has become meanwhile.
-type endless struct {
-	left int64
-	peak *uint64
-}
+// endless has as many bytes as are asked for, and notes how large the heap has become meanwhile.
+type endless struct{ peak *uint64 }
 
-func (e *endless) Read(p []byte) (int, error) {
-	if e.left == 0 {
-		return 0, io.EOF
+func (e endless) ReadAt(p []byte, at int64) (int, error) {
+	for i := range p {
+		p[i] = byte(at + int64(i))
 	}
-	n := min(int64(len(p)), e.left)
-	for i := range p[:n] {
-		p[i] = byte(e.left - int64(i))
-	}
-	if before := e.left; before>>22 != (before-n)>>22 { // every 4 MiB
+	if at>>22 != (at+int64(len(p)))>>22 { // every 4 MiB
 		noteHeap(e.peak)
 	}
-	e.left -= n
-	return int(n), nil
+	return len(p), nil
 }
 
 func noteHeap(peak *uint64) {
@@ -467,11 +643,11 @@ func Streams(t *testing.T, f cloud.Files) {
 	var start, peak uint64
 	runtime.GC()
 	noteHeap(&start)
-	stored, err := f.Put(t.Context(), "large", &endless{size, &peak}, cloud.PutOptions{})
+	stored, err := f.Put(t.Context(), "large", cloud.From(endless{&peak}, size), cloud.PutOptions{})
 	if err != nil || stored.Size != size {
 		t.Fatalf("put: %+v, %v", stored, err)
 	}
-	body, _, err := f.Get(t.Context(), "large")
+	body, _, err := f.Get(t.Context(), "large", cloud.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -495,10 +671,10 @@ func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
 
 func testIfAbsent(t *testing.T, f cloud.Files) {
 	create := cloud.PutOptions{IfAbsent: true}
-	if _, err := f.Put(t.Context(), "a", strings.NewReader("first"), create); err != nil {
+	if _, err := f.Put(t.Context(), "a", cloud.Text("first"), create); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Put(t.Context(), "a", strings.NewReader("second"), create); !errors.Is(err, cloud.ErrConflict) {
+	if _, err := f.Put(t.Context(), "a", cloud.Text("second"), create); !errors.Is(err, cloud.ErrConflict) {
 		t.Errorf("create again: %v, want ErrConflict", err)
 	}
 	if got := get(t, f, "a"); got != "first" {
@@ -507,31 +683,31 @@ func testIfAbsent(t *testing.T, f cloud.Files) {
 	if err := f.Delete(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Put(t.Context(), "a", strings.NewReader("third"), create); err != nil {
+	if _, err := f.Put(t.Context(), "a", cloud.Text("third"), create); err != nil {
 		t.Errorf("create after delete: %v", err)
 	}
 }
 
 // A sign of life is an object like any other as long as the machine lives.
 func testFleeting(t *testing.T, f cloud.Files) {
-	first, err := f.Put(t.Context(), "new/folder/a", strings.NewReader("first"), cloud.PutOptions{IfAbsent: true, Fleeting: true})
+	first, err := f.Put(t.Context(), "new/folder/a", cloud.Text("first"), cloud.PutOptions{IfAbsent: true, Fleeting: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Put(t.Context(), "new/folder/a", strings.NewReader("x"), cloud.PutOptions{IfAbsent: true, Fleeting: true}); !errors.Is(err, cloud.ErrConflict) {
+	if _, err := f.Put(t.Context(), "new/folder/a", cloud.Text("x"), cloud.PutOptions{IfAbsent: true, Fleeting: true}); !errors.Is(err, cloud.ErrConflict) {
 		t.Errorf("err = %v", err)
 	}
-	second, err := f.Put(t.Context(), "new/folder/a", strings.NewReader("second"), cloud.PutOptions{IfMatch: first.ETag, Fleeting: true})
+	second, err := f.Put(t.Context(), "new/folder/a", cloud.Text("second"), cloud.PutOptions{IfMatch: first.ETag, Fleeting: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Put(t.Context(), "new/folder/a", strings.NewReader("third"), cloud.PutOptions{Fleeting: true}); err != nil {
+	if _, err := f.Put(t.Context(), "new/folder/a", cloud.Text("third"), cloud.PutOptions{Fleeting: true}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Put(t.Context(), "new/folder/a", strings.NewReader("x"), cloud.PutOptions{IfMatch: second.ETag}); !errors.Is(err, cloud.ErrConflict) {
+	if _, err := f.Put(t.Context(), "new/folder/a", cloud.Text("x"), cloud.PutOptions{IfMatch: second.ETag}); !errors.Is(err, cloud.ErrConflict) {
 		t.Errorf("err = %v", err)
 	}
-	body, _, err := f.Get(t.Context(), "new/folder/a")
+	body, _, err := f.Get(t.Context(), "new/folder/a", cloud.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -543,12 +719,12 @@ func testFleeting(t *testing.T, f cloud.Files) {
 
 func testIfMatch(t *testing.T, f cloud.Files) {
 	first := put(t, f, "a", "first")
-	second, err := f.Put(t.Context(), "a", strings.NewReader("second"), cloud.PutOptions{IfMatch: first.ETag})
+	second, err := f.Put(t.Context(), "a", cloud.Text("second"), cloud.PutOptions{IfMatch: first.ETag})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, key := range map[string]string{"stale": "a", "missing": "b"} {
-		_, err := f.Put(t.Context(), key, strings.NewReader("third"), cloud.PutOptions{IfMatch: first.ETag})
+		_, err := f.Put(t.Context(), key, cloud.Text("third"), cloud.PutOptions{IfMatch: first.ETag})
 		if !errors.Is(err, cloud.ErrConflict) {
 			t.Errorf("%s: %v, want ErrConflict", name, err)
 		}
@@ -565,11 +741,11 @@ func testSentTwice(t *testing.T, f cloud.Files) {
 	ctx := t.Context()
 	for i, o := range []cloud.PutOptions{{IfAbsent: true}, {IfMatch: put(t, f, "1", "old").ETag}} {
 		key, text := fmt.Sprint(i), fmt.Sprint("text ", i)
-		first, err := f.Put(ctx, key, strings.NewReader(text), o)
+		first, err := f.Put(ctx, key, cloud.Text(text), o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Put(ctx, key, strings.NewReader(text), o); !errors.Is(err, cloud.ErrConflict) {
+		if _, err := f.Put(ctx, key, cloud.Text(text), o); !errors.Is(err, cloud.ErrConflict) {
 			t.Errorf("%+v again: %v, want ErrConflict", o, err)
 		}
 		if got, err := cloud.Write(ctx, f, key, []byte(text), o); err != nil || got.ETag != first.ETag {
@@ -582,7 +758,7 @@ func testSentTwice(t *testing.T, f cloud.Files) {
 }
 
 func testBothConditions(t *testing.T, f cloud.Files) {
-	_, err := f.Put(t.Context(), "a", strings.NewReader("x"), cloud.PutOptions{IfAbsent: true, IfMatch: "e"})
+	_, err := f.Put(t.Context(), "a", cloud.Text("x"), cloud.PutOptions{IfAbsent: true, IfMatch: "e"})
 	if !errors.Is(err, cloud.ErrInvalid) {
 		t.Errorf("both conditions: %v, want ErrInvalid", err)
 	}
@@ -597,7 +773,7 @@ func testCreators(t *testing.T, f cloud.Files) {
 		for i := range 20 {
 			group.Go(func() {
 				text := fmt.Sprintf("writer %d", i)
-				_, err := f.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{IfAbsent: true})
+				_, err := f.Put(t.Context(), key, cloud.Text(text), cloud.PutOptions{IfAbsent: true})
 				switch {
 				case err == nil:
 					winners.Add(1)
@@ -626,7 +802,7 @@ func testCounters(t *testing.T, f cloud.Files) {
 					t.Error(err)
 					return
 				}
-				_, err = f.Put(t.Context(), "count", strings.NewReader(text+"x"), cloud.PutOptions{IfMatch: o.ETag})
+				_, err = f.Put(t.Context(), "count", cloud.Text(text+"x"), cloud.PutOptions{IfMatch: o.ETag})
 				if err == nil {
 					done++
 				} else if !errors.Is(err, cloud.ErrConflict) {
@@ -649,7 +825,7 @@ func testNoMix(t *testing.T, f cloud.Files) {
 	for _, text := range texts {
 		group.Go(func() {
 			for range 10 {
-				if _, err := f.Put(t.Context(), "m", strings.NewReader(text), cloud.PutOptions{}); err != nil {
+				if _, err := f.Put(t.Context(), "m", cloud.Text(text), cloud.PutOptions{}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -105,7 +105,10 @@ func push(b *testing.B, source string, f *Files) {
 			return err
 		}
 		defer file.Close()
-		_, err = f.Put(context.Background(), key, file, cloud.PutOptions{})
+		body, err := cloud.FromFile(file)
+		if err == nil {
+			_, err = f.Put(context.Background(), key, body, cloud.PutOptions{})
+		}
 		return err
 	})
 }
@@ -161,7 +164,7 @@ func benchFetch(b *testing.B, source string) {
 }
 
 func fetch(f *Files, key, path string) error {
-	body, _, err := f.Get(context.Background(), key)
+	body, _, err := f.Get(context.Background(), key, cloud.GetOptions{})
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func busyObject(f *Files, name string, n int) error {
 		}
 		return err
 	}
-	_, err := f.Put(context.Background(), key, strings.NewReader(text(name, n)), cloud.PutOptions{})
+	_, err := f.Put(context.Background(), key, cloud.Text(text(name, n)), cloud.PutOptions{})
 	if err == nil {
 		say("saved", key, n)
 	}
@@ -91,7 +91,7 @@ func busyObject(f *Files, name string, n int) error {
 }
 
 func busyCount(f *Files) error {
-	body, o, err := f.Get(context.Background(), "count")
+	body, o, err := f.Get(context.Background(), "count", cloud.GetOptions{})
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func busyCount(f *Files) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Put(context.Background(), "count", strings.NewReader(string(old)+"x"), cloud.PutOptions{IfMatch: o.ETag})
+	_, err = f.Put(context.Background(), "count", cloud.Text(string(old)+"x"), cloud.PutOptions{IfMatch: o.ETag})
 	if err == nil {
 		say("counted")
 	}
@@ -109,7 +109,7 @@ func busyCount(f *Files) error {
 
 func busyLease(f *Files, name string, n int) error {
 	key := fmt.Sprintf("lease/%05d", n)
-	_, err := f.Put(context.Background(), key, strings.NewReader(name), cloud.PutOptions{IfAbsent: true})
+	_, err := f.Put(context.Background(), key, cloud.Text(name), cloud.PutOptions{IfAbsent: true})
 	if err == nil {
 		say("leased", key, name)
 	}
@@ -200,7 +200,7 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Files(scope).Put(t.Context(), "count", strings.NewReader(""), cloud.PutOptions{}); err != nil {
+	if _, err := h.Files(scope).Put(t.Context(), "count", cloud.Text(""), cloud.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	const rounds = 10
@@ -229,7 +229,7 @@ func TestKill(t *testing.T) {
 }
 
 func content(t *testing.T, f *Files, key string) (string, cloud.Object, error) {
-	body, o, err := f.Get(t.Context(), key)
+	body, o, err := f.Get(t.Context(), key, cloud.GetOptions{})
 	if err != nil {
 		return "", o, err
 	}
@@ -291,7 +291,7 @@ func checkCount(t *testing.T, h *Home, r *record) {
 	if err != nil || len(got) < r.counted || len(got) > r.counted+2 {
 		t.Errorf("count is %d, %d were reported, %v", len(got), r.counted, err)
 	}
-	if _, err := h.Files(scope).Put(t.Context(), "count", strings.NewReader(""), cloud.PutOptions{IfMatch: o.ETag}); err != nil {
+	if _, err := h.Files(scope).Put(t.Context(), "count", cloud.Text(""), cloud.PutOptions{IfMatch: o.ETag}); err != nil {
 		t.Error(err)
 	}
 }
@@ -356,7 +356,7 @@ func checkLeftovers(t *testing.T, h *Home, home string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := again.Files(scope).Put(t.Context(), "count", strings.NewReader(""), cloud.PutOptions{}); err != nil {
+	if _, err := again.Files(scope).Put(t.Context(), "count", cloud.Text(""), cloud.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if list, err = os.ReadDir(tmp); err != nil || len(list) > 0 {
@@ -371,9 +371,9 @@ func helpFull(h *Home) {
 	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 4096, Max: 4096}); err != nil {
 		say("no limit:", err)
 	}
-	_, err := f.Put(context.Background(), "a", strings.NewReader(text("new", 10)), cloud.PutOptions{})
+	_, err := f.Put(context.Background(), "a", cloud.Text(text("new", 10)), cloud.PutOptions{})
 	say("large put failed:", errors.Is(err, unix.EFBIG))
-	_, err = f.Put(context.Background(), "a", strings.NewReader(strings.Repeat("new", 3000)), cloud.PutOptions{})
+	_, err = f.Put(context.Background(), "a", cloud.Text(strings.Repeat("new", 3000)), cloud.PutOptions{})
 	say("put failed:", errors.Is(err, unix.EFBIG))
 	err = s.Put(context.Background(), cloud.Secret{Key: "big", Level: cloud.LevelTask, Value: secret.NewValue(strings.Repeat("s", 9000))})
 	say("secret failed:", errors.Is(err, unix.EFBIG))
@@ -388,7 +388,7 @@ func TestDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Files(scope).Put(t.Context(), "a", strings.NewReader("old"), cloud.PutOptions{}); err != nil {
+	if _, err := h.Files(scope).Put(t.Context(), "a", cloud.Text("old"), cloud.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Secrets(scope).Put(t.Context(), cloud.Secret{Key: "small", Level: cloud.LevelTask, Value: secret.NewValue("old")}); err != nil {

@@ -33,39 +33,82 @@ type Files struct {
 	cleaned sync.Once
 }
 
-var _ cloud.Files = (*Files)(nil)
+var (
+	_ cloud.Files  = (*Files)(nil)
+	_ cloud.Copier = (*Files)(nil)
+)
 
-// Get implements cloud.Files. The reader compares the content with its hash.
-func (f *Files) Get(ctx context.Context, key string) (io.ReadCloser, cloud.Object, error) {
-	body, o, err := f.get(ctx, key)
+// Get implements cloud.Files. The reader of a whole object compares it with its hash.
+func (f *Files) Get(ctx context.Context, key string, part cloud.GetOptions) (io.ReadCloser, cloud.Object, error) {
+	body, o, err := f.get(ctx, key, part)
 	if err != nil {
 		return nil, cloud.Object{}, fmt.Errorf("get object %q: %w", key, err)
 	}
 	return body, o, nil
 }
 
-func (f *Files) get(ctx context.Context, key string) (io.ReadCloser, cloud.Object, error) {
-	if err := cloud.CheckKey(key); err != nil {
+func (f *Files) get(ctx context.Context, key string, part cloud.GetOptions) (io.ReadCloser, cloud.Object, error) {
+	if err := errors.Join(cloud.CheckKey(key), part.Check()); err != nil {
 		return nil, cloud.Object{}, err
 	}
 	if ctx.Err() != nil {
 		return nil, cloud.Object{}, context.Cause(ctx)
 	}
-	file, err := os.Open(filepath.Join(f.dir, objectPath(key)))
-	if notThere(err) {
-		return nil, cloud.Object{}, cloud.ErrNotFound
+	file, o, rest, err := f.open(key)
+	if err != nil {
+		return nil, cloud.Object{}, err
+	}
+	b := &body{file: file, rest: rest, stopped: func() error { return stopped(ctx) }, object: o, left: o.Size}
+	if part == (cloud.GetOptions{}) {
+		b.hash = sha256.New()
+		return b, o, nil
+	}
+	offset, length := part.Part(o.Size)
+	at, err := seekContent(file, rest, o)
+	if err == nil {
+		_, err = file.Seek(at+offset, io.SeekStart)
 	}
 	if err != nil {
-		return nil, cloud.Object{}, kind(err)
+		return nil, cloud.Object{}, errors.Join(err, file.Close())
 	}
-	o, rest, err := readHeader(file)
+	b.rest, b.left = nil, length
+	return b, o, nil
+}
+
+// open opens the object and reads its header; rest is what was read of its content.
+func (f *Files) open(key string) (file *os.File, o cloud.Object, rest []byte, err error) {
+	file, err = os.Open(filepath.Join(f.dir, objectPath(key)))
+	if notThere(err) {
+		return nil, o, nil, cloud.ErrNotFound
+	}
+	if err != nil {
+		return nil, o, nil, kind(err)
+	}
+	o, rest, err = readHeader(file)
 	if err == nil && o.Key != key {
 		err = fmt.Errorf("%w: the header is that of %q", cloud.ErrCorrupt, o.Key)
 	}
 	if err != nil {
-		return nil, cloud.Object{}, damaged(errors.Join(err, file.Close()), file.Name())
+		return nil, o, nil, damaged(errors.Join(err, file.Close()), file.Name())
 	}
-	return &body{file: file, rest: rest, stopped: func() error { return stopped(ctx) }, object: o, left: o.Size, hash: sha256.New()}, o, nil
+	return file, o, rest, nil
+}
+
+// seekContent returns where the content begins in a file from which header and rest were read. The file has the right length.
+func seekContent(file *os.File, rest []byte, o cloud.Object) (int64, error) {
+	at, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, kind(err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return 0, kind(err)
+	}
+	at -= int64(len(rest))
+	if info.Size() != at+o.Size {
+		return 0, damaged(fmt.Errorf("%w: the content is not as long as its header says", cloud.ErrCorrupt), file.Name())
+	}
+	return at, nil
 }
 
 // notThere is true also where a part of the path is an object of some other program: a file, not a folder.
@@ -91,8 +134,8 @@ type body struct {
 	rest    []byte // of the content, read with the header
 	stopped func() error
 	object  cloud.Object
-	left    int64 // of the content
-	hash    hash.Hash
+	left    int64     // of what is to be read
+	hash    hash.Hash // nil: a part is read
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -101,6 +144,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	if len(p) == 0 {
 		return 0, nil
+	}
+	if b.hash == nil {
+		return b.readPart(p)
 	}
 	n, err := b.next(p)
 	b.hash.Write(p[:n])
@@ -114,6 +160,21 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return n, fmt.Errorf("get object %q: %w", b.object.Key, err)
+}
+
+func (b *body) readPart(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := b.file.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // it was cut since it was opened
+	}
+	if err != nil {
+		err = fmt.Errorf("get object %q: %w", b.object.Key, err)
+	}
+	return n, err
 }
 
 func (b *body) next(p []byte) (int, error) {

@@ -31,7 +31,7 @@ func openHome(t *testing.T) *Home {
 
 func store(t *testing.T, f *Files, key, text string) {
 	t.Helper()
-	if _, err := f.Put(t.Context(), key, strings.NewReader(text), cloud.PutOptions{}); err != nil {
+	if _, err := f.Put(t.Context(), key, cloud.Text(text), cloud.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -295,7 +295,7 @@ func TestLockIsHeld(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer stop()
 	for name, o := range map[string]cloud.PutOptions{"unconditional": {}, "conditional": {IfAbsent: true}} {
-		if _, err := f.Put(ctx, "a", strings.NewReader("y"), o); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := f.Put(ctx, "a", cloud.Text("y"), o); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s put: %v, want the end of its context", name, err)
 		}
 	}
@@ -316,7 +316,7 @@ func TestRemovedBucket(t *testing.T) {
 	if err := os.RemoveAll(f.dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.Get(t.Context(), "a"); !errors.Is(err, cloud.ErrNotFound) {
+	if _, _, err := f.Get(t.Context(), "a", cloud.GetOptions{}); !errors.Is(err, cloud.ErrNotFound) {
 		t.Errorf("get: %v, want ErrNotFound", err)
 	}
 	if got := listed(t, f); len(got) > 0 {
@@ -378,7 +378,7 @@ func TestSyncGroupWithout(t *testing.T) {
 	results := make(chan error, 50)
 	for i := range cap(results) {
 		go func() {
-			_, err := f.Put(t.Context(), strings.Repeat("d/", i%5)+string(rune('a'+i%20)), strings.NewReader("x"), cloud.PutOptions{})
+			_, err := f.Put(t.Context(), strings.Repeat("d/", i%5)+string(rune('a'+i%20)), cloud.Text("x"), cloud.PutOptions{})
 			results <- err
 		}()
 	}

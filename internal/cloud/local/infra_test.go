@@ -117,7 +117,7 @@ func TestInfraBucket(t *testing.T) {
 		t.Errorf("changes = %+v", got)
 	}
 	for _, s := range []cloud.Scope{dev, prod} {
-		if _, err := home.Files(s).Put(t.Context(), "a/b", strings.NewReader("x"), cloud.PutOptions{}); err != nil {
+		if _, err := home.Files(s).Put(t.Context(), "a/b", cloud.Text("x"), cloud.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,7 +134,7 @@ func TestInfraBucket(t *testing.T) {
 	if list, err := i.Status(t.Context(), cloud.KindBucket); err != nil || len(list) != 0 {
 		t.Errorf("status = %+v, %v", list, err)
 	}
-	if _, _, err := home.Files(prod).Get(t.Context(), "a/b"); err != nil {
+	if _, _, err := home.Files(prod).Get(t.Context(), "a/b", cloud.GetOptions{}); err != nil {
 		t.Errorf("another env stage was harmed: %v", err)
 	}
 }

@@ -66,7 +66,7 @@ func leaveAll(t *testing.T, h *Home, s cloud.Scope) string {
 	register(t, h, s)
 	c := whole(t, h, s)
 	logs := h.Logs(s)
-	_, err := c.Files.Put(t.Context(), s.Prefix()+"/key", strings.NewReader("x"), cloud.PutOptions{})
+	_, err := c.Files.Put(t.Context(), s.Prefix()+"/key", cloud.Text("x"), cloud.PutOptions{})
 	job, jobErr := c.Jobs.Run(t.Context(), cloud.Start{Run: "r", Env: map[string]string{"SCRIPT": ":"}})
 	err = errors.Join(err, jobErr,
 		c.Secrets.Put(t.Context(), cloud.Secret{Key: "k", Level: cloud.LevelTask, Value: secret.NewValue("v")}),

@@ -31,15 +31,16 @@ func newBuffer() any {
 }
 
 // Put implements cloud.Files.
-func (f *Files) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
-	stored, err := f.put(ctx, key, body, o)
+func (f *Files) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
+	stored, err := f.store(ctx, key, o, func(temp *os.File) (cloud.Object, error) { return f.write(ctx, temp, key, body) })
 	if err != nil {
 		return cloud.Object{}, fmt.Errorf("put object %q: %w", key, err)
 	}
 	return stored, nil
 }
 
-func (f *Files) put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+// store makes what fill writes the object, when it is on the disk.
+func (f *Files) store(ctx context.Context, key string, o cloud.PutOptions, fill func(temp *os.File) (cloud.Object, error)) (cloud.Object, error) {
 	if err := errors.Join(cloud.CheckKey(key), o.Check()); err != nil {
 		return cloud.Object{}, err
 	}
@@ -52,7 +53,7 @@ func (f *Files) put(ctx context.Context, key string, body io.Reader, o cloud.Put
 		return cloud.Object{}, kind(err)
 	}
 	defer temp.Close() //nolint:errcheck // what matters was flushed
-	stored, err := f.write(ctx, temp, key, body)
+	stored, err := fill(temp)
 	if err == nil {
 		err = kind(f.group.sync(temp.Sync))
 	}
@@ -109,54 +110,97 @@ func (f *Files) clean() {
 }
 
 // write puts header and content into temp. The header is only known at the end: until then its place is blank.
-func (f *Files) write(ctx context.Context, temp *os.File, key string, body io.Reader) (cloud.Object, error) {
+func (f *Files) write(ctx context.Context, temp *os.File, key string, body cloud.Body) (cloud.Object, error) {
 	pooled := f.buffers.Get().(*[]byte)
 	defer f.buffers.Put(pooled)
 	buf := blankHeader((*pooled)[:0], key)
 	head := len(buf)
-	o := cloud.Object{Key: key}
-	sum := sha256.New()
+	from, sum := body.Open(), sha256.New()
 	for full := true; full; {
 		if ctx.Err() != nil {
-			return o, context.Cause(ctx)
+			return cloud.Object{}, context.Cause(ctx)
 		}
-		n, err := io.ReadFull(body, buf[len(buf):cap(buf)])
+		n, err := io.ReadFull(from, buf[len(buf):cap(buf)])
 		full = err == nil
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-			return o, err
+			return cloud.Object{}, err
 		}
 		sum.Write(buf[len(buf) : len(buf)+n])
-		o.Size += int64(n)
 		buf = buf[:len(buf)+n]
 		if full {
 			if _, err := temp.Write(buf); err != nil {
-				return o, kind(err)
+				return cloud.Object{}, kind(err)
 			}
 			buf, head = buf[:0], 0
 		}
 	}
-	o, err := f.finish(temp, o, sum.Sum(nil), buf, head)
-	return o, kind(err)
+	o := newObject(key, body.Size(), hex.EncodeToString(sum.Sum(nil)))
+	if want := body.SHA256(); want != "" && want != o.SHA256 {
+		return o, fmt.Errorf("%w: its hash is not the one that was said", cloud.ErrChanged)
+	}
+	return o, kind(finish(temp, o, buf, head))
+}
+
+// newObject is the version of an object that is being written.
+func newObject(key string, size int64, sum string) cloud.Object {
+	var tag [etagWidth / 2]byte
+	_, _ = rand.Read(tag[:]) // never fails
+	return cloud.Object{Key: key, Size: size, Modified: time.Now().UTC(), ETag: hex.EncodeToString(tag[:]), SHA256: sum}
 }
 
 // finish writes what is left in buf, and the header: in the first head bytes of buf, or, where that is 0, into its place.
-func (f *Files) finish(temp *os.File, o cloud.Object, sum, buf []byte, head int) (cloud.Object, error) {
-	o.Modified = time.Now().UTC()
-	o.SHA256 = hex.EncodeToString(sum)
-	var tag [etagWidth / 2]byte
-	_, _ = rand.Read(tag[:]) // never fails
-	o.ETag = hex.EncodeToString(tag[:])
+func finish(temp *os.File, o cloud.Object, buf []byte, head int) error {
 	if head > 0 {
 		appendHeader(buf[:0], o)
 		_, err := temp.Write(buf)
-		return o, err
+		return err
 	}
 	if _, err := temp.Write(buf); err != nil {
-		return o, err
+		return err
 	}
 	_, err := temp.WriteAt(appendHeader(nil, o), 0)
-	return o, err
+	return err
 }
+
+// Copy implements cloud.Copier. The kernel copies the content, which keeps its hash: what is damaged in it is damaged in the copy.
+func (f *Files) Copy(ctx context.Context, from, to string) (cloud.Object, error) {
+	stored, err := f.copy(ctx, from, to)
+	if err != nil {
+		return cloud.Object{}, fmt.Errorf("copy object %q: %w", from, err)
+	}
+	return stored, nil
+}
+
+func (f *Files) copy(ctx context.Context, from, to string) (cloud.Object, error) {
+	if err := cloud.CheckKey(from); err != nil {
+		return cloud.Object{}, err
+	}
+	source, old, rest, err := f.open(from)
+	if err != nil {
+		return cloud.Object{}, err
+	}
+	defer source.Close() //nolint:errcheck // read only
+	at, err := seekContent(source, rest, old)
+	if err != nil {
+		return cloud.Object{}, err
+	}
+	return f.store(ctx, to, cloud.PutOptions{}, func(temp *os.File) (cloud.Object, error) {
+		o := newObject(to, old.Size, old.SHA256)
+		_, err := temp.Write(appendHeader(nil, o))
+		if err == nil {
+			_, err = source.Seek(at, io.SeekStart)
+		}
+		for left := o.Size; err == nil && left > 0; left -= copyStep {
+			if err = stopped(ctx); err == nil {
+				_, err = io.CopyN(temp, source, min(left, copyStep))
+			}
+		}
+		return o, kind(err)
+	})
+}
+
+// copyStep is how much is copied between two looks at the context, in bytes.
+const copyStep = 64 << 20
 
 // commit gives the written object its name, if the condition holds.
 func (f *Files) commit(ctx context.Context, temp, key string, o cloud.PutOptions) error {

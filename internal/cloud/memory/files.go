@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -19,7 +20,7 @@ import (
 
 // Files is a bucket. The zero Files is empty and ready.
 type Files struct {
-	// Before is asked before each call with its name ("get", "put", "list", "delete") and key; its error is the answer.
+	// Before is asked before each call with its name ("get", "put", "copy", "list", "delete") and key; its error is the answer.
 	// It may call Files itself. nil: nothing fails. To be set before the first use.
 	Before func(call, key string) error
 
@@ -34,7 +35,10 @@ type object struct {
 	content []byte
 }
 
-var _ cloud.Files = (*Files)(nil)
+var (
+	_ cloud.Files  = (*Files)(nil)
+	_ cloud.Copier = (*Files)(nil)
+)
 
 // enter checks a call.
 func (f *Files) enter(ctx context.Context, call, key string) error {
@@ -48,8 +52,8 @@ func (f *Files) enter(ctx context.Context, call, key string) error {
 }
 
 // Get implements cloud.Files.
-func (f *Files) Get(ctx context.Context, key string) (io.ReadCloser, cloud.Object, error) {
-	if err := cloud.CheckKey(key); err != nil {
+func (f *Files) Get(ctx context.Context, key string, part cloud.GetOptions) (io.ReadCloser, cloud.Object, error) {
+	if err := errors.Join(cloud.CheckKey(key), part.Check()); err != nil {
 		return nil, cloud.Object{}, err
 	}
 	if err := f.enter(ctx, "get", key); err != nil {
@@ -61,11 +65,12 @@ func (f *Files) Get(ctx context.Context, key string) (io.ReadCloser, cloud.Objec
 	if !ok {
 		return nil, cloud.Object{}, fmt.Errorf("get object %q: %w", key, cloud.ErrNotFound)
 	}
-	return io.NopCloser(patient{ctx, bytes.NewReader(o.content)}), o.Object, nil
+	offset, length := part.Part(o.Size)
+	return io.NopCloser(patient{ctx, bytes.NewReader(o.content[offset : offset+length])}), o.Object, nil
 }
 
 // Put implements cloud.Files.
-func (f *Files) Put(ctx context.Context, key string, body io.Reader, o cloud.PutOptions) (cloud.Object, error) {
+func (f *Files) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
 	if err := cloud.CheckKey(key); err != nil {
 		return cloud.Object{}, err
 	}
@@ -75,7 +80,11 @@ func (f *Files) Put(ctx context.Context, key string, body io.Reader, o cloud.Put
 	if err := f.enter(ctx, "put", key); err != nil {
 		return cloud.Object{}, err
 	}
-	content, err := io.ReadAll(patient{ctx, body})
+	content, err := io.ReadAll(patient{ctx, body.Open()})
+	sum := sha256.Sum256(content)
+	if want := body.SHA256(); err == nil && want != "" && want != hex.EncodeToString(sum[:]) {
+		err = cloud.ErrChanged
+	}
 	if err != nil {
 		return cloud.Object{}, fmt.Errorf("put object %q: %w", key, err)
 	}
@@ -120,6 +129,23 @@ func (f *Files) time() time.Time {
 		return time.Now().UTC()
 	}
 	return f.now()
+}
+
+// Copy implements cloud.Copier.
+func (f *Files) Copy(ctx context.Context, from, to string) (cloud.Object, error) {
+	if err := errors.Join(cloud.CheckKey(from), cloud.CheckKey(to)); err != nil {
+		return cloud.Object{}, err
+	}
+	if err := f.enter(ctx, "copy", to); err != nil {
+		return cloud.Object{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o, ok := f.objects[from]
+	if !ok {
+		return cloud.Object{}, fmt.Errorf("copy object %q: %w", from, cloud.ErrNotFound)
+	}
+	return f.set(to, o.content), nil
 }
 
 // List implements cloud.Files.
