@@ -172,8 +172,7 @@ func TestTailGoesOn(t *testing.T) {
 		}
 		var got []string
 		err := s.app(&strings.Builder{}).Logs(ctx, LogsOptions{
-			Target: withVars(withVars(anywhere, "limit", "4"), "follow", "true"),
-			Line:   func(l cloud.Line) error { got = append(got, l.Text); return nil },
+			Target: anywhere, Limit: 4, Follow: true, Line: func(l cloud.Line) error { got = append(got, l.Text); return nil },
 		})
 		if diff := cmp.Diff([]string{"2", "3", "4", "5"}, got); diff != "" || err != nil {
 			t.Errorf("%s, %v", diff, err)
