@@ -206,7 +206,7 @@ func TestRunKeepsWhatOnlyTheWorkspaceHas(t *testing.T) {
 	var log bytes.Buffer
 	b.Log = slog.New(slog.NewTextHandler(&log, nil))
 	res, err := b.run(t.Context(), func(o *RunReleaseOptions) { here(o); o.Force = true })
-	if err != nil || res.ExitCode != 0 || there() || !strings.Contains(log.String(), "2 artifacts of the workspace that the bucket does not have: removed") {
+	if err != nil || res.ExitCode != 0 || there() || !strings.Contains(log.String(), "removed 2 artifacts that the bucket does not have from the workspace") {
 		t.Errorf("%+v, %v, %v\n%s", res, err, there(), log.String())
 	}
 	if res, err := b.run(t.Context(), here); err != nil || res.ExitCode != 0 {

@@ -43,7 +43,7 @@ func (a *App) checkGiven(p *project.Project, lists ...given) error {
 		for _, v := range g.vars {
 			switch {
 			case !project.IsName(v.Key):
-				errs = append(errs, project.Diagnostic{Pos: g.at, Message: fmt.Sprintf("%s: %q is no name of a variable", g.by, v.Key),
+				errs = append(errs, project.Diagnostic{Pos: g.at, Message: fmt.Sprintf("%s: %q is not a valid name of a variable", g.by, v.Key),
 					Hint: "a name has letters, digits and _, and does not begin with a digit"})
 			case !known[v.Key]:
 				unknown = append(unknown, project.Diagnostic{Pos: g.at, Path: v.Key, Message: g.by})

@@ -102,7 +102,7 @@ func infraMessage(c *cloud.Cloud, k cloud.Kind, changes []cloud.Change) string {
 	case k == cloud.KindRole && c.Notes[k] != "":
 		return "nothing to do: with this provider " + c.Notes[k]
 	}
-	return "nothing to do: it is so already"
+	return "nothing to do: it is up to date"
 }
 
 // warnUnpushed says that jobs of the task would find nothing to run.

@@ -41,7 +41,7 @@ func (a *App) Init(_ context.Context, o InitOptions) (InitResult, error) {
 	out := InitResult{Status: "success", Project: o.Dir}
 	for _, f := range files {
 		if path := filepath.Join(o.Dir, f.name); exists(path) && f.name == "project.yml" {
-			return InitResult{}, &UsageError{Message: fmt.Sprintf("%s is there already", path), Hint: "name another folder: handoff init FOLDER"}
+			return InitResult{}, &UsageError{Message: fmt.Sprintf("%s exists already", path), Hint: "name another folder: handoff init FOLDER"}
 		}
 	}
 	for _, f := range files {

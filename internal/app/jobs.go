@@ -86,7 +86,7 @@ func (a *App) warnHeld(ctx context.Context, c *cloud.Cloud, start cloud.Start, p
 	}
 	r, _, err := lease.Read(ctx, c.Files, leaseKey(c))
 	if err == nil && r.Run != "" && !r.Released && a.sight(r) != lease.Gone {
-		a.Log.Warn(fmt.Sprintf("run %s of this task is going on: by the overlap policy skip, the default, this job does not run unless that ends first", r.Run))
+		a.Log.Warn(fmt.Sprintf("run %s of this task is going on: with the overlap policy skip, the default, this job does not run unless that one ends first", r.Run))
 	}
 }
 

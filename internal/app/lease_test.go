@@ -175,7 +175,7 @@ func TestSilentRun(t *testing.T) {
 		if err != nil || len(res.Runs) != 1 || res.Runs[0].Outcome != ledger.Running {
 			t.Fatalf("%+v, %v", res, err)
 		}
-		if strings.Contains(res.Runs[0].Reason, "not heard of for") {
+		if strings.Contains(res.Runs[0].Reason, "no sign of life for") {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)

@@ -78,7 +78,7 @@ func (r *releaseRun) takeLease(ctx context.Context) (context.Context, error) {
 		ctx, r.lease, err = lease.Replace(ctx, r.cloud.Files, o)
 	default:
 		o.Waiting = func(held lease.Record) {
-			r.app.Log.Info(fmt.Sprintf("run %s has this task: looking whether it still lives, for at most %v", held.Run, lease.Patience(held, o.Times)))
+			r.app.Log.Info(fmt.Sprintf("run %s holds this task: waiting at most %v to see whether it is still alive", held.Run, lease.Patience(held, o.Times)))
 		}
 		ctx, r.lease, err = lease.Acquire(ctx, r.cloud.Files, o)
 	}

@@ -241,7 +241,7 @@ func (a *App) finish(ctx context.Context, s *session, rec *ledger.Recorder, res 
 	noRecord := func(err error, code int) {
 		switch {
 		case err != nil && final:
-			a.Log.Warn(fmt.Sprintf("what the run has left is stored, but its record is not finished: %v", err))
+			a.Log.Warn(fmt.Sprintf("the states and artifacts of the run are stored, but its record could not be finished: %v", err))
 		case err != nil:
 			out.failWithoutRecord(err, code)
 		}

@@ -228,14 +228,14 @@ func (r *releaseRun) fetchArtifacts(ctx context.Context) error {
 		return nil
 	}
 	removed, err := artifact.Clear(o)
-	r.app.Log.Info(fmt.Sprintf("the artifacts that run %s (%s) has left in the workspace are removed", before.ID, before.Outcome))
+	r.app.Log.Info(fmt.Sprintf("removing the artifacts that run %s (%s) left in the workspace", before.ID, before.Outcome))
 	r.tellSwept(removed)
 	return err
 }
 
 func (r *releaseRun) tellSwept(files int) {
 	if files > 0 {
-		r.app.Log.Info(fmt.Sprintf("%s of the workspace that the bucket does not have: removed", Count(files, "artifact")))
+		r.app.Log.Info(fmt.Sprintf("removed %s that the bucket does not have from the workspace", Count(files, "artifact")))
 	}
 }
 

@@ -277,7 +277,7 @@ func (a *App) silent(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run 
 		return run
 	}
 	if d := now.Sub(heard); d > lease.Patience(k.lease, a.Lease) {
-		run.Reason = fmt.Sprintf("not heard of for %v by the clock of the bucket: it is cut off, or has lost its machine", short(d))
+		run.Reason = fmt.Sprintf("no sign of life for %v by the clock of the bucket: it is cut off, or its machine is gone", short(d))
 	}
 	return run
 }

@@ -42,7 +42,7 @@ type ScheduleNextOptions struct {
 // ScheduleNext returns the next fires of the schedules of the project, or of one that o describes.
 func (a *App) ScheduleNext(_ context.Context, o ScheduleNextOptions) (ScheduleNextResult, error) {
 	if o.Count < 1 || o.Count > mostFires {
-		return ScheduleNextResult{}, &UsageError{Message: fmt.Sprintf("%d fires cannot be shown", o.Count), Hint: fmt.Sprintf("take 1 to %d", mostFires)}
+		return ScheduleNextResult{}, &UsageError{Message: fmt.Sprintf("%d times cannot be shown", o.Count), Hint: fmt.Sprintf("ask for 1 to %d", mostFires)}
 	}
 	if o.From.IsZero() {
 		o.From = a.Now()

@@ -46,7 +46,7 @@ func (a *App) openState(ctx context.Context, o StateOptions) (*pipelineState, er
 	}
 	s := &pipelineState{cloud: c, commits: a.commits(c), name: o.Name}
 	if o.Name != "" && (strings.Contains(o.Name, "/") || cloud.CheckKey(o.Name) != nil) {
-		return nil, &UsageError{Message: fmt.Sprintf("%q is no name of a pipeline", o.Name)}
+		return nil, &UsageError{Message: fmt.Sprintf("%q is not a valid name of a pipeline", o.Name)}
 	}
 	s.now, s.damaged = s.commits.Read(ctx)
 	if s.damaged != nil && !errors.Is(s.damaged, cloud.ErrCorrupt) {
@@ -131,7 +131,7 @@ func (a *App) StateSet(ctx context.Context, o StateOptions, text []byte) (res St
 	} else if !json.Valid(text) {
 		return StateResult{}, &UsageError{Message: "the new state is not JSON", Hint: `write an object: {"bookmarks": {}}`}
 	} else {
-		return StateResult{}, &UsageError{Message: "the new state is no JSON object", Hint: `write an object: {"bookmarks": {}}`}
+		return StateResult{}, &UsageError{Message: "the new state is not a JSON object", Hint: `write an object: {"bookmarks": {}}`}
 	}
 	s, err := a.openState(ctx, o)
 	if err != nil {

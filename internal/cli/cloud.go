@@ -45,7 +45,7 @@ func projectProviders() []project.Provider {
 func (c *cli) home() (string, error) {
 	if dir := c.getenv("HANDOFF_HOME"); dir != "" {
 		if !filepath.IsAbs(dir) { // it would be another home in every folder, and for jobs
-			return "", &app.UsageError{Message: fmt.Sprintf("HANDOFF_HOME=%s is no absolute path", dir), Hint: `write HANDOFF_HOME="$PWD/` + dir + `"`}
+			return "", &app.UsageError{Message: fmt.Sprintf("HANDOFF_HOME=%s is not an absolute path", dir), Hint: `write HANDOFF_HOME="$PWD/` + dir + `"`}
 		}
 		return dir, nil
 	}

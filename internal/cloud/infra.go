@@ -22,7 +22,7 @@ type Identity struct {
 
 // Infra makes, changes and removes what jobs need around them.
 type Infra interface {
-	// Plan returns what has to change so that the world is as want says; no change where it is so already. It changes nothing
+	// Plan returns what has to change so that the world is as want says; no change where it is up to date. It changes nothing
 	// but what it notes at the provider (a change set), which a later Plan of the same removes. ErrConflict, with a hint: it
 	// cannot be made absent, since something needs it.
 	Plan(ctx context.Context, want Want) (Plan, error)

@@ -90,11 +90,11 @@ func (s *Store) Read(ctx context.Context) (Commit, error) {
 		}
 	}
 	if errors.Is(err, cloud.ErrCorrupt) {
-		return Commit{}, cloud.WithHint(fmt.Errorf("read from what to go on: %w", err), "`handoff state log` shows the states that there are, "+
+		return Commit{}, cloud.WithHint(fmt.Errorf("read what the next run goes on from: %w", err), "`handoff state log` shows the states that there are, "+
 			"`handoff state rollback` goes back to the last of them; or delete this object, and the newest states and artifacts count: "+cloud.Hint(err))
 	}
 	if err != nil {
-		return Commit{}, fmt.Errorf("read from what to go on: %w", err)
+		return Commit{}, fmt.Errorf("read what the next run goes on from: %w", err)
 	}
 	c.etag = o.ETag
 	return c, nil

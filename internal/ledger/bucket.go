@@ -150,7 +150,7 @@ func (b *Bucket) Resolve(ctx context.Context, word string) (string, error) {
 		if len(found) > listed {
 			found, more = found[:listed], ", ..."
 		}
-		return "", cloud.WithHint(fmt.Errorf("run %q: %w: more than one run is meant", word, cloud.ErrInvalid),
+		return "", cloud.WithHint(fmt.Errorf("run %q: %w: more than one run matches", word, cloud.ErrInvalid),
 			"write more of its id: "+strings.Join(found, ", ")+more)
 	case word == "":
 		return "", cloud.WithHint(fmt.Errorf("runs of task %q: %w", b.Prefix, cloud.ErrNotFound), "`handoff run` makes one")

@@ -80,8 +80,8 @@ func (b *builder) unseenFailure(c *project.Command, at string, out *Command) {
 	if line, part, found := shell.UnseenFailure(out.Shell, script); found {
 		part = strings.ReplaceAll(part, noPipe, "|")
 		b.warnings = append(b.warnings, project.Diagnostic{
-			Pos: linePos(c, line), Path: at, Message: fmt.Sprintf("a failure of %q is not seen: it stands before a pipe inside of one command", shorten(b.redactor.String(part))),
-			Hint: "split it into stages; or shell: /bin/bash and `set -o pipefail`; allow_pipe: true if that is as it shall be",
+			Pos: linePos(c, line), Path: at, Message: fmt.Sprintf("a failure of %q would not be noticed: it stands before a pipe within one command", shorten(b.redactor.String(part))),
+			Hint: "split it into stages; or shell: /bin/bash and `set -o pipefail`; allow_pipe: true if that is what you want",
 		})
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // errOver is what Start returns after the time that Lives has set.
-var errOver = errors.New("its time is over: see the lease of the task")
+var errOver = errors.New("its time is over: the lease of the task was not renewed")
 
 // Lives lets the processes live until d after since. Where it is not called again in time, the guardian kills them, also
 // when handoff is stopped, and none can be started any more. It may be called at any time, from any goroutine.

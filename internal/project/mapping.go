@@ -149,7 +149,7 @@ func (d *decoder) explicit(m *mapping) (merges []value) {
 		}
 		e := entry{key.node.Value, key, value{target(m.node.Content[i+1]), m.child(key.node.Value)}}
 		if old := m.put(e); old != nil {
-			d.legacy(key, fmt.Sprintf("the key %s is there already on line %d; the last one counts", quote(e.key), old.at.node.Line), "")
+			d.legacy(key, fmt.Sprintf("the key %s is given on line %d already; the last one counts", quote(e.key), old.at.node.Line), "")
 		}
 	}
 	return merges

@@ -108,7 +108,7 @@ func after(line string, column int) string {
 func badStart(line string, column int) (message, hint string) {
 	rest := after(line, column)
 	if strings.HasPrefix(rest, "\t") {
-		return "a tab is used as indentation", "YAML wants blanks"
+		return "a tab is used as indentation", "YAML takes only blanks there"
 	}
 	if rest == "" {
 		return "nothing can begin here", ""

@@ -258,7 +258,7 @@ func checkTwice[V any](d *decoder, m *mapping, list string, elements []V, of fun
 		key, pos := of(e)
 		at := value{&yaml.Node{Line: pos.Line, Column: pos.Column}, fmt.Sprintf("%s[%d]", list, i)}
 		if line, twice := seen[key]; twice && key != "" {
-			d.legacy(at, fmt.Sprintf("%s is there already on line %d; the last one counts", quote(key), line), "")
+			d.legacy(at, fmt.Sprintf("%s is given on line %d already; the last one counts", quote(key), line), "")
 		}
 		seen[key] = pos.Line
 	}

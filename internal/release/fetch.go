@@ -164,7 +164,7 @@ func (s *Store) blob(ctx context.Context, data string, files []*Entry, x *extrac
 // lost says what to do where the bucket has not what it should have.
 func lost(err error) error {
 	if errors.Is(err, cloud.ErrNotFound) || errors.Is(err, cloud.ErrCorrupt) {
-		return cloud.WithHint(err, "the bucket has lost a part of this release: handoff project push --force mends it, from the same files")
+		return cloud.WithHint(err, "the bucket has lost a part of this release: handoff project push --force, from the same files, repairs it")
 	}
 	return err
 }

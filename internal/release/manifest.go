@@ -139,7 +139,7 @@ func checkPath(path string) error {
 		return fmt.Errorf("%q: the name is not UTF-8", path)
 	}
 	if path != configName && !strings.HasPrefix(path, filesName+"/") || !fs.ValidPath(path) {
-		return fmt.Errorf("%q is no path of a release", path)
+		return fmt.Errorf("%q is not a valid path in a release", path)
 	}
 	return nil
 }

@@ -215,8 +215,8 @@ func TestScanRefuses(t *testing.T) {
 		{"absolute link", map[string]string{"project.yml": "a", "files/l": "-> /etc/passwd"}, "not in files/"},
 		{"link to the project", map[string]string{"project.yml": "a", "files/l": "-> ../.secrets/secrets.yml"}, "not in files/"},
 		{"files is no folder", map[string]string{"project.yml": "a", "files": "x"}, "not a folder"},
-		{"files is the secrets", map[string]string{"project.yml": "a", ".secrets/x": "s", "files": "-> .secrets"}, "no part of a release"},
-		{"project.yml is a secret", map[string]string{"project.yml": "-> .secrets/x", ".secrets/x": "s"}, "no part of a release"},
+		{"files is the secrets", map[string]string{"project.yml": "a", ".secrets/x": "s", "files": "-> .secrets"}, "must not contain secrets"},
+		{"project.yml is a secret", map[string]string{"project.yml": "-> .secrets/x", ".secrets/x": "s"}, "must not contain secrets"},
 		{"files leaves the project", map[string]string{"project.yml": "a", "files": "-> /etc"}, "escapes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -81,7 +81,7 @@ func notSecret(part string) error {
 	}
 	real, err := filepath.EvalSymlinks(part)
 	if err == nil && slices.Contains(strings.Split(real, "/"), secretsName) {
-		return fmt.Errorf("%s: symbolic link to %s: secrets are no part of a release", part, real)
+		return fmt.Errorf("%s: symbolic link to %s: a release must not contain secrets", part, real)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (s *scanner) files(ctx context.Context) error {
 func leftOut(name string) string {
 	switch name {
 	case secretsName:
-		return "secrets are no part of a release"
+		return "a release must not contain secrets"
 	case "__pycache__", ".DS_Store", ".git":
 		return "no part of a project"
 	}

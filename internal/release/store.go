@@ -200,7 +200,7 @@ func (s *Store) resolve(r *record, name string) (string, error) {
 	case 0:
 		return "", cloud.WithHint(fmt.Errorf("release %q: %w", name, cloud.ErrNotFound), "see handoff release list")
 	}
-	return "", cloud.WithHint(fmt.Errorf("release %q: %w: it is the begin of %d releases", name, cloud.ErrInvalid, len(found)), "write more of its digits")
+	return "", cloud.WithHint(fmt.Errorf("release %q: %w: %d releases begin with it", name, cloud.ErrInvalid, len(found)), "write more of its digits")
 }
 
 // minDigits is how many digits tell a release from the number of a push.

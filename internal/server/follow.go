@@ -70,7 +70,7 @@ func (s *scheduler) jobEnded(end ending) {
 	case cloud.JobStopped:
 		s.Log.Warn(what + " stopped: " + end.Reason)
 	case "":
-		s.Log.Warn(what + " is not known any more")
+		s.Log.Warn(what + " cannot be found any more")
 	default:
 		s.sum.JobsFailed++
 		s.Log.Error(fmt.Sprintf("%s %s: %s", what, end.State, end.Reason))

@@ -211,7 +211,7 @@ func (s *scheduler) correct(e *entry) {
 	if e.Fires.Through.Before(now.Add(ahead)) {
 		return
 	}
-	s.Log.Warn(fmt.Sprintf("schedule %s has fired for %s, which is to come: was the clock wrong? It goes on from now",
+	s.Log.Warn(fmt.Sprintf("schedule %s has fired for %s, which is in the future: was the clock wrong? It goes on from now",
 		e.Key, e.Fires.Through.Format(time.RFC3339)))
 	reset := cloud.FireRecord{Op: cloud.FireReset, ID: e.Key.String(), At: now}
 	if err := s.Store.Record(true, reset); err != nil {

@@ -116,7 +116,7 @@ func ValidVenv(name string) error {
 	case name == "":
 		return errors.New("a venv needs a name")
 	case strings.HasPrefix(name, "."), strings.ContainsAny(name, "/\\:\x00\n"):
-		return fmt.Errorf(`venv %q: a name has no "/", "\", ":" and does not begin with "."`, name)
+		return fmt.Errorf(`venv %q: a name must not contain "/", "\" or ":" or begin with "."`, name)
 	case slices.Contains([]string{filesName, artifactsName}, strings.ToLower(name)):
 		return fmt.Errorf("venv %q: the workspace has a folder of that name for itself", name)
 	}

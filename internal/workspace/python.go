@@ -40,7 +40,7 @@ func binaryOf(path string) (binary, error) {
 		return binary{}, err
 	}
 	if !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
-		return binary{}, fmt.Errorf("%s is no program", real)
+		return binary{}, fmt.Errorf("%s is not a program", real)
 	}
 	return binary{Path: real, Size: info.Size(), Modified: info.ModTime().UnixNano()}, nil
 }

@@ -56,7 +56,7 @@ func (i *installer) problem(ctx context.Context, venv string) (ProblemKind, stri
 	case len(links) == 0:
 		return Stale, "no install of project.yml makes it any more"
 	case s.Open:
-		return Broken, "its installs have not come to their end"
+		return Broken, "its installs were not finished"
 	}
 	return s.problem(links)
 }
@@ -69,7 +69,7 @@ func (i *installer) problemWithoutVenv(links []link) (ProblemKind, string) {
 	case s == nil || s.Place != i.w.dir:
 		return Stale, "they have not been run in this workspace"
 	case s.Open:
-		return Stale, "they have not come to their end"
+		return Stale, "they were not finished"
 	}
 	return s.problem(links)
 }

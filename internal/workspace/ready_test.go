@@ -24,12 +24,12 @@ func TestLacks(t *testing.T) {
 	}{
 		{name: "whole", install: "unchanged unchanged unchanged"},
 		{"removed", map[string]string{"ws/v": ""}, Missing, "not in the workspace", "done done unchanged"},
-		{"half made", map[string]string{"ws/.handoff/making-v": "x"}, Broken, "half made", "done done unchanged"},
+		{"is not finished", map[string]string{"ws/.handoff/making-v": "x"}, Broken, "half made", "done done unchanged"},
 		{"Python removed", map[string]string{"ws/v/bin/python": ""}, Broken, `its Python \(.*/v/bin/python\) is gone`, "done done unchanged"},
 		{"Python that leads nowhere", map[string]string{"ws/v/bin/python": "", "ws/v/bin/python -> /nowhere/python3.11": "x"}, Broken,
 			`its Python \(/nowhere/python3.11\) is gone`, "done done unchanged"},
 		{"home removed", map[string]string{"ws/v/pyvenv.cfg": "home = /nowhere/bin\n"}, Broken, "its Python .in /nowhere/bin. is gone", "done done unchanged"},
-		{"Python upgraded", map[string]string{"ws/v/bin/python": upgraded}, Broken, "version 3.100.0, and was 3.99.0", "done done unchanged"},
+		{"Python upgraded", map[string]string{"ws/v/bin/python": upgraded}, Broken, "version 3.100.0 now, and was 3.99.0", "done done unchanged"},
 		{"Python built again", map[string]string{"ws/v/bin/python": fakePython + "# the same\n"}, 0, "", "unchanged unchanged unchanged"},
 		{"Python that fails", map[string]string{"ws/v/bin/python": "#!/bin/sh\nexit 3\n"}, Broken, "does not start: .*exit code 3", "done done unchanged"},
 		{"packages removed", map[string]string{"ws/v/lib": ""}, Broken, "packages .* are gone", "done done unchanged"},
@@ -106,7 +106,7 @@ func TestUnfinishedInstallsAreMadeAnew(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	problems := b.Problems(t.Context(), b.options(commands...), []string{"", "v"})
-	if len(problems) != 2 || problems[0].Kind != Stale || problems[1].Kind != Broken || !strings.Contains(problems[1].Reason, "have not come to their end") {
+	if len(problems) != 2 || problems[0].Kind != Stale || problems[1].Kind != Broken || !strings.Contains(problems[1].Reason, "were not finished") {
 		t.Errorf("got %+v", problems)
 	}
 	write(t, b.Dir(), map[string]string{"go": "", "v/left": ""})

@@ -35,7 +35,7 @@ func (i *installer) look(ctx context.Context, venv string) (*stamp, error) {
 		return nil, err
 	}
 	if exists(i.mark(venv)) {
-		return nil, errors.New("it is half made: handoff was killed at it")
+		return nil, errors.New("it is not finished: handoff was killed while it made it")
 	}
 	if !exists(filepath.Join(dir, "pyvenv.cfg")) {
 		return nil, fmt.Errorf("%s exists and %w", dir, errNoVenv)
@@ -94,7 +94,7 @@ func (i *installer) same(ctx context.Context, s *stamp, dir string, now binary) 
 	case err != nil:
 		return fmt.Errorf("its Python does not start: %v", err)
 	case py.Version != s.Python.Version:
-		return fmt.Errorf("its Python is of version %s, and was %s when it was made", py.Version, s.Python.Version)
+		return fmt.Errorf("its Python is version %s now, and was %s when it was made", py.Version, s.Python.Version)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (i *installer) foreign(ctx context.Context, dir string) error {
 	case err != nil:
 		return fmt.Errorf("its Python does not start: %v", err)
 	case was.Version != "" && py.minor() != was.minor():
-		return fmt.Errorf("its Python is of version %s, and was %s when it was made", py.Version, was.Version)
+		return fmt.Errorf("its Python is version %s now, and was %s when it was made", py.Version, was.Version)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func TestCloudDamage(t *testing.T) {
 	}{
 		{"lease", "load/lease.json", run, []string{`^error: .*lease.json.*damaged`, `^hint: when no run of the task is going on, delete .*the file /.*lease.json`}},
 		{"index of artifacts", "load/artifacts/index.json", run, []string{`^error: .*index of artifacts.*damaged`, `^hint: the file /.*restore it from a backup, or delete`}},
-		{"what to go on from", "load/current.json", run, []string{`^error: read from what to go on.*damaged`, `^hint: .*handoff state rollback`}},
+		{"what to go on from", "load/current.json", run, []string{`^error: read what the next run goes on from.*damaged`, `^hint: .*handoff state rollback`}},
 		{"state", "load/state/load/log/", run, []string{`^error: version 2 of the state of "load".*damaged`, `^hint: .*handoff state rollback`}},
 		{"list of artifacts", "load/artifacts/manifests/archives/", run, []string{`^error: read list of artifacts.*damaged`, `^hint: the file /.*restore it`}},
 		{"what release is current", "load/releases/current.json", run, []string{`^error: find release.*damaged`, `^hint: the file /.*restore it`}},

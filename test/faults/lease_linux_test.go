@@ -75,7 +75,7 @@ func TestLivingHolderElsewhere(t *testing.T) {
 	l.handoff(0, "project", "push", "-p", "prj", "-y")
 	first := l.start(l.command("run", "-p", "prj", "-w", "ws"))
 	l.appears("going")
-	l.says(l.wait(4, elsewhere(l.command("run", "-p", "prj", "-w", "ws2"))).Stderr, "looking whether it still lives", "is going on")
+	l.says(l.wait(4, elsewhere(l.command("run", "-p", "prj", "-w", "ws2"))).Stderr, "to see whether it is still alive", "is going on")
 	_ = first.cmd.Process.Signal(os.Interrupt)
 	first.end()
 }

@@ -121,7 +121,7 @@ func TestVenvInstallWithPlantedVariables(t *testing.T) {
 func TestInstallKilled(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, ready, says string }{
-		{"between two commands", "ws/at_work", "its installs have not come to their end"},
+		{"between two commands", "ws/at_work", "its installs were not finished"},
 		{"while it makes a venv", "ws/.handoff/making-v", "half made|is not in the workspace"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -83,7 +83,7 @@ func (i *Infra) Apply(ctx context.Context, made cloud.Plan, step func(cloud.Step
 		return fmt.Errorf("apply %s: %w", made.Want.Kind, err)
 	}
 	if p.change == nil || p.token != made.Token || !slices.Equal(made.Changes, []cloud.Change{*p.change}) {
-		return cloud.WithHint(fmt.Errorf("apply %s: %w: what is there is no longer what the plan saw", made.Want.Kind, cloud.ErrConflict),
+		return cloud.WithHint(fmt.Errorf("apply %s: %w: it has changed since the plan was made", made.Want.Kind, cloud.ErrConflict),
 			"make the plan anew")
 	}
 	if step == nil {

@@ -30,7 +30,7 @@ const overdueAfter = 5 * time.Second
 func (s scheduler) Running(context.Context) (cloud.SchedulerStatus, error) {
 	st := cloud.SchedulerStatus{Serves: s.home.dir}
 	if err := s.look(&st); err != nil {
-		return st, fmt.Errorf("look for the server: %w", kind(err))
+		return st, fmt.Errorf("find the server: %w", kind(err))
 	}
 	return st, nil
 }

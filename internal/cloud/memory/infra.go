@@ -99,7 +99,7 @@ func (i *Infra) apply(ctx context.Context, p cloud.Plan) error {
 		return err
 	}
 	if now := c.plan(i.scope, p.Want); now.Token != p.Token || !slices.Equal(now.Changes, p.Changes) {
-		return cloud.WithHint(fmt.Errorf("%w: what is there is no longer what the plan saw", cloud.ErrConflict), "make the plan anew")
+		return cloud.WithHint(fmt.Errorf("%w: it has changed since the plan was made", cloud.ErrConflict), "make the plan anew")
 	}
 	c.apply()
 	return nil
