@@ -24,7 +24,7 @@ func TestLacks(t *testing.T) {
 	}{
 		{name: "whole", install: "unchanged unchanged unchanged"},
 		{"removed", map[string]string{"ws/v": ""}, Missing, "not in the workspace", "done done unchanged"},
-		{"is not finished", map[string]string{"ws/.handoff/making-v": "x"}, Broken, "half made", "done done unchanged"},
+		{"is not finished", map[string]string{"ws/.handoff/making-v": "x"}, Broken, "is not finished", "done done unchanged"},
 		{"Python removed", map[string]string{"ws/v/bin/python": ""}, Broken, `its Python \(.*/v/bin/python\) is gone`, "done done unchanged"},
 		{"Python that leads nowhere", map[string]string{"ws/v/bin/python": "", "ws/v/bin/python -> /nowhere/python3.11": "x"}, Broken,
 			`its Python \(/nowhere/python3.11\) is gone`, "done done unchanged"},
