@@ -252,10 +252,12 @@ func TestGuardianIgnoresSignals(t *testing.T) {
 	s := newTestSupervisor(t)
 	p, out := sh(t, s, "echo ready; exec sleep 60")
 	line(t, out)
-	time.Sleep(100 * time.Millisecond) // the guardian comes up
 	s.mu.Lock()
 	guard := s.guard.pid
 	s.mu.Unlock()
+	for !ignores(t, guard, syscall.SIGQUIT) { // the guardian comes up
+		time.Sleep(5 * time.Millisecond)
+	}
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
 		if err := syscall.Kill(guard, sig); err != nil {
 			t.Fatal(err)

@@ -2,7 +2,11 @@
 
 package process
 
-import "syscall"
+import (
+	"syscall"
+	"testing"
+	"time"
+)
 
 // daemon is a script whose process leaves the group: it cannot be found here.
 const daemon = ""
@@ -12,3 +16,9 @@ func running(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 // hide needs prctl.
 func hide() int { return 99 }
+
+// ignores gives the process time to say that it ignores the signal.
+func ignores(*testing.T, int, syscall.Signal) bool {
+	time.Sleep(100 * time.Millisecond)
+	return true
+}
