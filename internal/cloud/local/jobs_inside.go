@@ -80,7 +80,7 @@ func Enter(home, dir, cgroup string) (*Inside, error) {
 		lines: make(chan struct{}), done: make(chan struct{}),
 	}
 	rec.Pid = os.Getpid()
-	if err := rec.save(dir, false); err != nil {
+	if err := i.save(false); err != nil {
 		return nil, err
 	}
 	if err := i.prepare(cgroup); err != nil {
@@ -93,7 +93,7 @@ func Enter(home, dir, cgroup string) (*Inside, error) {
 func (i *Inside) abort(why error) error {
 	i.rec.State, i.rec.Reason, i.rec.Ended = cloud.JobFailed, fmt.Sprintf("could not start: %v", why), time.Now().UTC()
 	i.say("job failed: " + i.rec.Reason)
-	return i.saveEnd()
+	return i.save(true)
 }
 
 func sameFile(f *os.File, path string) bool {
@@ -244,7 +244,7 @@ func (i *Inside) End(w cloud.LastWord) error {
 	i.limits.leave()
 	removeCgroups(i.rec.Cgroups)
 	i.rec.Ended, i.rec.Cgroups = time.Now().UTC(), nil
-	err := i.saveEnd()
+	err := i.save(true)
 	i.slot.free()
 	return errors.Join(err, i.jobs.prune(), i.busy.Close()) // nothing is touched after that
 }
@@ -290,11 +290,11 @@ func (r *jobRecord) shortOfMemory() string {
 	return fmt.Sprintf(" (out of memory: the limit of %d MiB was reached)", r.Memory)
 }
 
-// saveEnd tries for a while: a disk may be full for a moment.
-func (i *Inside) saveEnd() error {
+// save tries for a while: a disk may be full for a moment.
+func (i *Inside) save(durable bool) error {
 	var err error
 	for range 20 {
-		if err = i.rec.save(i.dir, true); err == nil {
+		if err = i.rec.save(i.dir, durable); err == nil {
 			return nil
 		}
 		time.Sleep(time.Second)

@@ -173,7 +173,7 @@ type facts struct {
 //	-           yes   no      as recorded
 //	-           yes   yes     stopping
 //	not up yet  no    -       starting while it is young, then lost: its starter was killed
-//	up          no    no      lost: it was killed, or the machine went down
+//	up          no    no      lost: it was killed, the machine went down, or the disk was full
 //	up          no    yes     stopped
 //
 // settled: it will not change any more, which is to be written down.
@@ -190,7 +190,7 @@ func (f facts) observe() (job cloud.Job, settled bool) {
 	case f.stop != nil:
 		job.State, job.Reason, settled = cloud.JobStopped, f.stop.Reason, true
 	default:
-		job.State, job.Reason, settled = cloud.JobLost, "its process was killed, or the machine went down", true
+		job.State, job.Reason, settled = cloud.JobLost, "its process was killed, the machine went down, or its disk was full", true
 	}
 	return job, settled
 }

@@ -265,7 +265,7 @@ func TestJobObserved(t *testing.T) {
 		{"asked to end before it was up", facts{rec: before, busy: true, stop: stop}, cloud.JobStopping, "enough", false},
 		{"about to be started", facts{rec: before, young: true}, cloud.JobStarting, "", false},
 		{"its starter was killed", facts{rec: before}, cloud.JobLost, "what asked for it ended before it could start it", false},
-		{"killed", facts{rec: up}, cloud.JobLost, "its process was killed, or the machine went down", true},
+		{"killed", facts{rec: up}, cloud.JobLost, "its process was killed, the machine went down, or its disk was full", true},
 		{"killed after it was asked to end", facts{rec: up, stop: stop}, cloud.JobStopped, "enough", true},
 	} {
 		job, settled := tc.facts.observe()
@@ -313,7 +313,7 @@ func TestJobKilled(t *testing.T) {
 		state cloud.JobState
 		log   string
 	}{
-		{false, cloud.JobLost, "handoff: job lost: its process was killed, or the machine went down"},
+		{false, cloud.JobLost, "handoff: job lost: its process was killed, the machine went down, or its disk was full"},
 		{true, cloud.JobStopped, "handoff: job stopped: enough"},
 	} {
 		job := b.run(b.spec(`trap '' TERM; echo $$ >pid; exec sleep 60`))
