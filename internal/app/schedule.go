@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/schedule"
 )
@@ -54,7 +55,7 @@ type ScheduleEnv struct {
 func scheduleState(s cloud.Schedule, status string) ScheduleState {
 	r := ScheduleState{
 		TargetID: s.TargetID, Description: s.Description, Cron: s.Cron, Timezone: s.Timezone, Catchup: s.Catchup,
-		Overlap: s.Overlap, Status: status, Next: s.Next, Last: s.Last, Note: s.Note,
+		Overlap: s.Overlap, Status: status, Note: s.Damage,
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.Env)) {
 		r.Envs = append(r.Envs, ScheduleEnv{key, s.Env[key]})
@@ -92,10 +93,14 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 				return SchedulesResult{}, err
 			}
 		}
-		if s.Next = a.nextFire(s); s.Next.IsZero() {
+		if s.Since = a.Now(); status == "unchanged" {
+			s.Since = old[slices.IndexFunc(old, s.Same)].Since
+		}
+		state := scheduleState(s, status)
+		if state.Next = a.nextFire(s); state.Next.IsZero() {
 			a.Log.Warn(fmt.Sprintf("schedule %q never fires: its times have passed", s.TargetID))
 		}
-		res.Schedules = append(res.Schedules, scheduleState(s, status))
+		res.Schedules = append(res.Schedules, state)
 	}
 	a.warnUnserved(ctx, c)
 	return res, nil
@@ -125,16 +130,17 @@ func (a *App) leftSchedules(ctx context.Context, c *cloud.Cloud, o ScheduleOptio
 	status := undeclaredStatus
 	if o.Prune {
 		status = "deleted"
-		if err := deleteSchedules(ctx, c, o, left); err != nil {
-			return err
-		}
 	}
 	for _, s := range left {
 		res.Schedules = append(res.Schedules, scheduleState(s, status))
 	}
-	if !o.Prune {
-		a.Log.Warn(leftWarning(left))
+	if err := a.addFires(ctx, c, left, res.Schedules); err != nil {
+		return err
 	}
+	if o.Prune {
+		return deleteSchedules(ctx, c, o, left)
+	}
+	a.Log.Warn(leftWarning(left))
 	return nil
 }
 
@@ -185,11 +191,45 @@ func (a *App) warnUnserved(ctx context.Context, c *cloud.Cloud) {
 
 // nextFire returns when a schedule fires next, zero where it never does.
 func (a *App) nextFire(s cloud.Schedule) time.Time {
-	next, err := schedule.Next(s.Cron, s.Timezone, a.Now(), 1)
-	if err != nil || len(next) == 0 {
+	cron, err := schedule.Parse(s.Cron)
+	zone, zoneErr := schedule.Zone(s.Timezone)
+	if err != nil || zoneErr != nil || !s.Enabled {
 		return time.Time{}
 	}
-	return next[0].UTC()
+	if next, ok := cron.From(s.Since).Next(a.Now(), zone); ok {
+		return next.UTC()
+	}
+	return time.Time{}
+}
+
+// addFires tells when the schedules fire next, and when each one has last started a run, or why it has not.
+func (a *App) addFires(ctx context.Context, c *cloud.Cloud, list []cloud.Schedule, states []ScheduleState) error {
+	var targets []string
+	for _, s := range list {
+		targets = append(targets, s.TargetID)
+	}
+	last, err := a.ledger(c, 0).LastOfSchedules(ctx, a.Now(), targets)
+	var unstarted map[string]string
+	if err == nil && c.Scheduler != nil {
+		unstarted, err = c.Scheduler.Unstarted(ctx, c.Scope)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range states {
+		s := &states[i]
+		if at := slices.Index(targets, s.TargetID); at >= 0 {
+			s.Next = a.nextFire(list[at])
+		}
+		run := last[s.TargetID]
+		s.Last = run.ScheduledAt
+		if why := unstarted[s.TargetID]; why != "" {
+			s.Note = why
+		} else if run.Outcome == ledger.Skipped {
+			s.Note = fmt.Sprintf("the one of %s was skipped: %s", s.Last.UTC().Format(time.RFC3339), run.Reason)
+		}
+	}
+	return nil
 }
 
 func compareSchedule(old []cloud.Schedule, s cloud.Schedule) string {
@@ -197,15 +237,10 @@ func compareSchedule(old []cloud.Schedule, s cloud.Schedule) string {
 	switch {
 	case i < 0:
 		return "created"
-	case sameSchedule(old[i], s):
+	case old[i].Same(s):
 		return "unchanged"
 	}
 	return "updated"
-}
-
-func sameSchedule(a, b cloud.Schedule) bool {
-	return a.Cron == b.Cron && first(a.Timezone, "UTC") == first(b.Timezone, "UTC") && a.Enabled == b.Enabled &&
-		a.Catchup == b.Catchup && a.Overlap == b.Overlap && a.Description == b.Description && maps.Equal(a.Env, b.Env)
 }
 
 // wantedSchedules returns what to put: the envs of the command line win over those of the schedule.
@@ -309,6 +344,11 @@ func (a *App) ScheduleList(ctx context.Context, o ScheduleListOptions) (res Sche
 		}
 		res.Schedules = append(res.Schedules, scheduleState(s, status))
 	}
+	if len(res.Schedules) > 0 {
+		if err := a.addFires(ctx, c, list, res.Schedules); err != nil {
+			return SchedulesResult{}, err
+		}
+	}
 	if o.Drafts {
 		addDrafts(&res, list, p)
 	}
@@ -356,6 +396,9 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 		}
 		toDelete = append(toDelete, list[i])
 		res.Schedules = append(res.Schedules, scheduleState(list[i], "deleted"))
+	}
+	if err := a.addFires(ctx, c, list, res.Schedules); err != nil {
+		return SchedulesResult{}, err
 	}
 	if err := deleteSchedules(ctx, c, o, toDelete); err != nil {
 		return SchedulesResult{}, err

@@ -131,7 +131,10 @@ func (c *cli) serverPlan(home server.Home) error {
 	}{"planned", []item{}}
 	text := ""
 	for _, e := range list {
-		i := item{ID: e.Key.String(), Cron: e.Schedule.Cron, Next: e.Schedule.Next, Note: e.Schedule.Note}
+		i := item{ID: e.Key.String(), Cron: e.Schedule.Cron, Next: e.Next(time.Now()), Note: e.Fires.Note}
+		if e.Err != nil {
+			i.Note = e.Err.Error()
+		}
 		res.Schedules = append(res.Schedules, i)
 		text += i.ID + "  " + i.Cron
 		if !i.Next.IsZero() {

@@ -16,7 +16,8 @@ type Schedules interface {
 	// these times, zone or policy; the hint says which ones it can. ErrNotFound: the task is not registered.
 	Put(ctx context.Context, s Schedule) error
 
-	// List returns the schedules of the task, sorted by TargetID, with Next and Last where the provider knows them.
+	// List returns the schedules of the task, sorted by TargetID, those that are damaged as well. When they fire, and
+	// have fired, is not for the provider to say.
 	List(ctx context.Context) ([]Schedule, error)
 
 	// Delete removes the schedules; jobs that they have started go on. A target that does not exist is no error.
@@ -34,9 +35,10 @@ type Schedule struct {
 	Enabled     bool              `json:"enabled"`            // false: kept, does not fire
 	Overlap     Overlap           `json:"overlap,omitempty"`
 	Catchup     Catchup           `json:"catchup,omitempty"`
-	Next        time.Time         `json:"next,omitzero"`  // answered by List: the next fire, UTC; zero where there is none
-	Last        time.Time         `json:"last,omitzero"`  // answered by List: the time of the last fire, UTC
-	Note        string            `json:"note,omitempty"` // answered by List: why the last fire has no job, where it has none
+
+	// What List alone says.
+	Since  time.Time `json:"since,omitzero"`   // of the last Put that changed it, UTC; zero: the provider does not know
+	Damage string    `json:"damage,omitempty"` // why it cannot be read; then nothing but TargetID is known
 }
 
 // Catchup says what happens to fires that were missed, because the scheduler did not run.
@@ -90,6 +92,9 @@ type Scheduler interface {
 
 	// Status tells all that is known of it. It reads every schedule.
 	Status(ctx context.Context) (SchedulerStatus, error)
+
+	// Unstarted tells, by target id, of the schedules of a scope that have last fired without a job: when, and why.
+	Unstarted(ctx context.Context, s Scope) (map[string]string, error)
 }
 
 // SchedulerStatus tells of the scheduler of a provider.

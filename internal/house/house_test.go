@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	// What stands for a cloud provider knows the portable layer and its own parts, no verb and no command.
 	"internal/cloud":           {"secret"},
 	"internal/cloud/*":         {"cloud", "secret"},
-	"internal/cloud/local":     {"atomicfile", "cloud", "secret", "schedule"},
+	"internal/cloud/local":     {"atomicfile", "cloud", "secret", "schedule", "server"},
 	"internal/cloud/memory":    {"cloud", "secret", "schedule"},
 	"internal/cloud/providers": {"cloud", "cloud/*", "server"},
 	"internal/cli":             {"app", "server", "project", "plan", "pipeline", "process", "ledger", "workspace", "release", "cloud", "cloud/providers"},

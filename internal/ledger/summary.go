@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -53,17 +54,26 @@ type line struct {
 	Release string    `json:"release,omitempty"`
 	Job     string    `json:"job,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
+
+	Schedule    string    `json:"schedule,omitempty"`
+	ScheduledAt time.Time `json:"scheduled_at,omitzero"`
 }
+
+// summaryVersion is that of the lines of a summary.
+const summaryVersion = 2
 
 // open stands for the outcome of a run whose record may change, or is damaged: its record is read each time.
 const open = "open"
 
 func lineOf(run Run) line {
-	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.Job, run.Reason}
+	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.Job, run.Reason, run.Schedule, run.ScheduledAt}
 }
 
 func (l line) run() Run {
-	return Run{Outcome: l.Outcome, ID: l.ID, Start: l.Start, End: l.End, Trigger: l.Trigger, Release: l.Release, Job: l.Job, Reason: l.Reason}
+	return Run{
+		Outcome: l.Outcome, ID: l.ID, Start: l.Start, End: l.End, Trigger: l.Trigger, Release: l.Release, Job: l.Job, Reason: l.Reason,
+		Schedule: l.Schedule, ScheduledAt: l.ScheduledAt,
+	}
 }
 
 func (b *Bucket) summaryKey() string { return b.Prefix + "/runs/summary.jsonl" }
@@ -77,7 +87,7 @@ func (b *Bucket) summary(ctx context.Context, anew bool) (summary, error) {
 	if err == nil {
 		first, rest, _ := bytes.Cut(text, []byte("\n"))
 		var h head
-		if json.Unmarshal(first, &h) == nil && h.SchemaVersion == SchemaVersion {
+		if json.Unmarshal(first, &h) == nil && h.SchemaVersion == summaryVersion {
 			return summary{etag: o.ETag, day: h.Day, lines: rest}, nil
 		}
 		err = cloud.ErrCorrupt
@@ -91,7 +101,7 @@ func (b *Bucket) summary(ctx context.Context, anew bool) (summary, error) {
 	if !anew {
 		return summary{}, nil
 	}
-	stored, err := b.putSummary(ctx, head{SchemaVersion: SchemaVersion}, nil, cloud.PutOptions{IfAbsent: true})
+	stored, err := b.putSummary(ctx, head{SchemaVersion: summaryVersion}, nil, cloud.PutOptions{IfAbsent: true})
 	if err != nil { // one may be allowed to read only
 		return summary{}, nil
 	}
@@ -142,6 +152,23 @@ func (b *Bucket) Runs(ctx context.Context, now time.Time, q Query) iter.Seq2[Run
 			s.seal(ctx)
 		}
 	}
+}
+
+// LastOfSchedules returns, by target id, the newest run that each of these schedules has started; none where it has started none.
+func (b *Bucket) LastOfSchedules(ctx context.Context, now time.Time, targets []string) (map[string]Run, error) {
+	last := map[string]Run{}
+	for run, err := range b.Runs(ctx, now, Query{All: true}) {
+		if err != nil {
+			return nil, err
+		}
+		if _, known := last[run.Schedule]; !known && slices.Contains(targets, run.Schedule) {
+			last[run.Schedule] = run
+		}
+		if len(last) == len(targets) {
+			break
+		}
+	}
+	return last, nil
 }
 
 // records looks at the records that are not in the summary. It returns false when the caller has seen enough.
@@ -273,6 +300,6 @@ func (s *search) seal(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	h := head{SchemaVersion: SchemaVersion, Day: dayOf(key)}
+	h := head{SchemaVersion: summaryVersion, Day: dayOf(key)}
 	_, _ = s.putSummary(ctx, h, append(lines.Bytes(), s.old.lines...), cloud.PutOptions{IfMatch: s.old.etag})
 }

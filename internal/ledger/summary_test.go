@@ -25,6 +25,7 @@ func history(t *testing.T, files cloud.Files, runs int, now time.Time) *Bucket {
 			run.Outcome, run.End = Running, time.Time{}
 		case i%10 == 0:
 			run.Outcome, run.Reason, run.Job, run.Trigger = "failed", "a reason", "j1", "schedule"
+			run.Schedule, run.ScheduledAt = fmt.Sprint(i/10%3), run.Start.UTC()
 		}
 		if err := b.Put(t.Context(), run); err != nil {
 			t.Fatal(err)
@@ -194,6 +195,29 @@ func TestSearchByWhoMayNotWrite(t *testing.T) {
 	for range 2 {
 		if n := len(found(t, b, now, Query{Outcome: "failed"}, 0)); n != 36 {
 			t.Errorf("%d failed", n)
+		}
+	}
+}
+
+// TestLastOfSchedules: what a schedule has started last is found however long ago it was, with a summary and without one.
+func TestLastOfSchedules(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Truncate(time.Second)
+	b := history(t, &memory.Files{}, 500, now)
+	yearly := finished(now.Add(-600*time.Hour), 600)
+	yearly.Schedule, yearly.ScheduledAt = "yearly", yearly.Start.UTC()
+	if err := b.Put(t.Context(), yearly); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		last, err := b.LastOfSchedules(t.Context(), now, []string{"0", "1", "2", "yearly", "never"})
+		if err != nil || len(last) != 4 || last["never"].ID != "" || last["yearly"].ID != yearly.ID || !last["yearly"].ScheduledAt.Equal(yearly.ScheduledAt) {
+			t.Fatalf("%+v, %v", last, err)
+		}
+		for target, run := range map[string]int{"0": 0, "1": 10, "2": 20} {
+			if at := now.Add(-time.Duration(run) * time.Hour); !last[target].ScheduledAt.Equal(at) {
+				t.Errorf("schedule %s has last fired for %s, want %s", target, last[target].ScheduledAt, at)
+			}
 		}
 	}
 }

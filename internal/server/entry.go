@@ -12,7 +12,7 @@ import (
 
 // entry is a schedule in the scheduler.
 type entry struct {
-	cloud.ScheduleEntry
+	Entry
 	cron   *schedule.Cron
 	zone   *time.Location
 	next   time.Time // the first fire after Fires.Through; zero: none
@@ -25,7 +25,7 @@ type entry struct {
 	first  time.Time // of the tries
 }
 
-func newEntry(n cloud.ScheduleEntry) (*entry, error) {
+func newEntry(n Entry) (*entry, error) {
 	if n.Err != nil {
 		return nil, n.Err
 	}
@@ -37,7 +37,7 @@ func newEntry(n cloud.ScheduleEntry) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{ScheduleEntry: n, cron: cron.From(n.Since), zone: zone, place: -1}
+	e := &entry{Entry: n, cron: cron.From(n.Schedule.Since), zone: zone, place: -1}
 	if !n.Schedule.Enabled {
 		e.Fires.Pending = nil
 	}
@@ -73,7 +73,7 @@ const most = 10_000
 const manyLost = 1000
 
 // decide returns what has to be written down about the fires up to now. It changes nothing.
-func (e *entry) decide(now time.Time) []cloud.FireRecord {
+func (e *entry) decide(now time.Time) []FireRecord {
 	var late, fresh []time.Time
 	lost, keeps, jumped := 0, e.makesUp()+1, false
 	for t := e.next; !t.IsZero() && !t.After(now); t = e.after(t) {
@@ -121,8 +121,8 @@ func (e *entry) makesUp() int {
 	return 0
 }
 
-func (e *entry) records(late, fresh []time.Time, lost int) []cloud.FireRecord {
-	var records []cloud.FireRecord
+func (e *entry) records(late, fresh []time.Time, lost int) []FireRecord {
+	var records []FireRecord
 	id := e.Key.String()
 	made := late[max(len(late)-e.makesUp(), 0):]
 	if lost > 0 {
@@ -131,13 +131,13 @@ func (e *entry) records(late, fresh []time.Time, lost int) []cloud.FireRecord {
 		if lost >= manyLost {
 			reason = "there may be more; " + reason
 		}
-		records = append(records, cloud.FireRecord{Op: cloud.FireMissed, ID: id, At: last, Count: lost, Reason: reason})
+		records = append(records, FireRecord{Op: FireMissed, ID: id, At: last, Count: lost, Reason: reason})
 	}
 	for _, t := range made {
-		records = append(records, cloud.FireRecord{Op: cloud.FireDue, ID: id, At: t, Late: true})
+		records = append(records, FireRecord{Op: FireDue, ID: id, At: t, Late: true})
 	}
 	for _, t := range fresh {
-		records = append(records, cloud.FireRecord{Op: cloud.FireDue, ID: id, At: t})
+		records = append(records, FireRecord{Op: FireDue, ID: id, At: t})
 	}
 	return records
 }
@@ -150,7 +150,7 @@ func policy(c cloud.Catchup) cloud.Catchup {
 }
 
 // advance takes over what decide has returned.
-func (e *entry) advance(records []cloud.FireRecord) {
+func (e *entry) advance(records []FireRecord) {
 	for _, r := range records {
 		e.Fires.Apply(r)
 	}

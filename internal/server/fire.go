@@ -12,8 +12,8 @@ import (
 // fire is one start that is due.
 type fire struct {
 	entry *entry // the scheduler's; a worker does not look into it
-	cloud.ScheduleEntry
-	cloud.PendingFire
+	Entry
+	PendingFire
 }
 
 // String returns how the log names it.
@@ -24,13 +24,13 @@ func (f fire) String() string {
 // outcome is what became of a fire.
 type outcome struct {
 	fire
-	op  cloud.FireOp // "": another try is needed
+	op  FireOp // "": another try is needed
 	job string
 	err error
 }
 
-func (o outcome) record() cloud.FireRecord {
-	r := cloud.FireRecord{Op: o.op, ID: o.Key.String(), At: o.At, Late: o.Late, Job: o.job}
+func (o outcome) record() FireRecord {
+	r := FireRecord{Op: o.op, ID: o.Key.String(), At: o.At, Late: o.Late, Job: o.job}
 	if o.err != nil {
 		r.Reason = o.err.Error()
 	}
@@ -46,16 +46,16 @@ func (s *scheduler) work(ctx context.Context) {
 
 // start starts the job of a fire.
 func (s *scheduler) start(ctx context.Context, f fire) outcome {
-	out := outcome{fire: f, op: cloud.FireStarted}
+	out := outcome{fire: f, op: FireStarted}
 	request := f.request(s.Now())
-	there, err := s.Store.Fire(ctx, f.ScheduleEntry, func() error {
+	there, err := s.Store.Fire(ctx, f.Entry, func() error {
 		job, err := s.Jobs(f.Key.Scope).Run(ctx, request)
 		out.job = job.ID
 		return err
 	})
 	switch {
 	case !there && err == nil:
-		out.op = cloud.FireDropped
+		out.op = FireDropped
 	case err != nil:
 		out.op, out.err = f.verdict(err), err
 	}
@@ -63,10 +63,10 @@ func (s *scheduler) start(ctx context.Context, f fire) outcome {
 }
 
 // verdict says what an error of a start means.
-func (f fire) verdict(err error) cloud.FireOp {
+func (f fire) verdict(err error) FireOp {
 	for _, final := range []error{cloud.ErrInvalid, cloud.ErrNotFound, cloud.ErrUnsupported, cloud.ErrCorrupt} {
 		if errors.Is(err, final) {
-			return cloud.FireFailed
+			return FireFailed
 		}
 	}
 	return ""
@@ -76,7 +76,7 @@ func (f fire) verdict(err error) cloud.FireOp {
 // order.
 func (f fire) oneByOne() bool { return inOrder(f.Schedule, f.PendingFire) }
 
-func inOrder(s cloud.Schedule, p cloud.PendingFire) bool {
+func inOrder(s cloud.Schedule, p PendingFire) bool {
 	return p.Late && s.Catchup == cloud.CatchupAll
 }
 

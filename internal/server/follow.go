@@ -11,7 +11,7 @@ import (
 
 // follower is a job whose end the scheduler waits for.
 type follower struct {
-	key cloud.ScheduleKey
+	key Key
 	at  time.Time // for which it was due
 	job string
 	own bool // started by this scheduler
@@ -55,11 +55,11 @@ func (s *scheduler) follow(ctx context.Context, f follower) {
 
 // jobEnded notes that a job has ended.
 func (s *scheduler) jobEnded(end ending) {
-	r := cloud.FireRecord{Op: cloud.FireEnded, ID: end.key.String(), At: end.at, Job: end.follower.job}
+	r := FireRecord{Op: FireEnded, ID: end.key.String(), At: end.at, Job: end.follower.job}
 	what := fmt.Sprintf("schedule %s, %s: job %s", end.key, end.at.UTC().Format(time.RFC3339), r.Job)
 	switch end.State {
 	case cloud.JobSkipped:
-		r.Op, r.Reason = cloud.FireSkipped, end.Reason
+		r.Op, r.Reason = FireSkipped, end.Reason
 		s.sum.Skipped++
 		if end.own {
 			s.sum.Started--

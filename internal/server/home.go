@@ -13,7 +13,7 @@ type Home interface {
 	Scheduler() cloud.Scheduler
 
 	// AllSchedules returns what is to be served. It needs no lock.
-	AllSchedules() ([]cloud.ScheduleEntry, error)
+	AllSchedules() ([]Entry, error)
 
 	// LockServer makes this process the only one that serves the home, until release is called or it dies. While there is
 	// another one it is a cloud.ErrConflict, or, with wait, waits for its end.

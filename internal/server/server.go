@@ -17,14 +17,14 @@ import (
 // Store keeps the schedules and the journal. Only Fire is called by several goroutines.
 type Store interface {
 	// Changes returns every schedule at the first call, and later those that may have changed since the last call.
-	Changes(ctx context.Context) ([]cloud.ScheduleEntry, error)
+	Changes(ctx context.Context) ([]Entry, error)
 
 	// Record writes to the journal. durable: it outlives a crash of the machine. After an error none of it counts.
-	Record(durable bool, records ...cloud.FireRecord) error
+	Record(durable bool, records ...FireRecord) error
 
 	// Fire calls start, unless the schedule has been deleted or changed since: then it returns false. While start runs,
 	// such a change waits.
-	Fire(ctx context.Context, e cloud.ScheduleEntry, start func() error) (there bool, err error)
+	Fire(ctx context.Context, e Entry, start func() error) (there bool, err error)
 }
 
 // Options are what a scheduler needs.
@@ -58,13 +58,13 @@ const (
 type scheduler struct {
 	Options
 	heap    *timers
-	entries map[cloud.ScheduleKey]*entry
+	entries map[Key]*entry
 	ready   []*entry // with a fire that can be started now
 	todo    chan fire
 	done    chan outcome
 	ends    chan ending
-	busy    int                       // fires that workers have
-	running map[cloud.ScheduleKey]int // jobs that are followed
+	busy    int         // fires that workers have
+	running map[Key]int // jobs that are followed
 	sum     Summary
 	sick    time.Time // until then the store is left alone
 
@@ -77,8 +77,8 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 		o.Workers = workers
 	}
 	s := &scheduler{
-		Options: o, heap: &timers{}, entries: map[cloud.ScheduleKey]*entry{},
-		todo: make(chan fire), done: make(chan outcome), ends: make(chan ending), running: map[cloud.ScheduleKey]int{},
+		Options: o, heap: &timers{}, entries: map[Key]*entry{},
+		todo: make(chan fire), done: make(chan outcome), ends: make(chan ending), running: map[Key]int{},
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer s.followers.Wait()
@@ -139,7 +139,7 @@ func (s *scheduler) head() (chan<- fire, fire) {
 		return nil, fire{}
 	}
 	e := s.ready[0]
-	return s.todo, fire{entry: e, ScheduleEntry: e.ScheduleEntry, PendingFire: e.Fires.Pending[0]}
+	return s.todo, fire{entry: e, Entry: e.Entry, PendingFire: e.Fires.Pending[0]}
 }
 
 // pause is how long nothing has to be done.
@@ -171,9 +171,9 @@ func (s *scheduler) update(ctx context.Context) error {
 	return err
 }
 
-func (s *scheduler) replace(ctx context.Context, n cloud.ScheduleEntry) {
+func (s *scheduler) replace(ctx context.Context, n Entry) {
 	old := s.entries[n.Key]
-	if old != nil && n.Err == nil && !n.Gone && n.Since.Equal(old.ScheduleEntry.Since) {
+	if old != nil && n.Err == nil && !n.Gone && n.Schedule.Since.Equal(old.Schedule.Since) {
 		return
 	}
 	if old != nil {
@@ -213,7 +213,7 @@ func (s *scheduler) correct(e *entry) {
 	}
 	s.Log.Warn(fmt.Sprintf("schedule %s has fired for %s, which is in the future: was the clock wrong? It goes on from now",
 		e.Key, e.Fires.Through.Format(time.RFC3339)))
-	reset := cloud.FireRecord{Op: cloud.FireReset, ID: e.Key.String(), At: now}
+	reset := FireRecord{Op: FireReset, ID: e.Key.String(), At: now}
 	if err := s.Store.Record(true, reset); err != nil {
 		s.Log.Error(err.Error())
 	}
@@ -227,8 +227,8 @@ func (s *scheduler) tick(now time.Time) {
 		return
 	}
 	due := s.heap.until(now)
-	var records []cloud.FireRecord
-	of := make([][]cloud.FireRecord, len(due))
+	var records []FireRecord
+	of := make([][]FireRecord, len(due))
 	for i, e := range due {
 		of[i] = e.decide(now)
 		records = append(records, of[i]...)
@@ -236,7 +236,7 @@ func (s *scheduler) tick(now time.Time) {
 	if len(records) > 0 {
 		if err := s.Store.Record(true, records...); err != nil {
 			s.Log.Error(fmt.Sprintf("nothing is started while the journal cannot be written: %v", err))
-			s.sick, of = now.Add(time.Second), make([][]cloud.FireRecord, len(due))
+			s.sick, of = now.Add(time.Second), make([][]FireRecord, len(due))
 		}
 	}
 	for i, e := range due {
@@ -247,9 +247,9 @@ func (s *scheduler) tick(now time.Time) {
 }
 
 // report tells of fires that are lost.
-func (s *scheduler) report(records []cloud.FireRecord) {
+func (s *scheduler) report(records []FireRecord) {
 	for _, r := range records {
-		if r.Op == cloud.FireMissed {
+		if r.Op == FireMissed {
 			s.sum.Missed += r.Count
 			s.Log.Warn(fmt.Sprintf("schedule %s: %d missed up to %s: %s", r.ID, r.Count, r.At.Format(time.RFC3339), r.Reason))
 		}
@@ -272,7 +272,7 @@ func (s *scheduler) settle(ctx context.Context, out outcome) {
 	e := out.entry
 	e.queued = false
 	if e.exhausted(s.Now(), out) {
-		out.op = cloud.FireFailed
+		out.op = FireFailed
 	}
 	if out.op == "" { // once more
 		e.retried(s.Now())
@@ -285,7 +285,7 @@ func (s *scheduler) settle(ctx context.Context, out outcome) {
 			s.Log.Error(err.Error())
 		}
 		e.Fires.Apply(out.record())
-		if out.op == cloud.FireStarted {
+		if out.op == FireStarted {
 			s.follow(ctx, follower{out.Key, out.At, out.job, true})
 		}
 	}
@@ -296,13 +296,13 @@ func (s *scheduler) settle(ctx context.Context, out outcome) {
 
 func (s *scheduler) tell(out outcome) {
 	switch out.op {
-	case cloud.FireStarted:
+	case FireStarted:
 		s.sum.Started++
 		s.Log.Info(fmt.Sprintf("%s: job %s", out.fire, out.job))
-	case cloud.FireFailed:
+	case FireFailed:
 		s.sum.Failed++
 		s.Log.Error(fmt.Sprintf("%s: no job could be started: %v", out.fire, out.err))
-	case cloud.FireDropped:
+	case FireDropped:
 		s.Log.Info(fmt.Sprintf("%s: dropped: the schedule has been changed or deleted", out.fire))
 	}
 }

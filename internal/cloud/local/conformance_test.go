@@ -149,30 +149,35 @@ func (s *served) pass(t *testing.T, d time.Duration) {
 		step := min(d, 40*time.Second)
 		s.ahead.Add(int64(step))
 		d -= step
-		s.until(t, func(e cloud.ScheduleEntry) bool {
-			return undecided(e, s.now().Add(overdueAfter)).IsZero() || len(e.Fires.Pending) > 0
+		s.until(t, func(e server.Entry) bool {
+			return s.decided(e) || len(e.Fires.Pending) > 0
 		})
 	}
 	s.settle(t)
 }
 
+// decided reports whether nothing of e is due that is not started.
+func (s *served) decided(e server.Entry) bool {
+	return server.Survey([]server.Entry{e}, s.now().Add(5*time.Second)).Overdue.IsZero()
+}
+
 // settle waits until all that is due has been started.
 func (s *served) settle(t *testing.T) {
 	t.Helper()
-	s.until(t, func(e cloud.ScheduleEntry) bool {
-		return undecided(e, s.now().Add(overdueAfter)).IsZero() && len(e.Fires.Pending) == 0
+	s.until(t, func(e server.Entry) bool {
+		return s.decided(e) && len(e.Fires.Pending) == 0
 	})
 }
 
 // until waits until it is so for every schedule that is enabled.
-func (s *served) until(t *testing.T, ok func(cloud.ScheduleEntry) bool) {
+func (s *served) until(t *testing.T, ok func(server.Entry) bool) {
 	t.Helper()
 	for {
 		list, err := s.home.AllSchedules()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(list, func(e cloud.ScheduleEntry) bool { return e.Schedule.Enabled && !ok(e) }) {
+		if !slices.ContainsFunc(list, func(e server.Entry) bool { return e.Schedule.Enabled && !ok(e) }) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)

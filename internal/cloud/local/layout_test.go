@@ -12,6 +12,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/secret"
+	"github.com/handoff-run/handoff/internal/server"
 )
 
 // TestLayout: homes are there for years. What has no client stays where it has always been, and clients are beside it.
@@ -50,7 +51,7 @@ version`)
 		t.Error(diff)
 	}
 	changed, err := h.scheduleKeys()
-	if err != nil || len(changed) != 2 || changed[1] != (cloud.ScheduleKey{Scope: s, TargetID: "1"}) {
+	if err != nil || len(changed) != 2 || changed[1] != (server.Key{Scope: s, TargetID: "1"}) {
 		t.Errorf("schedules %v, %v", changed, err)
 	}
 	for _, key := range changed {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/handoff-run/handoff/internal/cloud"
-	"github.com/handoff-run/handoff/internal/schedule"
+	"github.com/handoff-run/handoff/internal/server"
 )
 
 // serverText is what the lock of a server says.
@@ -22,9 +22,6 @@ const serverText = "process %d\nsince %s\n"
 func (h *Home) Scheduler() cloud.Scheduler { return scheduler{h} }
 
 type scheduler struct{ home *Home }
-
-// overdueAfter is how long a server may take for a fire.
-const overdueAfter = 5 * time.Second
 
 // Running implements cloud.Scheduler.
 func (s scheduler) Running(context.Context) (cloud.SchedulerStatus, error) {
@@ -45,23 +42,25 @@ func (s scheduler) Status(ctx context.Context) (cloud.SchedulerStatus, error) {
 	if err != nil {
 		return st, err
 	}
-	now := time.Now()
-	for _, e := range list {
-		if e.Err != nil || !e.Schedule.Enabled {
-			continue
-		}
-		st.Schedules++
-		if e.Schedule.Last.After(st.Last) {
-			st.Last = e.Schedule.Last
-		}
-		if next := e.Schedule.Next; !next.IsZero() && (st.Next.IsZero() || next.Before(st.Next)) {
-			st.Next = next
-		}
-		if due := undecided(e, now); !due.IsZero() && (st.Overdue.IsZero() || due.Before(st.Overdue)) {
-			st.Overdue = due
+	all := server.Survey(list, time.Now())
+	all.Running, all.Serves, all.Pid, all.Since = st.Running, st.Serves, st.Pid, st.Since
+	return all, nil
+}
+
+// Unstarted implements cloud.Scheduler.
+func (s scheduler) Unstarted(_ context.Context, scope cloud.Scope) (map[string]string, error) {
+	fires, err := readJournal(s.home.journalPath(), server.Key{Scope: scope}.String())
+	if err != nil {
+		return nil, fmt.Errorf("read what has become of fires: %w", kind(err))
+	}
+	why := map[string]string{}
+	for id, state := range fires {
+		key, ok := parseKey(id)
+		if e := s.home.entry(key); ok && state.Note != "" && !e.Gone && state.Through.After(e.Schedule.Since) {
+			why[key.TargetID] = state.Note
 		}
 	}
-	return st, nil
+	return why, nil
 }
 
 // look reads the lock of the server.
@@ -83,23 +82,4 @@ func (s scheduler) look(st *cloud.SchedulerStatus) error {
 		st.Since, _ = time.Parse(time.RFC3339, since)
 	}
 	return nil
-}
-
-// undecided returns the oldest fire that a server should have started by now, zero where there is none.
-func undecided(e cloud.ScheduleEntry, now time.Time) time.Time {
-	late := now.Add(-overdueAfter)
-	if len(e.Fires.Pending) > 0 {
-		if at := e.Fires.Pending[0].At; at.Before(late) {
-			return at
-		}
-	}
-	cron, err := schedule.Parse(e.Schedule.Cron)
-	zone, zoneErr := schedule.Zone(e.Schedule.Timezone)
-	if err != nil || zoneErr != nil {
-		return time.Time{}
-	}
-	if next, ok := cron.From(e.Since).Next(e.Fires.Through, zone); ok && next.Before(late) {
-		return next.UTC()
-	}
-	return time.Time{}
 }

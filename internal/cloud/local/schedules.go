@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/schedule"
+	"github.com/handoff-run/handoff/internal/server"
 )
 
 // Schedules keeps the schedules of one task, each in the file <home>/schedules/<env stage>/<group>/<task>/<target>.json (taskDir).
@@ -48,7 +48,6 @@ type scheduleFile struct {
 	Format int `json:"handoff_schedule"` // 1
 	cloud.Schedule
 	Created time.Time `json:"created"`
-	Since   time.Time `json:"since"` // of the last change; no time up to it fires
 }
 
 // Put implements cloud.Schedules. A schedule that is there already as it is stays as it is.
@@ -71,14 +70,14 @@ func (s *Schedules) put(ctx context.Context, sch cloud.Schedule) error {
 		return err
 	}
 	defer unlock()
-	sch.Next, sch.Last, sch.Note = time.Time{}, time.Time{}, ""
 	now := time.Now().UTC()
-	file := scheduleFile{Format: 1, Schedule: sch, Created: now, Since: now}
+	sch.Since, sch.Damage = now, ""
+	file := scheduleFile{Format: 1, Schedule: sch, Created: now}
 	old, err := readSchedule(s.path(sch.TargetID))
 	if err == nil {
 		file.Created = old.Created
 	}
-	if err != nil || !sameSchedule(old.Schedule, sch) {
+	if err != nil || !old.Same(sch) {
 		if err := writeJSON(s.path(sch.TargetID), file); err != nil {
 			return err
 		}
@@ -105,12 +104,7 @@ func (s *Schedules) check(ctx context.Context, sch cloud.Schedule) error {
 	return nil
 }
 
-func sameSchedule(a, b cloud.Schedule) bool {
-	return maps.Equal(a.Env, b.Env) && a.TargetID == b.TargetID && a.Description == b.Description && a.Cron == b.Cron &&
-		a.Timezone == b.Timezone && a.Enabled == b.Enabled && a.Overlap == b.Overlap && a.Catchup == b.Catchup
-}
-
-// List implements cloud.Schedules. A schedule that cannot be read is there with a Note that says so.
+// List implements cloud.Schedules.
 func (s *Schedules) List(ctx context.Context) ([]cloud.Schedule, error) {
 	list, err := s.list(ctx)
 	if err != nil {
@@ -127,10 +121,6 @@ func (s *Schedules) list(ctx context.Context) ([]cloud.Schedule, error) {
 	if err != nil {
 		return nil, err
 	}
-	fires, err := readJournal(s.home.journalPath(), cloud.ScheduleKey{Scope: s.scope}.String())
-	if err != nil {
-		return nil, err
-	}
 	var list []cloud.Schedule
 	for _, target := range targets {
 		if ctx.Err() != nil {
@@ -141,36 +131,15 @@ func (s *Schedules) list(ctx context.Context) ([]cloud.Schedule, error) {
 		case errors.Is(err, cloud.ErrNotFound): // deleted meanwhile
 			continue
 		case errors.Is(err, cloud.ErrCorrupt):
-			list = append(list, cloud.Schedule{TargetID: target, Note: err.Error()})
+			list = append(list, cloud.Schedule{TargetID: target, Damage: err.Error()})
 			continue
 		case err != nil:
 			return nil, err
 		}
-		list = append(list, file.with(fires[cloud.ScheduleKey{Scope: s.scope, TargetID: target}.String()]))
+		list = append(list, file.Schedule)
 	}
 	slices.SortFunc(list, func(a, b cloud.Schedule) int { return cmp.Compare(a.TargetID, b.TargetID) })
 	return list, nil
-}
-
-// with adds what is known of the fires.
-func (f *scheduleFile) with(fires *cloud.FireState) cloud.Schedule {
-	sch, from := f.Schedule, time.Now()
-	if fires != nil && fires.Through.After(f.Created) {
-		sch.Last, sch.Note = fires.Last, fires.Note
-		if fires.Through.After(from) { // the clock has been set back
-			from = fires.Through
-		}
-	}
-	cron, err := schedule.Parse(sch.Cron)
-	zone, zoneErr := schedule.Zone(sch.Timezone)
-	if err = errors.Join(err, zoneErr); err != nil {
-		sch.Note = err.Error()
-		return sch
-	}
-	if next, ok := cron.From(f.Since).Next(from, zone); ok && sch.Enabled {
-		sch.Next = next.UTC()
-	}
-	return sch
 }
 
 // Delete implements cloud.Schedules.
@@ -225,7 +194,7 @@ func (s *Schedules) announce(target string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(cloud.ScheduleKey{Scope: s.scope, TargetID: target}.String() + "\n")
+	_, err = f.WriteString(server.Key{Scope: s.scope, TargetID: target}.String() + "\n")
 	return errors.Join(err, f.Close())
 }
 

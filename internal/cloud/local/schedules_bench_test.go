@@ -7,7 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/server"
 )
 
 // BenchmarkTimetable opens a home with 10,000 schedules, as a server that starts does.
@@ -32,7 +32,7 @@ func BenchmarkTimetable(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		var list []cloud.ScheduleEntry
+		var list []server.Entry
 		if list, err = table.Changes(b.Context()); err != nil || len(list) != 10_000 {
 			b.Fatal(len(list), err)
 		}

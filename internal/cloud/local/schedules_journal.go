@@ -13,21 +13,21 @@ import (
 	"slices"
 
 	"github.com/handoff-run/handoff/internal/atomicfile"
-	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/server"
 )
 
 // journalLine is a line of the journal: something that happened to a fire, or, with op "state", all that the journal said
 // of a schedule before it was written anew.
 type journalLine struct {
-	cloud.FireRecord
-	State *cloud.FireState `json:"state,omitempty"`
+	server.FireRecord
+	State *server.FireState `json:"state,omitempty"`
 }
 
 // stateOp marks a line that sums up those before it.
 const stateOp = "state"
 
-// fireStates is what a journal says, by cloud.ScheduleKey.String.
-type fireStates map[string]*cloud.FireState
+// fireStates is what a journal says, by server.Key.String.
+type fireStates map[string]*server.FireState
 
 func (s fireStates) apply(line journalLine) {
 	if line.Op == stateOp && line.State != nil {
@@ -35,7 +35,7 @@ func (s fireStates) apply(line journalLine) {
 		return
 	}
 	if s[line.ID] == nil {
-		s[line.ID] = &cloud.FireState{}
+		s[line.ID] = &server.FireState{}
 	}
 	s[line.ID].Apply(line.FireRecord)
 }
@@ -88,13 +88,13 @@ func openJournal(path string, there func(id string) bool) (*journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	maps.DeleteFunc(states, func(id string, _ *cloud.FireState) bool { return !there(id) })
+	maps.DeleteFunc(states, func(id string, _ *server.FireState) bool { return !there(id) })
 	j := &journal{path: path, states: states}
 	return j, j.rewrite()
 }
 
 // write adds records. durable: they outlive a crash of the machine. After an error none of them counts.
-func (j *journal) write(records []cloud.FireRecord, durable bool) error {
+func (j *journal) write(records []server.FireRecord, durable bool) error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	for _, r := range records {
@@ -132,7 +132,7 @@ func (j *journal) rewrite() error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	for _, id := range slices.Sorted(maps.Keys(j.states)) {
-		if err := enc.Encode(journalLine{FireRecord: cloud.FireRecord{Op: stateOp, ID: id}, State: j.states[id]}); err != nil {
+		if err := enc.Encode(journalLine{FireRecord: server.FireRecord{Op: stateOp, ID: id}, State: j.states[id]}); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/server"
 )
 
 // scheduleHome is a home in which the task of rates is registered.
@@ -72,7 +73,7 @@ func timetable(t *testing.T, h *Home) *Timetable {
 	return table
 }
 
-func changes(t *testing.T, table *Timetable) []cloud.ScheduleEntry {
+func changes(t *testing.T, table *Timetable) []server.Entry {
 	t.Helper()
 	list, err := table.Changes(t.Context())
 	if err != nil {
@@ -87,7 +88,7 @@ func TestTimetableChanges(t *testing.T) {
 	putSchedule(t, h, daily("1"))
 	table := timetable(t, h)
 	first := changes(t, table)
-	if len(first) != 1 || first[0].Key != (cloud.ScheduleKey{Scope: rates, TargetID: "1"}) || first[0].Since.IsZero() {
+	if len(first) != 1 || first[0].Key != (server.Key{Scope: rates, TargetID: "1"}) || first[0].Schedule.Since.IsZero() {
 		t.Fatalf("first: %+v", first)
 	}
 	if got := changes(t, table); len(got) > 0 {
@@ -96,7 +97,7 @@ func TestTimetableChanges(t *testing.T) {
 	putSchedule(t, h, daily("1")) // as it is
 	putSchedule(t, h, daily("2"))
 	got := changes(t, table)
-	if len(got) != 2 || !got[0].Since.Equal(first[0].Since) || got[1].Key.TargetID != "2" {
+	if len(got) != 2 || !got[0].Schedule.Since.Equal(first[0].Schedule.Since) || got[1].Key.TargetID != "2" {
 		t.Errorf("after two puts: %+v", got)
 	}
 	if err := h.Schedules(rates).Delete(t.Context(), "1"); err != nil {
@@ -142,7 +143,7 @@ func TestFireOrDelete(t *testing.T) {
 	}
 }
 
-func recordFires(t *testing.T, table *Timetable, records ...cloud.FireRecord) {
+func recordFires(t *testing.T, table *Timetable, records ...server.FireRecord) {
 	t.Helper()
 	if err := table.Record(true, records...); err != nil {
 		t.Fatal(err)
@@ -153,14 +154,14 @@ func TestJournal(t *testing.T) {
 	t.Parallel()
 	h := scheduleHome(t)
 	putSchedule(t, h, daily("1"))
-	id := cloud.ScheduleKey{Scope: rates, TargetID: "1"}.String()
+	id := server.Key{Scope: rates, TargetID: "1"}.String()
 	at := time.Now().UTC().Truncate(time.Second)
 	minute := func(n int) time.Time { return at.Add(time.Duration(n) * time.Minute) }
 	table := timetable(t, h)
 	changes(t, table)
-	recordFires(t, table, cloud.FireRecord{Op: cloud.FireDue, ID: id, At: minute(1)}, cloud.FireRecord{Op: cloud.FireDue, ID: id, At: minute(2), Late: true})
-	recordFires(t, table, cloud.FireRecord{Op: cloud.FireStarted, ID: id, At: minute(1), Job: "j"})
-	recordFires(t, table, cloud.FireRecord{Op: cloud.FireDue, ID: "prod/Etl/rates/gone", At: minute(1)})
+	recordFires(t, table, server.FireRecord{Op: server.FireDue, ID: id, At: minute(1)}, server.FireRecord{Op: server.FireDue, ID: id, At: minute(2), Late: true})
+	recordFires(t, table, server.FireRecord{Op: server.FireStarted, ID: id, At: minute(1), Job: "j"})
+	recordFires(t, table, server.FireRecord{Op: server.FireDue, ID: "prod/Etl/rates/gone", At: minute(1)})
 	path := filepath.Join(h.Dir(), "schedules", "@journal")
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err == nil {
@@ -170,7 +171,7 @@ func TestJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := cloud.FireState{Through: minute(2), Last: minute(1), Job: "j", Pending: []cloud.PendingFire{{At: minute(2), Late: true}}}
+	want := server.FireState{Through: minute(2), Last: minute(1), Job: "j", Pending: []server.PendingFire{{At: minute(2), Late: true}}}
 	for n := range 2 { // the second one reads what the first one has written anew
 		table := timetable(t, h)
 		if diff := cmp.Diff(want, changes(t, table)[0].Fires); diff != "" {
@@ -181,12 +182,10 @@ func TestJournal(t *testing.T) {
 			t.Errorf("journal %q, %v", text, err)
 		}
 	}
-	if got := listSchedules(t, h, rates)[0]; !got.Last.Equal(minute(1)) {
-		t.Errorf("last %s", got.Last)
-	}
-	recordFires(t, timetable(t, h), cloud.FireRecord{Op: cloud.FireFailed, ID: id, At: minute(2), Reason: "no task"})
-	if got := listSchedules(t, h, rates)[0].Note; !strings.HasSuffix(got, "failed: no task") {
-		t.Errorf("note %q", got)
+	recordFires(t, timetable(t, h), server.FireRecord{Op: server.FireFailed, ID: id, At: minute(2), Reason: "no task"})
+	why, err := h.Scheduler().Unstarted(t.Context(), rates)
+	if err != nil || !strings.HasSuffix(why["1"], "failed: no task") || len(why) != 1 {
+		t.Errorf("unstarted %q, %v", why, err)
 	}
 }
 
@@ -199,9 +198,9 @@ func TestJournalStaysSmall(t *testing.T) {
 	for n := range 300 {
 		at = at.Add(time.Minute)
 		table.journal.limit = min(table.journal.limit, 10_000)
-		r := cloud.FireRecord{Op: cloud.FireDue, ID: fmt.Sprintf("prod/etl/rates/%d", n%3), At: at}
+		r := server.FireRecord{Op: server.FireDue, ID: fmt.Sprintf("prod/etl/rates/%d", n%3), At: at}
 		recordFires(t, table, r)
-		r.Op = cloud.FireStarted
+		r.Op = server.FireStarted
 		if err := table.Record(false, r); err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +224,7 @@ func TestDamagedSchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := listSchedules(t, h, rates)
-	if len(list) != 2 || !strings.Contains(list[0].Note, "damaged") || list[1].Next.IsZero() {
+	if len(list) != 2 || !strings.Contains(list[0].Damage, "damaged") || list[1].Damage != "" {
 		t.Errorf("list %+v", list)
 	}
 	got := changes(t, timetable(t, h))
@@ -233,7 +232,7 @@ func TestDamagedSchedule(t *testing.T) {
 		t.Errorf("timetable %+v", got)
 	}
 	putSchedule(t, h, daily("1"))
-	if list := listSchedules(t, h, rates); list[0].Note != "" || list[0].Next.IsZero() {
+	if list := listSchedules(t, h, rates); list[0].Damage != "" || list[0].Cron == "" {
 		t.Errorf("created anew: %+v", list[0])
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/server"
 )
 
 // Timetable is what the one server of a home works with: the schedules of every scope, and the journal of their fires.
@@ -23,7 +24,7 @@ type Timetable struct {
 	home    *Home
 	changes *os.File // read up to offset
 	offset  int64
-	all     []cloud.ScheduleEntry // until the first call of Changes
+	all     []server.Entry // until the first call of Changes
 	journal *journal
 }
 
@@ -106,15 +107,15 @@ func (t *Timetable) load(ctx context.Context) error {
 }
 
 // scheduleKeys walks <env stage>/<group>/<task>/<target>.json, and the clients of each group.
-func (h *Home) scheduleKeys() ([]cloud.ScheduleKey, error) {
-	var keys []cloud.ScheduleKey
+func (h *Home) scheduleKeys() ([]server.Key, error) {
+	var keys []server.Key
 	err := eachPart(filepath.Join(h.dir, schedulesRoom), func(stage, dir string) error {
 		return eachPart(dir, func(group, _ string) error {
 			return h.eachTask(schedulesRoom, cloud.Scope{Stage: stage, ResourceGroup: group}, func(s cloud.Scope, dir string) error {
 				targets, err := fileNames(dir)
 				slices.Sort(targets)
 				for _, target := range targets {
-					keys = append(keys, cloud.ScheduleKey{Scope: s, TargetID: target})
+					keys = append(keys, server.Key{Scope: s, TargetID: target})
 				}
 				return err
 			})
@@ -123,8 +124,8 @@ func (h *Home) scheduleKeys() ([]cloud.ScheduleKey, error) {
 	return keys, err
 }
 
-// AllSchedules returns the schedules of every scope, with what List returns of them.
-func (h *Home) AllSchedules() ([]cloud.ScheduleEntry, error) {
+// AllSchedules returns the schedules of every scope, with what the journal says of them.
+func (h *Home) AllSchedules() ([]server.Entry, error) {
 	keys, err := h.scheduleKeys()
 	if err != nil {
 		return nil, fmt.Errorf("list schedules: %w", kind(err))
@@ -133,19 +134,16 @@ func (h *Home) AllSchedules() ([]cloud.ScheduleEntry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list schedules: %w", kind(err))
 	}
-	var list []cloud.ScheduleEntry
+	var list []server.Entry
 	for _, key := range keys {
-		e := cloud.ScheduleEntry{Key: key}
-		file, err := readSchedule(h.Schedules(key.Scope).path(key.TargetID))
-		if err != nil {
-			e.Err, e.Schedule.Note = kind(err), err.Error()
-		} else {
-			e.Schedule, e.Since = file.with(fires[key.String()]), file.Since
-			if state := fires[key.String()]; state != nil {
-				e.Fires = *state
-			}
-			e.Fires.Forget(e.Since)
+		e := h.entry(key)
+		if e.Gone { // meanwhile
+			continue
 		}
+		if state := fires[key.String()]; state != nil {
+			e.Fires = *state
+		}
+		e.Fires.Forget(e.Schedule.Since)
 		list = append(list, e)
 	}
 	return list, nil
@@ -182,19 +180,19 @@ func eachPart(dir string, do func(name, dir string) error) error {
 }
 
 // entry reads one schedule, without its fires.
-func (h *Home) entry(key cloud.ScheduleKey) cloud.ScheduleEntry {
+func (h *Home) entry(key server.Key) server.Entry {
 	file, err := readSchedule(h.Schedules(key.Scope).path(key.TargetID))
 	switch {
 	case errors.Is(err, cloud.ErrNotFound):
-		return cloud.ScheduleEntry{Key: key, Gone: true}
+		return server.Entry{Key: key, Gone: true}
 	case err != nil:
-		return cloud.ScheduleEntry{Key: key, Err: kind(err)}
+		return server.Entry{Key: key, Err: kind(err)}
 	}
-	return cloud.ScheduleEntry{Key: key, Schedule: file.Schedule, Since: file.Since}
+	return server.Entry{Key: key, Schedule: file.Schedule}
 }
 
 // Changes returns every schedule at the first call, and later those that may have changed since the last call.
-func (t *Timetable) Changes(_ context.Context) ([]cloud.ScheduleEntry, error) {
+func (t *Timetable) Changes(_ context.Context) ([]server.Entry, error) {
 	list := t.all
 	t.all = nil
 	lines, err := t.announced()
@@ -211,7 +209,7 @@ func (t *Timetable) Changes(_ context.Context) ([]cloud.ScheduleEntry, error) {
 			list[i].Fires = *s
 			list[i].Fires.Pending = slices.Clone(s.Pending)
 		}
-		list[i].Fires.Forget(e.Since)
+		list[i].Fires.Forget(e.Schedule.Since)
 	}
 	return list, nil
 }
@@ -234,9 +232,9 @@ func (t *Timetable) announced() ([]string, error) {
 	return slices.Compact(lines), nil
 }
 
-func parseKey(text string) (cloud.ScheduleKey, bool) {
+func parseKey(text string) (server.Key, bool) {
 	p := strings.Split(text, "/")
-	key := cloud.ScheduleKey{Scope: cloud.Scope{Stage: p[0]}, TargetID: p[len(p)-1]}
+	key := server.Key{Scope: cloud.Scope{Stage: p[0]}, TargetID: p[len(p)-1]}
 	switch {
 	case len(p) == 4:
 		key.Scope.ResourceGroup, key.Scope.Task = p[1], p[2]
@@ -250,7 +248,7 @@ func parseKey(text string) (cloud.ScheduleKey, bool) {
 
 // Record writes down what is decided, or has happened to fires. durable: it outlives a crash of the machine. After an error
 // none of it counts.
-func (t *Timetable) Record(durable bool, records ...cloud.FireRecord) error {
+func (t *Timetable) Record(durable bool, records ...server.FireRecord) error {
 	if err := t.journal.write(records, durable); err != nil {
 		return kind(err)
 	}
@@ -259,7 +257,7 @@ func (t *Timetable) Record(durable bool, records ...cloud.FireRecord) error {
 
 // Fire calls start, unless the schedule e has been deleted or changed: then it returns false. While start runs, such a
 // change waits.
-func (t *Timetable) Fire(ctx context.Context, e cloud.ScheduleEntry, start func() error) (there bool, err error) {
+func (t *Timetable) Fire(ctx context.Context, e server.Entry, start func() error) (there bool, err error) {
 	s := t.home.Schedules(e.Key.Scope)
 	unlock, err := s.lock(ctx, unix.LOCK_SH)
 	if err != nil {
@@ -267,7 +265,7 @@ func (t *Timetable) Fire(ctx context.Context, e cloud.ScheduleEntry, start func(
 	}
 	defer unlock()
 	now := t.home.entry(e.Key)
-	if now.Gone || now.Err == nil && !now.Since.Equal(e.Since) {
+	if now.Gone || now.Err == nil && !now.Schedule.Since.Equal(e.Schedule.Since) {
 		return false, nil
 	}
 	if now.Err != nil {

@@ -65,6 +65,7 @@ func (s *Schedules) put(ctx context.Context, sch cloud.Schedule) error {
 		return nil
 	}
 	now := s.now()
+	sch.Since, sch.Damage = now, ""
 	t.schedules[sch.TargetID] = &scheduled{Schedule: sch, cron: cron.From(now), zone: zone, through: now}
 	return nil
 }
@@ -80,10 +81,7 @@ func (s *Schedules) List(ctx context.Context) ([]cloud.Schedule, error) {
 	all := s.task().schedules
 	for _, target := range slices.Sorted(maps.Keys(all)) {
 		sch := all[target].Schedule
-		sch.Env, sch.Next = maps.Clone(sch.Env), all[target].next()
-		if !sch.Next.IsZero() {
-			sch.Next = sch.Next.UTC()
-		}
+		sch.Env = maps.Clone(sch.Env)
 		list = append(list, sch)
 	}
 	return list, nil

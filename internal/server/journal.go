@@ -1,27 +1,28 @@
-package cloud
+package server
 
 import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/handoff-run/handoff/internal/cloud"
 )
 
-// ScheduleKey names one schedule among all scopes of a provider.
-type ScheduleKey struct {
-	Scope    Scope
+// Key names one schedule among all scopes of a provider.
+type Key struct {
+	Scope    cloud.Scope
 	TargetID string
 }
 
 // String returns Scope.String and the target id: "<env stage>/<resource group>/<task>/<target id>" without a client.
-func (k ScheduleKey) String() string { return k.Scope.String() + "/" + k.TargetID }
+func (k Key) String() string { return k.Scope.String() + "/" + k.TargetID }
 
-// ScheduleEntry is a schedule as a scheduler sees it that serves every scope of a provider.
-type ScheduleEntry struct {
-	Key      ScheduleKey
-	Schedule Schedule  // without Next, Last and Note
-	Since    time.Time // of the last Put that changed it; no time up to it fires
-	Gone     bool      // it has been deleted
-	Err      error     // it cannot be read; nothing but Key is known then
+// Entry is a schedule as a scheduler sees it that serves every scope of a provider.
+type Entry struct {
+	Key      Key
+	Schedule cloud.Schedule // with Since
+	Gone     bool           // it has been deleted
+	Err      error          // it cannot be read; nothing but Key is known then
 	Fires    FireState
 }
 
@@ -44,7 +45,7 @@ const (
 // FireRecord is one line of the journal of a scheduler.
 type FireRecord struct {
 	Op     FireOp    `json:"op"`
-	ID     string    `json:"id"` // ScheduleKey.String
+	ID     string    `json:"id"` // Key.String
 	At     time.Time `json:"at"` // the time for which it was due, UTC
 	Late   bool      `json:"late,omitempty"`
 	Job    string    `json:"job,omitempty"`
@@ -63,7 +64,7 @@ type FireState struct {
 	Through time.Time     `json:"through,omitzero"` // every fire up to it is decided
 	Last    time.Time     `json:"last,omitzero"`    // the last one for which a job was started
 	Job     string        `json:"job,omitempty"`    // that job, as long as it is not known to have ended
-	Note    string        `json:"note,omitempty"`   // why nothing has run for the last one; empty where something has
+	Note    string        `json:"note,omitempty"`   // why no job was started for the last one; empty where one was
 	Pending []PendingFire `json:"pending,omitempty"`
 }
 
@@ -88,12 +89,8 @@ func (s *FireState) Apply(r FireRecord) {
 			s.Last, s.Job = r.At, r.Job
 		}
 	case FireEnded, FireSkipped:
-		if s.Job != r.Job { // there is a later one
-			return
-		}
-		s.Job = ""
-		if r.Op == FireSkipped {
-			s.Note = fmt.Sprintf("the one of %s was skipped: %s", at, r.Reason)
+		if s.Job == r.Job { // else there is a later one
+			s.Job = ""
 		}
 		return
 	case FireFailed:
