@@ -187,6 +187,19 @@ func TestDamagedObject(t *testing.T) {
 			if !errors.Is(err, cloud.ErrCorrupt) || !strings.Contains(cloud.Hint(err), path) {
 				t.Errorf("get: %v, hint %q", err, cloud.Hint(err))
 			}
+			if _, err = f.Copy(t.Context(), "a", "copy"); err == nil { // then the copy is as damaged
+				_, _, err = content(t, f, "copy")
+			}
+			if !errors.Is(err, cloud.ErrCorrupt) {
+				t.Errorf("copy: %v", err)
+			}
+			_, _, err = f.Get(t.Context(), "a", cloud.GetOptions{Offset: 10, Length: 10})
+			if inside := name == "a bit of the content"; errors.Is(err, cloud.ErrCorrupt) == inside {
+				t.Errorf("a part: %v", err)
+			}
+			if err := f.Delete(t.Context(), "copy"); err != nil {
+				t.Error(err)
+			}
 			if diff := cmp.Diff([]string{"a", "b"}, listed(t, f)); diff != "" {
 				t.Errorf("list (-want +got):\n%s", diff)
 			}

@@ -15,7 +15,11 @@ import (
 
 // Logs are the lines of one scope, in the order in which they were written.
 type Logs struct {
+	settle time.Duration // Options.Settle
+
 	mu    sync.Mutex
+	late  []cloud.Line // that have been written and
+	due   []time.Time  // arrive then
 	lines []cloud.Line
 	gone  int                     // lines before them that are no more
 	last  map[[2]string]time.Time // by job and run
@@ -30,6 +34,34 @@ func (l *Logs) Append(ctx context.Context, lines ...cloud.Line) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.add(lines...)
+	return nil
+}
+
+// AppendLate is Append of lines that arrive only after half of the time in which lines do.
+func (l *Logs) AppendLate(ctx context.Context, lines ...cloud.Line) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, x := range lines {
+		l.late, l.due = append(l.late, x), append(l.due, time.Now().Add(l.settle/2))
+	}
+	return nil
+}
+
+// arrive takes in what was late.
+func (l *Logs) arrive() {
+	n := 0
+	for n < len(l.due) && !l.due[n].After(time.Now()) {
+		n++
+	}
+	l.add(l.late[:n]...)
+	l.late, l.due = l.late[n:], l.due[n:]
+}
+
+func (l *Logs) add(lines ...cloud.Line) {
 	if l.last == nil {
 		l.last = map[[2]string]time.Time{}
 	}
@@ -41,7 +73,6 @@ func (l *Logs) Append(ctx context.Context, lines ...cloud.Line) error {
 		l.last[[2]string{x.Job, x.Run}] = x.Time
 		l.lines = append(l.lines, x)
 	}
-	return nil
 }
 
 // clear forgets what was written, but not how much it was: a reader goes on behind it.
@@ -78,7 +109,7 @@ func (l *Logs) Read(ctx context.Context, q cloud.Query) iter.Seq2[cloud.Line, er
 		}
 		err := q.Check()
 		if err == nil {
-			err = cloud.Poll{Every: 2 * time.Millisecond}.Read(ctx, q, look)
+			err = cloud.Poll{Every: 2 * time.Millisecond, Settle: l.settle}.Read(ctx, q, look)
 		}
 		if err != nil && !errors.Is(err, errLeft) {
 			yield(cloud.Line{}, fmt.Errorf("read logs: %w", err))
@@ -89,6 +120,7 @@ func (l *Logs) Read(ctx context.Context, q cloud.Query) iter.Seq2[cloud.Line, er
 // after returns the lines that have come since *seen, by time.
 func (l *Logs) after(seen *int, q cloud.Query) []cloud.Line {
 	l.mu.Lock()
+	l.arrive()
 	fresh := slices.DeleteFunc(slices.Clone(l.lines[max(*seen-l.gone, 0):]), func(x cloud.Line) bool { return !q.Match(x) })
 	*seen = l.gone + len(l.lines)
 	l.mu.Unlock()

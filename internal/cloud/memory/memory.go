@@ -18,6 +18,9 @@ import (
 type Options struct {
 	Start time.Time // of the clock; zero: now
 
+	// Settle is how long a line of a log may be under way. Only those of AppendLate are.
+	Settle time.Duration
+
 	// Run is what jobs do, in the place of a process. Nil: they succeed at once.
 	Run func(ctx context.Context, p *Process) cloud.LastWord
 }
@@ -26,6 +29,7 @@ type Options struct {
 // Schedules fire in Advance, and only there.
 type World struct {
 	run     func(context.Context, *Process) cloud.LastWord
+	settle  time.Duration  // Options.Settle
 	running sync.WaitGroup // jobs
 	passing sync.Mutex     // held while time passes
 
@@ -57,7 +61,7 @@ type task struct {
 
 // Open returns an empty account.
 func Open(o Options) *World {
-	w := &World{run: o.Run, groups: map[cloud.Scope]*group{}, tasks: map[cloud.Scope]*task{}}
+	w := &World{run: o.Run, settle: o.Settle, groups: map[cloud.Scope]*group{}, tasks: map[cloud.Scope]*task{}}
 	if w.run == nil {
 		w.run = func(context.Context, *Process) cloud.LastWord { return cloud.LastWord{} }
 	}
@@ -123,7 +127,7 @@ func (r room) group() *group {
 func (r room) task() *task {
 	t := r.tasks[r.scope]
 	if t == nil {
-		t = &task{secrets: map[string]stored{}, schedules: map[string]*scheduled{}, logs: &Logs{}}
+		t = &task{secrets: map[string]stored{}, schedules: map[string]*scheduled{}, logs: &Logs{settle: r.settle}}
 		r.tasks[r.scope] = t
 	}
 	return t

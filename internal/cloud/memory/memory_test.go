@@ -80,10 +80,15 @@ func clouds(t *testing.T, w *memory.World) cloudtest.World {
 func world(t *testing.T) cloudtest.World { return clouds(t, open(t)) }
 
 func logs(t *testing.T) cloudtest.LogsBench {
-	w := world(t)
-	return cloudtest.LogsBench{World: w, Writer: func(s cloud.Scope) func(context.Context, ...cloud.Line) error {
-		return w(s).Logs.(*memory.Logs).Append
-	}}
+	account := memory.Open(memory.Options{Settle: 50 * time.Millisecond})
+	t.Cleanup(account.Close)
+	w := clouds(t, account)
+	of := func(s cloud.Scope) *memory.Logs { return w(s).Logs.(*memory.Logs) }
+	return cloudtest.LogsBench{
+		World:  w,
+		Writer: func(s cloud.Scope) func(context.Context, ...cloud.Line) error { return of(s).Append },
+		Late:   func(s cloud.Scope) func(context.Context, ...cloud.Line) error { return of(s).AppendLate },
+	}
 }
 
 func TestConformance(t *testing.T) {
