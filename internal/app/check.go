@@ -16,7 +16,17 @@ import (
 // are not there.
 func (a *App) check(s *session) (*plan.Plan, error) {
 	s.input.HasFile = func(name string) bool { return exists(filepath.Join(s.project.Dir, name)) }
-	s.input.HasProgram = func(venv, name string) bool { return a.hasProgram(s, venv, name) }
+	type program struct{ venv, name string }
+	found := map[program]bool{} // many commands run the same few
+	s.input.HasProgram = func(venv, name string) bool {
+		at := program{venv, name}
+		has, known := found[at]
+		if !known {
+			has = a.hasProgram(s, venv, name)
+			found[at] = has
+		}
+		return has
+	}
 	errs := wrongSchedules(s.project)
 	lists, wrong := scheduledVars(s.project, s.input.Now)
 	errs = append(errs, wrong...)
@@ -34,8 +44,8 @@ func (a *App) check(s *session) (*plan.Plan, error) {
 	if more := a.checkGiven(s.project, lists...); more != nil {
 		errs = append(errs, more.(project.Errors)...)
 	}
-	if found, ok := err.(project.Errors); ok {
-		errs = append(errs, found...)
+	if wrong, ok := err.(project.Errors); ok {
+		errs = append(errs, wrong...)
 	} else if err != nil {
 		return nil, err
 	}
