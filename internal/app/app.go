@@ -145,9 +145,9 @@ func (a *App) planInput(s *session) plan.Input {
 	now := a.Now()
 	in := plan.Input{
 		Project: s.project, EnvStage: s.target.EnvStage, RunID: cloud.NewRunID(now), Now: now,
-		Workspace: "$WORKSPACE", // for show, where no workspace was named
+		Workspace: anyWorkspace,
 		Vars:      s.target.Vars, Envs: s.target.Envs, Secrets: s.secrets, Redactor: s.redactor, Inherited: a.inherited,
-		Activate: func(venv string) []string { return a.activate("$WORKSPACE/" + venv) },
+		Activate: func(venv string) []string { return a.activate(anyWorkspace + "/" + venv) },
 	}
 	if s.fetched { // nobody here has its .secrets
 		in.AddSecret = fmt.Sprintf("push it where the project is: `handoff secrets push -s %s`", s.target.EnvStage)

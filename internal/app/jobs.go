@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -190,9 +191,7 @@ func (a *App) JobStatus(ctx context.Context, o JobsOptions) (res JobsResult, err
 	res = JobsResult{Status: "success", Jobs: []cloud.Job{}}
 	clouds := []*cloud.Cloud{c}
 	if !o.Group {
-		if err = needTask(c); err == nil {
-			o.Run, err = a.runNamed(ctx, c, o.Run)
-		}
+		err = needTask(c)
 	} else {
 		clouds, err = a.taskClouds(ctx, o.Target, c)
 	}
@@ -200,7 +199,14 @@ func (a *App) JobStatus(ctx context.Context, o JobsOptions) (res JobsResult, err
 		return JobsResult{}, err
 	}
 	for _, c := range clouds {
-		list, err := listJobs(ctx, c, o)
+		one := o
+		if one.Run, err = a.runNamed(ctx, c, o.Run); o.Group && errors.Is(err, cloud.ErrNotFound) {
+			continue // it is one of another task
+		}
+		var list []cloud.Job
+		if err == nil {
+			list, err = listJobs(ctx, c, one)
+		}
 		if err != nil {
 			return JobsResult{}, err
 		}

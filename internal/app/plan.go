@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"reflect"
+	"strings"
 
 	"github.com/handoff-run/handoff/internal/plan"
 )
@@ -24,9 +25,13 @@ func (a *App) Plan(_ context.Context, o PlanOptions) (res *plan.Plan, err error)
 	return forShow(p, s.redactor.String), nil
 }
 
+// anyWorkspace stands for a workspace that nobody has named: a word that means nothing to a shell, as paths do. It is shown as
+// $WORKSPACE.
+const anyWorkspace = "/-workspace-that-nobody-has-named-"
+
 // forShow makes p, which will not run, one that can be shown to anybody.
 func forShow(p *plan.Plan, mask func(string) string) *plan.Plan {
-	maskShown(reflect.ValueOf(p).Elem(), mask)
+	maskShown(reflect.ValueOf(p).Elem(), func(text string) string { return strings.ReplaceAll(mask(text), anyWorkspace, "$WORKSPACE") })
 	return p
 }
 

@@ -78,8 +78,7 @@ func (s *session) missingSecrets(there map[string]bool) (errs project.Errors) {
 // asPushed is the session as it is checked: each secret that the project needs has a value, and an undefined variable is a warning.
 func (s *session) asPushed(there map[string]bool) *session {
 	out := s.lenient()
-	out.input.Project = out.project
-	out.checkOnly()
+	out.input.Project, out.input.CheckOnly = out.project, true
 	out.input.Secrets = slices.Clone(s.secrets)
 	add := func(key string) {
 		if !slices.ContainsFunc(out.input.Secrets, func(e secret.Entry) bool { return e.Key == key }) {

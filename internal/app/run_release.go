@@ -89,7 +89,7 @@ func (a *App) PlanRelease(ctx context.Context, o RunReleaseOptions) (res *plan.P
 		return nil, fmt.Errorf("make a temporary workspace: %w", err)
 	}
 	defer os.RemoveAll(tmp) //nolint:errcheck // only takes room
-	shown := first(o.WorkspaceDir, "$WORKSPACE")
+	shown := first(o.WorkspaceDir, anyWorkspace)
 	o.WorkspaceDir = tmp
 	f, err := a.openRelease(ctx, o.Target, o.Release)
 	if err != nil {

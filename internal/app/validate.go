@@ -11,17 +11,6 @@ type ValidateResult struct {
 	Tasks   int    `json:"tasks"`
 }
 
-// anyWorkspace stands for a workspace that is not known, as a word that is nothing to a shell.
-const anyWorkspace = "/workspace"
-
-// checkOnly makes s one that is only checked: its secrets need not be here, and nobody sees where it would run.
-func (s *session) checkOnly() {
-	s.input.CheckOnly = true
-	if s.ws == nil {
-		s.input.Workspace = anyWorkspace
-	}
-}
-
 // Validate reads the project, resolves every command and reads the times of schedules; the error is project.Errors, all problems at once.
 func (a *App) Validate(_ context.Context, t Target) (res ValidateResult, err error) {
 	s, err := a.open(t)
@@ -29,7 +18,7 @@ func (a *App) Validate(_ context.Context, t Target) (res ValidateResult, err err
 		return ValidateResult{}, err
 	}
 	defer s.hideSecrets(&err)
-	s.checkOnly()
+	s.input.CheckOnly = true // where projects are checked, their secrets need not be
 	p, err := a.check(s)
 	if err != nil {
 		return ValidateResult{}, inProject(err)

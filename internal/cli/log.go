@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/lmittmann/tint"
 
@@ -49,21 +50,20 @@ func (c *cli) logger(w io.Writer) *slog.Logger {
 // first time is not said again.
 func (c *cli) twice() *app.App {
 	verbs := c.app()
-	verbs.Log = slog.New(once{verbs.Log.Handler(), map[string]bool{}})
+	verbs.Log = slog.New(once{verbs.Log.Handler(), &sync.Map{}})
 	return verbs
 }
 
-// once drops records whose text has been logged. It is for one goroutine.
+// once drops records whose text has been logged.
 type once struct {
 	slog.Handler
-	told map[string]bool
+	told *sync.Map
 }
 
 // Handle implements slog.Handler.
 func (o once) Handle(ctx context.Context, r slog.Record) error {
-	if o.told[r.Message] {
+	if _, told := o.told.LoadOrStore(r.Message, true); told {
 		return nil
 	}
-	o.told[r.Message] = true
 	return o.Handler.Handle(ctx, r)
 }
