@@ -1,14 +1,43 @@
 // Package atomicfile replaces small files as a whole: whoever reads one sees its old content or its new one, whenever the writer
-// is killed. It knows nothing of what is in them. Of two writers of a file at a time, one would write into the file of the
+// is killed; and reads them where a program may have put something else in their place. It knows nothing of what is in them. Of two writers of a file at a time, one would write into the file of the
 // other: callers see to it that there is one.
 package atomicfile
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
+
+// Open opens a file for reading. Anything else at path, such as a named pipe, is an error and no wait for its writer.
+func Open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Read returns the content of the file at path, as Open finds it.
+func Read(path string) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	return io.ReadAll(f)
+}
 
 // Write replaces the file at path. After a crash of the machine it may have its old content, or, on some file systems, none: this
 // is for what can be made again. mode is that of a new file. Errors name the file, not what was being done.

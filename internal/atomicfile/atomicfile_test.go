@@ -2,9 +2,12 @@ package atomicfile
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -88,5 +91,24 @@ func alone(t *testing.T, dir string, want int) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != want {
 		t.Errorf("%v, %v: want %d", entries, err, want)
+	}
+}
+
+func TestOnlyFilesAreRead(t *testing.T) {
+	dir := t.TempDir()
+	file, pipe := filepath.Join(dir, "file"), filepath.Join(dir, "pipe")
+	if err := errors.Join(os.WriteFile(file, []byte("text"), 0o600), syscall.Mkfifo(pipe, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := Read(file); err != nil || string(text) != "text" {
+		t.Errorf("file: %q, %v", text, err)
+	}
+	for _, path := range []string{pipe, dir} {
+		if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "is no file") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := Read(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("none: %v", err)
 	}
 }

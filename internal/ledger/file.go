@@ -49,7 +49,7 @@ func release(path string) error {
 // Read returns the record at path; the error is fs.ErrNotExist when there is none.
 func Read(path string) (Run, error) {
 	var run Run
-	text, err := os.ReadFile(path)
+	text, err := atomicfile.Read(path)
 	if err != nil {
 		return run, fmt.Errorf("read run record: %w", err)
 	}

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
+
+	"github.com/handoff-run/handoff/internal/atomicfile"
 )
 
 // Capture finds the last state in a file to which a target writes its output. The zero Capture is not ready: see NewCapture.
@@ -38,7 +39,7 @@ func (c *Capture) Reset() { *c = Capture{path: c.path} }
 // Read returns what the target has printed so far. final says that the target has ended, so that a last line without its end
 // counts too.
 func (c *Capture) Read(final bool) (Captured, error) {
-	f, err := os.Open(c.path)
+	f, err := atomicfile.Open(c.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c.found, nil
 	}

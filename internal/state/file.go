@@ -28,7 +28,7 @@ func WriteFile(path string, state json.RawMessage) error {
 
 // ReadFile returns the state in a file, nil where there is none.
 func ReadFile(path string) (json.RawMessage, error) {
-	text, err := os.ReadFile(path)
+	text, err := atomicfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
