@@ -25,7 +25,7 @@ const (
 const (
 	frameSize = 5
 	guardFD   = 3               // read end of the pipe, in the guardian
-	guardKey  = "HANDOFF_GUARD" // in the environment of a process that the end of a run spares: see spared
+	guardKey  = "HANDOFF_GUARD" // in the environment of a process that the end of a run spares: see livesOn
 )
 
 // guardian is the handle on the process that ends the run when handoff itself is killed. That it was killed it

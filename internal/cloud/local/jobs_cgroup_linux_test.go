@@ -2,9 +2,14 @@ package local
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -76,7 +81,7 @@ func TestCgroupLegacy(t *testing.T) {
 	t.Parallel()
 	proc, root := cgroupTrees(t, legacyMount+unifiedMount, "4:memory:/\n2:cpu,cpuacct:/\n0::/\n")
 	control(t, root, "cgroup.controllers", "hugetlb\n")
-	for _, file := range []string{"cpu/handoff-job-j1/cpu.cfs_period_us", "cpu/handoff-job-j1/cpu.cfs_quota_us", "memory/handoff-job-j1/memory.limit_in_bytes"} {
+	for _, file := range []string{"cpu/handoff-job-j1/cpu.cfs_period_us", "cpu/handoff-job-j1/cpu.cfs_quota_us", "memory/handoff-job-j1/memory.limit_in_bytes", "memory/handoff-job-j1/memory.memsw.limit_in_bytes"} {
 		control(t, root, file, "")
 	}
 	control(t, root, "memory/handoff-job-j1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
@@ -88,9 +93,13 @@ func TestCgroupLegacy(t *testing.T) {
 	if err := errors.Join(l.set(tree, "cpu", "", "handoff-job-j1", 2048), l.set(tree, "memory", "", "handoff-job-j1", 1)); err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile(filepath.Join(root, "cpu/handoff-job-j1/cpu.cfs_quota_us"))
-	if err != nil || string(got) != "200000" {
-		t.Errorf("quota = %q, %v", got, err)
+	for file, want := range map[string]string{
+		"cpu/handoff-job-j1/cpu.cfs_period_us": "100000", "cpu/handoff-job-j1/cpu.cfs_quota_us": "200000",
+		"memory/handoff-job-j1/memory.limit_in_bytes": "1048576", "memory/handoff-job-j1/memory.memsw.limit_in_bytes": "1048576",
+	} {
+		if got, err := os.ReadFile(filepath.Join(root, file)); err != nil || string(got) != want {
+			t.Errorf("%s = %q, %v", file, got, err)
+		}
 	}
 	if n := outOfMemory(l.dirs()); n != 1 {
 		t.Errorf("out of memory: %d", n)
@@ -142,5 +151,115 @@ func TestCgroupEvacuates(t *testing.T) {
 	}
 	if err := enable(filepath.Join(root, "nothing"), "cpu"); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("err = %v", err)
+	}
+}
+
+// sleeper starts a process that ends only when it is killed; the result returns whether it was.
+func sleeper(t *testing.T, env ...string) (pid int, killed func() bool) {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	cmd.Env = env
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd.Process.Pid, func() bool {
+		_ = cmd.Wait()
+		status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		return ok && status.Signal() == syscall.SIGKILL
+	}
+}
+
+// The guardian of a run goes last, and by itself if it can.
+func TestGuardianIsKilledLast(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	stage, stageKilled := sleeper(t)
+	guardian, guardianKilled := sleeper(t, guardKey+"=r1")
+	control(t, dir, "cgroup.procs", fmt.Sprintf("%d\n%d\n%d\n", guardian, stage, os.Getpid()))
+	killIn(dir, false)
+	if !stageKilled() {
+		t.Error("the stage was not killed")
+	}
+	control(t, dir, "cgroup.procs", fmt.Sprintf("%d\n", guardian))
+	killIn(dir, false)
+	if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", guardian)); err != nil || strings.Contains(string(state), ") T ") {
+		t.Errorf("the guardian was stopped or killed: %s, %v", state, err)
+	}
+	killIn(dir, true)
+	if !guardianKilled() {
+		t.Error("the guardian was not killed")
+	}
+}
+
+// A cgroup of the kernel of this machine is removed with all that is in it, where one can be made.
+func TestCgroupsAreRemoved(t *testing.T) {
+	t.Parallel()
+	tree, err := readCgroupTree("/proc/self")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range tree {
+		if !h.unified && !slices.Contains(h.controllers, "cpu") && !slices.Contains(h.controllers, "memory") {
+			continue
+		}
+		dir := filepath.Join(h.folder(h.own), fmt.Sprintf("handoff-job-test-%d", os.Getpid()))
+		if os.Mkdir(dir, 0o755) != nil {
+			t.Logf("no cgroup can be made for %q", h.controllers)
+			continue
+		}
+		pid, killed := sleeper(t)
+		if err := writeControl(dir, "cgroup.procs", strconv.Itoa(pid)); err != nil {
+			t.Logf("no process can be put into %s: %v", dir, err)
+			_ = os.Remove(dir)
+			continue
+		}
+		removeCgroups([]string{dir})
+		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: %v", dir, err)
+		}
+		if !killed() {
+			t.Errorf("%s: not killed", dir)
+		}
+	}
+}
+
+// The limit of memory is that of the kernel of this machine, or there is a warning.
+func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	base := ""
+	if tree, err := readCgroupTree("/proc/self"); err == nil {
+		if h, err := tree.find("memory"); err == nil && !h.unified { // to divide one of version 2, all in it would have to move
+			base = strings.TrimPrefix(h.folder(h.own), h.mount)
+		}
+	}
+	l := newLimits(fmt.Sprintf("test-memory-%d", os.Getpid()), base, 0, 32)
+	defer removeCgroups(l.dirs())
+	if len(l.warnings) > 0 {
+		if len(l.warnings) != 1 || !strings.Contains(l.warnings[0], "the limit of 32 MiB is not enforced") {
+			t.Errorf("%q", l.warnings)
+		}
+		return
+	}
+	cmd := exec.Command("sh", "-c", "read go && exec tail /dev/zero")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range l.dirs() {
+		if err := writeControl(dir, "cgroup.procs", strconv.Itoa(cmd.Process.Pid)); err != nil {
+			t.Error(err)
+		}
+	}
+	if t.Failed() {
+		_ = cmd.Process.Kill()
+	}
+	_, _ = in.Write([]byte("go\n"))
+	_ = cmd.Wait()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL || outOfMemory(l.dirs()) == 0 {
+		t.Errorf("%v, out of memory: %d", cmd.ProcessState, outOfMemory(l.dirs()))
 	}
 }

@@ -167,27 +167,65 @@ func isProcessOf(pid int, job string) bool {
 	return slices.Contains(strings.Split(string(environ), "\x00"), cloud.EnvJob+"="+job)
 }
 
+const (
+	removals = 300                   // tries to remove a cgroup, of which each ends what is in it
+	patient  = 200                   // of them, for the guardian of a run
+	between  = 10 * time.Millisecond // them
+)
+
 // removeCgroups ends what is left in the cgroups of a job, and removes them.
 func removeCgroups(dirs []string) {
 	for _, dir := range dirs {
 		if !strings.HasPrefix(filepath.Base(dir), "handoff-job-") {
 			continue
 		}
-		for range 100 {
+		for try := range removals {
 			if err := os.Remove(dir); err == nil || errors.Is(err, os.ErrNotExist) {
 				break
 			}
-			killAll(dir)
-			time.Sleep(10 * time.Millisecond)
+			killIn(dir, try > patient)
+			time.Sleep(between)
 		}
 	}
 }
 
-func killAll(dir string) {
-	text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-	for line := range strings.Lines(string(text)) {
-		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 1 && pid != os.Getpid() {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+// killIn kills the processes in a cgroup, all at once where the kernel can (version 2). The guardian of a run keeps the end of a
+// pipe from its reader until the stages are gone, and then finishes the record of the run: it is left to end by itself, unless
+// hasty.
+func killIn(dir string, hasty bool) {
+	pids := processesIn(dir)
+	others := slices.DeleteFunc(slices.Clone(pids), isGuardian)
+	if len(others) < len(pids) && !hasty {
+		killEach(others)
+		return
+	}
+	if writeControl(dir, "cgroup.kill", "1") != nil {
+		killEach(pids)
+	}
+}
+
+// killEach stops all processes before it kills them: none sees the end of another one.
+func killEach(pids []int) {
+	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, sig)
 		}
 	}
+}
+
+// processesIn returns the processes in a cgroup, but this one.
+func processesIn(dir string) []int {
+	text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	var pids []int
+	for line := range strings.Lines(string(text)) {
+		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 1 && pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func isGuardian(pid int) bool {
+	environ, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return slices.ContainsFunc(strings.Split(string(environ), "\x00"), func(kv string) bool { return strings.HasPrefix(kv, guardKey+"=") })
 }
