@@ -267,29 +267,29 @@ func (s *Supervisor) family() []stat {
 	for pgid := range s.groups {
 		groups[pgid] = true
 	}
-	complete := !s.unadopted
+	complete, own := !s.unadopted, s.mark
 	s.mu.Unlock()
 	adopted, ok := orphans()
 	complete = complete && ok && adoptsOrphans()
 	if complete && len(groups) == 0 && len(adopted) == 0 {
 		return nil
 	}
-	own, ownGroup := os.Getpid(), syscall.Getpgrp()
-	self, _ := readStat(own)
+	pid, ownGroup := os.Getpid(), syscall.Getpgrp()
+	self, _ := readStat(pid)
 	table := processTable()
 	adopted, _ = orphans() // again, for what lost its parent meanwhile
 	orphan := orphansIn(table)
 	return withDescendants(table, func(p stat) bool {
 		switch {
-		case p.pid == own || p.start < self.start:
+		case p.pid == pid || p.start < self.start:
 			return false
 		case groups[p.pgrp]:
 			return true
 		case slices.Contains(adopted, p.pid):
-			o := ownerOf(p.pid, s.mark, s.o.Cookie)
+			o := ownerOf(p.pid, own, s.o.Cookie)
 			return o == ours || o == unknown && p.pgrp != ownGroup
 		}
-		return (!complete || orphan(p)) && ownerOf(p.pid, s.mark, s.o.Cookie) == ours
+		return (!complete || orphan(p)) && ownerOf(p.pid, own, s.o.Cookie) == ours
 	})
 }
 

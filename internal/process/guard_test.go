@@ -103,7 +103,7 @@ func TestGuardianEndsWhatLivesTooLong(t *testing.T) {
 	}
 	argv := self(t, "supervise", t.Name()+strconv.Itoa(os.Getpid()), lock, record, "sleep 600 & echo $!; wait", "trap '' TERM; echo $$; sleep 600")
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "LIVES=4s")
+	cmd.Env = append(os.Environ(), "LIVES=8s")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ type Supervisor struct {
 	life  sync.RWMutex // read: Start is under way; write: the first Start, or Close
 	ready bool
 	over  atomic.Bool   // nothing can be started any more
-	mark  mark          // of the run; 0: the kernel has none
+	mark  mark          // of the run; 0: the kernel has none; written by the first Start, with mu held
 	count atomic.Uint64 // of the processes started
 
 	null     *os.File
@@ -151,7 +151,9 @@ func (s *Supervisor) prepare() error {
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
 	s.null, s.mark = null, workingMark()
+	s.mu.Unlock()
 	guard, err := newGuardian(s.o)
 	if err != nil {
 		_ = null.Close()
