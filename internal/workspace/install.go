@@ -159,6 +159,9 @@ func (i *installer) install(ctx context.Context, in Install) (InstallStatus, err
 	if err := i.run(ctx, in); err != nil {
 		return InstallFailed, err
 	}
+	if err := flush(filepath.Dir(file)); err != nil { // a stamp that outlives a crash must not speak of files that did not
+		return InstallFailed, fmt.Errorf("write installs to the disk: %w", err)
+	}
 	s.Done = append(s.Done, done{Command: in.Command, Hash: link.hash})
 	s.Open = len(s.Done) < i.count(in.Venv)
 	return InstallDone, s.write(file)
