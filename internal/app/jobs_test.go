@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"iter"
 	"log/slog"
 	"strings"
 	"testing"
@@ -17,88 +16,66 @@ import (
 	"github.com/handoff-run/handoff/internal/project"
 )
 
-// stage stands in for a cloud on which jobs end as they are told.
-type stage struct {
-	cloud.Jobs
-	cloud.Logs
-	cloud.Infra
-	jobs    []cloud.Job // those that Status returns, one after the other
-	start   cloud.Start
-	stopped cloud.StopOptions
-	query   cloud.Query
-	changes []cloud.Change
-	want    cloud.Want
-	applied bool
+// memoryApp works on a cloud in memory, in which the task t of the group g is registered in the env stage dev, whose jobs do what run
+// does.
+type memoryApp struct {
+	*App
+	t     *testing.T
+	world *memory.World
+	cloud *cloud.Cloud
 }
 
-func (s *stage) Run(_ context.Context, start cloud.Start) (cloud.Job, error) {
-	s.start = start
-	return cloud.Job{ID: "j", Run: start.Run, State: cloud.JobStarting}, nil
-}
-
-func (s *stage) Status(context.Context, string) (cloud.Job, error) {
-	job := s.jobs[0]
-	if len(s.jobs) > 1 {
-		s.jobs = s.jobs[1:]
-	}
-	return job, nil
-}
-
-func (s *stage) List(_ context.Context, q cloud.JobQuery) iter.Seq2[cloud.Job, error] {
-	return func(yield func(cloud.Job, error) bool) {
-		for _, job := range s.jobs {
-			if q.Active && job.State.Ended() || q.Run != "" && q.Run != job.Run {
-				continue
-			}
-			if !yield(job, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (s *stage) Stop(_ context.Context, id string, o cloud.StopOptions) (cloud.Job, error) {
-	s.stopped = o
-	return cloud.Job{ID: id, State: cloud.JobStopping}, nil
-}
-
-func (s *stage) Read(ctx context.Context, q cloud.Query) iter.Seq2[cloud.Line, error] {
-	return func(yield func(cloud.Line, error) bool) {
-		s.query = q
-		if yield(cloud.Line{Text: "first"}, nil) && q.Follow {
-			select {
-			case <-q.Done:
-				yield(cloud.Line{Text: "last"}, nil)
-			case <-ctx.Done():
-			}
-		}
-	}
-}
-
-func (s *stage) app(t *testing.T) *App {
+func newMemoryApp(t *testing.T, run func(context.Context, *memory.Process) cloud.LastWord) *memoryApp {
 	t.Helper()
-	return &App{
-		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }, Log: slog.New(slog.DiscardHandler),
-		OpenCloud: func(_ context.Context, o CloudOptions) (*cloud.Cloud, error) {
-			return cloud.Complete(cloud.Cloud{Provider: o.Provider, Scope: o.Scope, Jobs: s, Logs: s, Infra: infraOf{s}, Files: &memory.Files{}}), nil
-		},
+	m := &memoryApp{t: t, world: memory.Open(memory.Options{Run: run})}
+	t.Cleanup(m.world.Close)
+	m.App = &App{
+		Now: m.world.Now, Log: slog.New(slog.DiscardHandler),
+		OpenCloud: func(_ context.Context, o CloudOptions) (*cloud.Cloud, error) { return m.world.Cloud(o.Scope) },
 	}
+	var err error
+	if m.cloud, err = m.world.Cloud(cloud.Scope{Stage: "dev", ResourceGroup: "g", Task: "t"}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := m.cloud.Infra.Plan(t.Context(), cloud.Want{Kind: cloud.KindTask})
+	if err == nil {
+		err = m.cloud.Infra.Apply(t.Context(), p, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
-// infraOf keeps the two Status apart.
-type infraOf struct{ *stage }
-
-func (i infraOf) Plan(_ context.Context, w cloud.Want) (cloud.Plan, error) {
-	i.want = w
-	return cloud.Plan{Want: w, Changes: i.changes, Exists: len(i.changes) == 0 || i.changes[0].Action != cloud.ActionCreate}, nil
+// untilAsked is a job that runs until it is asked to end.
+func untilAsked(ctx context.Context, p *memory.Process) cloud.LastWord {
+	p.Say("first")
+	<-ctx.Done()
+	return cloud.LastWord{Code: 143, Interrupted: true}
 }
 
-func (i infraOf) Apply(context.Context, cloud.Plan, func(cloud.Step)) error {
-	i.applied = true
-	return nil
+// job starts a job.
+func (m *memoryApp) job(run string) cloud.Job {
+	m.t.Helper()
+	job, err := m.cloud.Jobs.Run(m.t.Context(), cloud.Start{Run: run})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return job
 }
 
-func (i infraOf) Status(context.Context, cloud.Kind) ([]cloud.Resource, error) { return nil, nil }
+// jobs returns the jobs that there are.
+func (m *memoryApp) jobs() []cloud.Job {
+	m.t.Helper()
+	var list []cloud.Job
+	for job, err := range m.cloud.Jobs.List(m.t.Context(), cloud.JobQuery{}) {
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		list = append(list, job)
+	}
+	return list
+}
 
 func words(t *testing.T, text string) []project.KeyValue {
 	t.Helper()
@@ -114,8 +91,6 @@ func target(t *testing.T, envs, vars string) Target {
 	t.Helper()
 	return Target{EnvStage: "dev", Envs: append(words(t, "resource_group=g task=t"), words(t, envs)...), Vars: words(t, vars)}
 }
-
-func code(n int) *int { return &n }
 
 func TestStart(t *testing.T) {
 	t.Parallel()
@@ -147,8 +122,8 @@ func TestStart(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := &stage{}
-			got, err := s.app(t).start(CloudRunOptions{Target: target(t, tc.envs, tc.vars), Like: tc.like, Release: tc.release}, p)
+			a := &App{Now: time.Now}
+			got, err := a.start(CloudRunOptions{Target: target(t, tc.envs, tc.vars), Like: tc.like, Release: tc.release}, p)
 			if _, usage := errors.AsType[*UsageError](err); usage != tc.fails {
 				t.Fatalf("err = %v", err)
 			}
@@ -163,26 +138,38 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// TestCloudRunWaits: who waits gets the whole log, and the end of the job.
 func TestCloudRunWaits(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		name string
-		end  cloud.Job
-		code int
+		name  string
+		word  cloud.LastWord
+		lost  bool
+		state cloud.JobState
+		code  int
 	}{
-		{"success", cloud.Job{State: cloud.JobSucceeded, ExitCode: code(0)}, 0},
-		{"failure", cloud.Job{State: cloud.JobFailed, ExitCode: code(7)}, 7},
-		{"lost", cloud.Job{State: cloud.JobLost}, 1},
-		{"skipped", cloud.Job{State: cloud.JobSkipped}, 4},
+		{"success", cloud.LastWord{}, false, cloud.JobSucceeded, 0},
+		{"failure", cloud.LastWord{Code: 7}, false, cloud.JobFailed, 7},
+		{"lost", cloud.LastWord{}, true, cloud.JobLost, 1},
+		{"skipped", cloud.LastWord{Code: 4, Skipped: true}, false, cloud.JobSkipped, 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := &stage{jobs: []cloud.Job{{State: cloud.JobRunning}, tc.end}}
+			var m *memoryApp
+			m = newMemoryApp(t, func(_ context.Context, p *memory.Process) cloud.LastWord {
+				p.Say("first")
+				p.Say("last")
+				if tc.lost {
+					m.world.Lose(p.ID)
+					<-p.Gone
+				}
+				return tc.word
+			})
 			var lines []string
-			res, err := s.app(t).CloudRun(t.Context(), CloudRunOptions{
+			res, err := m.CloudRun(t.Context(), CloudRunOptions{
 				Target: target(t, "", ""), Wait: true, Line: func(l cloud.Line) { lines = append(lines, l.Text) },
 			})
-			if err != nil || res.Code() != tc.code || res.State != tc.end.State {
+			if err != nil || res.Code() != tc.code || res.State != tc.state {
 				t.Errorf("result %+v, code %d, %v", res, res.Code(), err)
 			}
 			if diff := cmp.Diff([]string{"first", "last"}, lines); diff != "" {
@@ -190,79 +177,142 @@ func TestCloudRunWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCloudRunThatNobodyAwaits(t *testing.T) {
+	t.Parallel()
+	m := newMemoryApp(t, untilAsked)
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &stage{jobs: []cloud.Job{{State: cloud.JobRunning}}}
-	o := CloudRunOptions{Target: target(t, "", ""), Wait: true, Started: func(cloud.Job) { cancel() }}
-	if _, err := s.app(t).CloudRun(ctx, o); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "goes on") {
+	_, err := m.CloudRun(ctx, CloudRunOptions{Target: target(t, "", ""), Wait: true, Started: func(cloud.Job) { cancel() }})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "goes on") {
 		t.Errorf("err = %v", err)
+	}
+	if jobs := m.jobs(); len(jobs) != 1 || jobs[0].State != cloud.JobRunning {
+		t.Errorf("jobs %+v", jobs)
 	}
 }
 
 func TestCloudRunDryRun(t *testing.T) {
 	t.Parallel()
-	s := &stage{}
-	o := CloudRunOptions{Target: Target{Envs: words(t, "resource_group=g task=old_style")}, DryRun: true}
-	res, err := s.app(t).CloudRun(t.Context(), o)
-	if err != nil || res.Status != "planned" || res.ID != "" || res.Task != "old_style" || s.start.Run != "" {
-		t.Errorf("result %+v, started %+v, %v", res, s.start, err)
+	m := newMemoryApp(t, nil)
+	o := CloudRunOptions{Target: target(t, "", ""), DryRun: true}
+	res, err := m.CloudRun(t.Context(), o)
+	if err != nil || res.Status != "planned" || res.ID != "" || res.Task != "t" || len(m.jobs()) > 0 {
+		t.Errorf("result %+v, started %+v, %v", res, m.jobs(), err)
 	}
 	o.Envs = nil
-	if _, err := s.app(t).CloudRun(t.Context(), o); err == nil {
+	if _, err := m.CloudRun(t.Context(), o); err == nil {
 		t.Error("a job without a task is started")
 	}
 }
 
 func TestJobStop(t *testing.T) {
 	t.Parallel()
-	one := cloud.Job{ID: "a", Run: "20260102T030405.678Z-00000a", State: cloud.JobRunning}
-	two := cloud.Job{ID: "b", Run: "20260102T030405.678Z-00000b", State: cloud.JobRunning}
+	const one, two = "20260102T030405.678Z-00000a", "20260102T030405.678Z-00000b"
 	for _, tc := range []struct {
 		name  string
 		o     JobStopOptions
-		jobs  []cloud.Job
+		runs  []string
 		want  string
 		usage bool
 	}{
-		{"the only one", JobStopOptions{Reason: "x", Grace: 5 * time.Second}, []cloud.Job{one}, "a", false},
-		{"by run", JobStopOptions{Run: "20260102T030405.678Z-00000b"}, []cloud.Job{one, two}, "b", false},
-		{"by the end of a run", JobStopOptions{Run: "0b"}, []cloud.Job{one, two}, "b", false},
+		{"the only one", JobStopOptions{Reason: "x"}, []string{one}, one, false},
+		{"by run", JobStopOptions{Run: two}, []string{one, two}, two, false},
+		{"by the end of a run", JobStopOptions{Run: "0b"}, []string{one, two}, two, false},
 		{"none", JobStopOptions{}, nil, "", true},
-		{"several", JobStopOptions{}, []cloud.Job{one, two}, "", true},
+		{"several", JobStopOptions{}, []string{one, two}, "", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := &stage{jobs: tc.jobs}
-			tc.o.Target = target(t, "", "")
-			res, err := s.app(t).JobStop(t.Context(), tc.o)
-			if _, usage := errors.AsType[*UsageError](err); usage != tc.usage || res.ID != tc.want {
-				t.Errorf("stopped %q, %v", res.ID, err)
+			m := newMemoryApp(t, untilAsked)
+			for _, run := range tc.runs {
+				m.job(run)
 			}
-			if tc.o.Reason != "" && (s.stopped != cloud.StopOptions{Grace: 5 * time.Second, Reason: "x"}) {
-				t.Errorf("options %+v", s.stopped)
+			tc.o.Target = target(t, "", "")
+			res, err := m.JobStop(t.Context(), tc.o)
+			if _, usage := errors.AsType[*UsageError](err); usage != tc.usage || res.Run != tc.want {
+				t.Errorf("stopped %q, %v", res.Run, err)
+			}
+			for _, job := range m.jobs() {
+				if asked := job.State != cloud.JobRunning; asked != (job.Run == tc.want) || asked && tc.o.Reason != "" && job.Reason != tc.o.Reason {
+					t.Errorf("job %+v", job)
+				}
 			}
 		})
 	}
 }
 
+// The grace time is that of the command.
+func TestJobStopGrace(t *testing.T) {
+	t.Parallel()
+	m := newMemoryApp(t, func(_ context.Context, p *memory.Process) cloud.LastWord {
+		<-p.Gone
+		return cloud.LastWord{}
+	})
+	m.job("r")
+	if _, err := m.JobStop(t.Context(), JobStopOptions{Target: target(t, "", ""), Reason: "x", Grace: 30 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	m.world.Wait()
+	if job := m.jobs()[0]; job.State != cloud.JobStopped || !strings.HasSuffix(job.Reason, "after 30ms") {
+		t.Errorf("job %+v", job)
+	}
+}
+
 func TestJobStatus(t *testing.T) {
 	t.Parallel()
+	m := newMemoryApp(t, func(ctx context.Context, p *memory.Process) cloud.LastWord {
+		if p.Run == "a" {
+			return cloud.LastWord{Code: 1}
+		}
+		return untilAsked(ctx, p)
+	})
+	ended := m.job("a")
+	m.world.Wait()
+	m.job("b")
 	for _, tc := range []struct {
 		o    JobsOptions
 		want string
 	}{
 		{JobsOptions{}, "ba"}, {JobsOptions{Active: true}, "b"}, {JobsOptions{Ended: true}, "a"},
-		{JobsOptions{Active: true, Ended: true}, "ba"}, {JobsOptions{Limit: 1}, "b"}, {JobsOptions{Job: "x"}, "b"},
+		{JobsOptions{Active: true, Ended: true}, "ba"}, {JobsOptions{Limit: 1}, "b"}, {JobsOptions{Job: ended.ID}, "a"},
 	} {
-		s := &stage{jobs: []cloud.Job{{ID: "b", State: cloud.JobRunning}, {ID: "a", State: cloud.JobFailed}}}
 		tc.o.Target = target(t, "", "")
-		res, err := s.app(t).JobStatus(t.Context(), tc.o)
+		res, err := m.JobStatus(t.Context(), tc.o)
 		got := ""
 		for _, job := range res.Jobs {
-			got += job.ID
+			got += job.Run
 		}
 		if err != nil || got != tc.want {
 			t.Errorf("%+v: %q, want %q, %v", tc.o, got, tc.want, err)
 		}
+	}
+}
+
+// Those of all tasks of the group are those of its clients, too.
+func TestJobStatusOfAGroup(t *testing.T) {
+	t.Parallel()
+	m := newMemoryApp(t, nil)
+	client := m.cloud.Scope
+	client.Client = "acme"
+	c, err := m.world.Cloud(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.Infra.Plan(t.Context(), cloud.Want{Kind: cloud.KindTask})
+	if err == nil {
+		err = c.Infra.Apply(t.Context(), p, nil)
+	}
+	if err == nil {
+		_, err = c.Jobs.Run(t.Context(), cloud.Start{Run: "of-acme"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.job("of-nobody")
+	res, err := m.JobStatus(t.Context(), JobsOptions{Target: target(t, "", ""), Group: true})
+	if err != nil || len(res.Jobs) != 2 || res.Jobs[1].Client != "acme" || res.Jobs[0].Client != "" {
+		t.Errorf("jobs %+v, %v", res.Jobs, err)
 	}
 }
 
@@ -271,7 +321,7 @@ func TestLogsRefuses(t *testing.T) {
 	now := time.Now()
 	for _, o := range []LogsOptions{{Limit: -1}, {Since: now, Until: now}} {
 		o.Target = target(t, "", "")
-		err := (&stage{}).app(t).Logs(t.Context(), o)
+		err := newMemoryApp(t, nil).Logs(t.Context(), o)
 		if usage, ok := errors.AsType[*UsageError](err); !ok || usage.Hint == "" {
 			t.Errorf("%+v: %v", o, err)
 		}
@@ -282,17 +332,25 @@ func TestLogsRefuses(t *testing.T) {
 func TestLogsFollow(t *testing.T) {
 	t.Parallel()
 	const run = "20260102T030405.678Z-00000a"
-	s := &stage{jobs: []cloud.Job{{ID: "j", Run: run, State: cloud.JobRunning}, {ID: "j", State: cloud.JobSucceeded}}}
+	end := make(chan struct{})
+	m := newMemoryApp(t, func(_ context.Context, p *memory.Process) cloud.LastWord {
+		p.Say("first")
+		<-end
+		p.Say("last")
+		return cloud.LastWord{}
+	})
+	m.job(run)
 	var lines []string
-	err := s.app(t).Logs(t.Context(), LogsOptions{Target: target(t, "", ""), Run: "00000a", Follow: true, Line: func(l cloud.Line) error {
-		lines = append(lines, l.Text)
+	err := m.Logs(t.Context(), LogsOptions{Target: target(t, "", ""), Run: "00000a", Follow: true, Line: func(l cloud.Line) error {
+		if lines = append(lines, l.Text); l.Text == "first" {
+			close(end)
+		}
 		return nil
 	}})
 	if diff := cmp.Diff([]string{"first", "last"}, lines); diff != "" || err != nil {
 		t.Errorf("%s, %v", diff, err)
 	}
-	s.jobs = nil
-	err = s.app(t).Logs(t.Context(), LogsOptions{Target: target(t, "", ""), Run: run, Follow: true})
+	err = m.Logs(t.Context(), LogsOptions{Target: target(t, "", ""), Run: run[:len(run)-1] + "b", Follow: true})
 	if Code(err) != ExitCloud || !errors.Is(err, cloud.ErrNotFound) {
 		t.Errorf("err = %v", err)
 	}
@@ -300,31 +358,38 @@ func TestLogsFollow(t *testing.T) {
 
 func TestInfra(t *testing.T) {
 	t.Parallel()
-	create, remove := cloud.Change{Action: cloud.ActionCreate, Name: "b"}, cloud.Change{Action: cloud.ActionDelete, Name: "b"}
 	no := &UsageError{Message: "no"}
 	for _, tc := range []struct {
-		name    string
-		o       InfraOptions
-		changes []cloud.Change
-		applied bool
-		fails   bool
+		name  string
+		o     InfraOptions
+		there bool // the bucket, before
+		after bool
+		fails bool
 	}{
-		{"create", InfraOptions{}, []cloud.Change{create}, true, false},
-		{"nothing to do", InfraOptions{}, nil, false, false},
-		{"dry run", InfraOptions{DryRun: true, Absent: true}, []cloud.Change{remove}, false, false},
-		{"update what is not there", InfraOptions{Update: true}, []cloud.Change{create}, false, true},
-		{"delete, refused", InfraOptions{Absent: true, Confirm: func([]cloud.Change) error { return no }}, []cloud.Change{remove}, false, true},
-		{"delete", InfraOptions{Absent: true, Confirm: func([]cloud.Change) error { return nil }}, []cloud.Change{remove}, true, false},
+		{"create", InfraOptions{}, false, true, false},
+		{"nothing to do", InfraOptions{}, true, true, false},
+		{"dry run", InfraOptions{DryRun: true, Absent: true}, true, true, false},
+		{"update what is not there", InfraOptions{Update: true}, false, false, true},
+		{"delete, refused", InfraOptions{Absent: true, Confirm: func([]cloud.Change) error { return no }}, true, true, true},
+		{"delete", InfraOptions{Absent: true, Confirm: func([]cloud.Change) error { return nil }}, true, false, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := &stage{changes: tc.changes}
+			m := newMemoryApp(t, nil)
 			tc.o.Target, tc.o.Kind = target(t, "", ""), cloud.KindBucket
-			res, err := s.app(t).Infra(t.Context(), tc.o)
-			if _, usage := errors.AsType[*UsageError](err); usage != tc.fails || s.applied != tc.applied {
-				t.Errorf("result %+v, applied %v, %v", res, s.applied, err)
+			if tc.there {
+				if _, err := m.Infra(t.Context(), InfraOptions{Target: tc.o.Target, Kind: tc.o.Kind}); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if !tc.fails && len(tc.changes) == 0 && res.Message == "" {
+			res, err := m.Infra(t.Context(), tc.o)
+			if _, usage := errors.AsType[*UsageError](err); usage != tc.fails {
+				t.Errorf("result %+v, %v", res, err)
+			}
+			if list, err := m.cloud.Infra.Status(t.Context(), cloud.KindBucket); err != nil || (len(list) > 0) != tc.after {
+				t.Errorf("afterwards there is %+v, %v", list, err)
+			}
+			if !tc.fails && tc.there && tc.after && !tc.o.DryRun && res.Message == "" {
 				t.Error("nothing is said")
 			}
 		})

@@ -33,6 +33,7 @@ func Run(t *testing.T, p Provider) {
 	t.Run("infra", func(t *testing.T) { Infra(t, p.World) })
 	t.Run("logs", func(t *testing.T) { Logs(t, p.Logs) })
 	t.Run("jobs", func(t *testing.T) { Jobs(t, p.Jobs) })
+	t.Run("starts", func(t *testing.T) { Starts(t, p.World) })
 	t.Run("schedules", func(t *testing.T) { Schedules(t, p.Schedules) })
 	t.Run("isolation", func(t *testing.T) { Isolation(t, p.Logs) })
 }

@@ -1,6 +1,7 @@
 package cloudtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -260,5 +261,47 @@ func testJobRefused(t *testing.T, b JobsBench) {
 		if _, err := b.Jobs.Stop(t.Context(), id, cloud.StopOptions{}); !errors.Is(err, cloud.ErrNotFound) {
 			t.Errorf("stop %q: err = %v", id, err)
 		}
+	}
+}
+
+// Starts runs the tests of what a start needs, and of what it takes over from the task that is registered.
+func Starts(t *testing.T, open func(t *testing.T) World) {
+	t.Parallel()
+	world := open(t)
+	jobs := world(scope).Jobs
+	if _, err := jobs.Run(t.Context(), script("run-1", ":")); !errors.Is(err, cloud.ErrNotFound) || cloud.Hint(err) == "" {
+		t.Errorf("a task that is not registered: %v", err)
+	}
+	group := scope
+	group.Task = ""
+	if _, err := world(group).Jobs.Run(t.Context(), script("run-1", ":")); !errors.Is(err, cloud.ErrInvalid) {
+		t.Errorf("no task: %v", err)
+	}
+	want := task(256)
+	want.Task.Release = "abc"
+	mustApply(t, world(scope).Infra, want)
+
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	_, err := jobs.Run(ctx, script("run-1", ":"))
+	wantStopped(t, "run", err, context.Canceled)
+	_, err = jobs.Status(ctx, "nothing")
+	wantStopped(t, "status", err, context.Canceled)
+	_, err = jobs.Stop(ctx, "nothing", cloud.StopOptions{})
+	wantStopped(t, "stop", err, context.Canceled)
+	for _, err = range jobs.List(ctx, cloud.JobQuery{}) {
+	}
+	wantStopped(t, "list", err, context.Canceled)
+
+	b := JobsBench{Jobs: jobs}
+	registered := b.run(t, script("run-2", `test "$A $HANDOFF_RELEASE $HANDOFF_OVERLAP" = "1 abc queue"`))
+	said := script("run-3", `test "$A $HANDOFF_RELEASE $HANDOFF_OVERLAP" = "2 def allow"`)
+	said.Env["A"], said.Release, said.Overlap = "2", "def", cloud.OverlapAllow
+	other := b.run(t, said)
+	for _, job := range []cloud.Job{registered, other} {
+		if job.CPU != 256 || job.Memory != 512 || job.Trigger != cloud.TriggerManual {
+			t.Errorf("job %+v", job)
+		}
+		wantEnd(t, b.end(t, job.ID), cloud.JobSucceeded, 0)
 	}
 }

@@ -53,7 +53,7 @@ func (j *Jobs) Run(ctx context.Context, s cloud.Start) (cloud.Job, error) {
 }
 
 func (j *Jobs) run(ctx context.Context, s cloud.Start) (cloud.Job, error) {
-	if err := j.needTask(); err != nil {
+	if err := j.enter(ctx); err != nil {
 		return cloud.Job{}, err
 	}
 	task, _, err := j.home.task(j.scope)
@@ -71,9 +71,13 @@ func (j *Jobs) run(ctx context.Context, s cloud.Start) (cloud.Job, error) {
 	return j.startOnce(s, task.Spec)
 }
 
-func (j *Jobs) needTask() error {
-	if j.scope.Task == "" {
+// enter checks a call.
+func (j *Jobs) enter(ctx context.Context) error {
+	switch {
+	case j.scope.Task == "":
 		return fmt.Errorf("%w scope: no task", cloud.ErrInvalid)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
 	return nil
 }
@@ -111,11 +115,8 @@ func (j *Jobs) Status(ctx context.Context, id string) (cloud.Job, error) {
 }
 
 func (j *Jobs) status(ctx context.Context, id string) (cloud.Job, error) {
-	if err := j.needTask(); err != nil {
+	if err := j.enter(ctx); err != nil {
 		return cloud.Job{}, err
-	}
-	if ctx.Err() != nil {
-		return cloud.Job{}, context.Cause(ctx)
 	}
 	if !isJobID(id) {
 		return cloud.Job{}, fmt.Errorf("job: %w", cloud.ErrNotFound)
@@ -137,7 +138,7 @@ func (j *Jobs) List(ctx context.Context, q cloud.JobQuery) iter.Seq2[cloud.Job, 
 }
 
 func (j *Jobs) list(ctx context.Context, q cloud.JobQuery, yield func(cloud.Job, error) bool) error {
-	if err := j.needTask(); err != nil {
+	if err := j.enter(ctx); err != nil {
 		return err
 	}
 	ids, err := j.ids()

@@ -47,6 +47,8 @@ type Process struct {
 	logs *Logs
 }
 
+const exitTimedOut = 124
+
 // defaultGrace is between the request to end and the kill.
 const defaultGrace = 30 * time.Second
 
@@ -102,12 +104,13 @@ func (j *job) begin(t *task) {
 	ended := make(chan cloud.LastWord, 1)
 	j.world.running.Go(func() { ended <- j.world.run(ctx, p) })
 	j.world.running.Go(func() {
+		var word *cloud.LastWord
 		select {
 		case w := <-ended:
-			j.world.end(j, &w)
+			word = &w
 		case <-j.gone:
-			j.world.end(j, nil)
 		}
+		j.world.end(j, word)
 	})
 }
 
@@ -116,11 +119,14 @@ func (w *World) end(j *job, word *cloud.LastWord) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case word != nil:
+	case word != nil && !j.killed():
 		j.ExitCode = &word.Code
 		j.State, j.Reason = word.State()
 		if j.why != nil && j.State != cloud.JobSucceeded && !word.Skipped {
 			j.State, j.Reason = j.why.state, j.why.reason
+			if j.State == cloud.JobFailed {
+				word.Code = exitTimedOut
+			}
 		}
 	case j.why != nil:
 		j.State, j.Reason = j.why.state, fmt.Sprintf("%s; killed, since it had not ended after %s", j.why.reason, j.why.grace)
@@ -156,10 +162,17 @@ func (w *World) demand(j *job, state cloud.JobState, reason string, grace time.D
 func (w *World) kill(j *job) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !j.killed() {
+		close(j.gone)
+	}
+}
+
+func (j *job) killed() bool {
 	select {
 	case <-j.gone:
+		return true
 	default:
-		close(j.gone)
+		return false
 	}
 }
 
