@@ -19,7 +19,7 @@ type ArtifactsResult struct {
 }
 
 func artifactsResult(a artifact.Archive) ArtifactsResult {
-	return ArtifactsResult{Status: "success", Name: a.Name, Run: a.Run, Files: a.Files, Bytes: a.Bytes, Changed: true}
+	return ArtifactsResult{Status: "success", Name: a.Name, Run: a.RunID, Files: a.Files, Bytes: a.Bytes, Changed: true}
 }
 
 // ArtifactsGet brings the artifacts of the last good run into the workspace. What else is there stays.
@@ -65,7 +65,7 @@ func (a *App) ArtifactsPush(ctx context.Context, t Target, dryRun bool) (res Art
 	}
 	defer lock.Release()
 	err = a.byHand(ctx, c, func(ctx context.Context, fence int64, id string) error {
-		o.Run, o.Fence = id, fence
+		o.RunID, o.Fence = id, fence
 		done, err := a.commits(c).Commit(ctx, commit.Change{By: commit.ByPush, Writer: id, Fence: fence, Push: &o})
 		if err == nil {
 			tellCommitted(a.Log, done)

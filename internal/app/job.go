@@ -167,7 +167,7 @@ func (a *App) lastWord(ctx context.Context, t Target, start cloud.Start, why err
 	}
 	run := ledger.Run{
 		ID: start.Run, Project: start.Scope.Task, ResourceGroup: start.Scope.ResourceGroup, Task: start.Scope.Task,
-		Client: start.Scope.Client, EnvStage: start.Scope.Stage, Trigger: string(start.Trigger), Job: a.env(cloud.EnvJob), Schedule: start.Schedule,
+		Client: start.Scope.Client, EnvStage: start.Scope.Stage, Trigger: string(start.Trigger), JobID: a.env(cloud.EnvJob), Schedule: start.Schedule,
 		ScheduledAt: start.ScheduledAt, Version: a.Version, Host: a.Host, Start: a.Now().UTC(),
 	}
 	return a.recordUnstarted(ctx, to, run, string(pipeline.Failed), why, func(text string) string { return text })

@@ -50,7 +50,7 @@ func TestJobEvaluates(t *testing.T) {
 			}
 			run, err := b.RunShow(t.Context(), b.target, res.RunID)
 			s := tc.start
-			if err != nil || run.Job != "j1" || run.Schedule != s.Schedule || !run.ScheduledAt.Equal(s.ScheduledAt) || run.Trigger != string(s.Trigger) {
+			if err != nil || run.JobID != "j1" || run.Schedule != s.Schedule || !run.ScheduledAt.Equal(s.ScheduledAt) || run.Trigger != string(s.Trigger) {
 				t.Errorf("record %+v, %v", run, err)
 			}
 		})
@@ -100,7 +100,7 @@ func TestJobThatCannotStartIsRecorded(t *testing.T) {
 			}
 			run, err := b.RunShow(t.Context(), b.target, tc.start.Run)
 			if err != nil || run.Outcome != "failed" || run.ExitCode != tc.code || !strings.Contains(run.Reason, tc.reason) ||
-				strings.Contains(run.Reason, "\n") || run.Job != "j1" || run.Schedule != "7" {
+				strings.Contains(run.Reason, "\n") || run.JobID != "j1" || run.Schedule != "7" {
 				t.Errorf("record %+v, %v", run, err)
 			}
 		})

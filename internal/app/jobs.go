@@ -86,8 +86,8 @@ func (a *App) warnHeld(ctx context.Context, c *cloud.Cloud, start cloud.Start, p
 		return
 	}
 	r, _, err := lease.Read(ctx, c.Files, leaseKey(c))
-	if err == nil && r.Run != "" && !r.Released && a.sight(r) != lease.Gone {
-		a.Log.Warn(fmt.Sprintf("run %s of this task is going on: with the overlap policy skip, the default, this job does not run unless that one ends first", r.Run))
+	if err == nil && r.RunID != "" && !r.Released && a.sight(r) != lease.Gone {
+		a.Log.Warn(fmt.Sprintf("run %s of this task is going on: with the overlap policy skip, the default, this job does not run unless that one ends first", r.RunID))
 	}
 }
 

@@ -95,7 +95,7 @@ func (l *localRun) commit(ctx context.Context, _ pipeline.Result, code int) (fin
 
 func (l *localRun) push(ctx context.Context, fence int64, failed bool) error {
 	commits := l.app.commits(l.cloud)
-	o := artifact.PushOptions{Dir: l.session.ws.Artifacts(), Run: l.session.input.RunID, Fence: fence, Keep: keep(l.session.project), Skip: ofRun}
+	o := artifact.PushOptions{Dir: l.session.ws.Artifacts(), RunID: l.session.input.RunID, Fence: fence, Keep: keep(l.session.project), Skip: ofRun}
 	if failed {
 		pushed, err := commits.PushApart(ctx, o)
 		if err == nil {
@@ -104,7 +104,7 @@ func (l *localRun) push(ctx context.Context, fence int64, failed bool) error {
 		}
 		return err
 	}
-	done, err := commits.Commit(ctx, commit.Change{By: commit.ByPush, Writer: o.Run, Fence: fence, Push: &o})
+	done, err := commits.Commit(ctx, commit.Change{By: commit.ByPush, Writer: o.RunID, Fence: fence, Push: &o})
 	if err == nil {
 		l.pushed = done.Pushed
 		tellCommitted(l.log, done)

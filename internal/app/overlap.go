@@ -29,7 +29,7 @@ func (a *App) leaseOptions(c *cloud.Cloud, runID string) lease.Options {
 			}
 			return from.Fence
 		},
-		Holder: lease.Holder{Run: runID, Host: a.where(), Pid: os.Getpid(), Born: process.Born(os.Getpid())},
+		Holder: lease.Holder{RunID: runID, Host: a.where(), Pid: os.Getpid(), Born: process.Born(os.Getpid())},
 	}
 	if o.Renew == 0 && c.Here {
 		o.Renew = min(renewLocally, o.Stop()/8)
@@ -50,7 +50,7 @@ func (a *App) sight(r lease.Record) lease.Sight {
 	switch {
 	case born != 0 && born == r.Born:
 		return lease.Alive
-	case (r.Born == 0 || born == 0) && !process.Gone(r.Pid), process.Remains(r.Run):
+	case (r.Born == 0 || born == 0) && !process.Gone(r.Pid), process.Remains(r.RunID):
 		return lease.Unseen
 	}
 	return lease.Gone
@@ -63,9 +63,9 @@ func (r *releaseRun) takeLease(ctx context.Context) (context.Context, error) {
 	policy := cmp.Or(r.options.Overlap, cloud.Overlap(r.session.project.Deploy.Overlap))
 	o := r.app.leaseOptions(r.cloud, r.session.input.RunID)
 	o.Waiting = func(held lease.Record) {
-		r.app.Log.Info(fmt.Sprintf("waiting for the end of run %s of this task (overlap: %s)", held.Run, policy))
+		r.app.Log.Info(fmt.Sprintf("waiting for the end of run %s of this task (overlap: %s)", held.RunID, policy))
 		if r.options.waits != nil {
-			r.options.waits(held.Run)
+			r.options.waits(held.RunID)
 		}
 	}
 	var err error
@@ -78,7 +78,7 @@ func (r *releaseRun) takeLease(ctx context.Context) (context.Context, error) {
 		ctx, r.lease, err = lease.Replace(ctx, r.cloud.Files, o)
 	default:
 		o.Waiting = func(held lease.Record) {
-			r.app.Log.Info(fmt.Sprintf("run %s holds this task: waiting at most %v to see whether it is still alive", held.Run, lease.Patience(held, o.Times)))
+			r.app.Log.Info(fmt.Sprintf("run %s holds this task: waiting at most %v to see whether it is still alive", held.RunID, lease.Patience(held, o.Times)))
 		}
 		ctx, r.lease, err = lease.Acquire(ctx, r.cloud.Files, o)
 	}
@@ -118,13 +118,13 @@ func lostLease(ctx context.Context) *lease.LostError {
 
 // finishPrevious finishes the record of the run before this one if that has died.
 func (r *releaseRun) finishPrevious(ctx context.Context, before lease.Record) {
-	if before.Run == "" || before.Released {
+	if before.RunID == "" || before.Released {
 		return
 	}
-	if from, err := r.commits.Read(ctx); err == nil && from.Run == before.Run {
+	if from, err := r.commits.Read(ctx); err == nil && from.RunID == before.RunID {
 		return // it has stored all that it left: see claim
 	}
-	run, died, err := r.records.MarkDied(ctx, before.Run, r.app.Now())
+	run, died, err := r.records.MarkDied(ctx, before.RunID, r.app.Now())
 	switch {
 	case err != nil:
 		r.app.Log.Warn(fmt.Sprintf("the record of the run before this one cannot be finished: %v", err))

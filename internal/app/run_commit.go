@@ -23,7 +23,7 @@ func (r *releaseRun) describe(run *ledger.Run) {
 	scope := r.cloud.Scope
 	run.Project, run.ResourceGroup, run.Task, run.Client, run.EnvStage = scope.Task, scope.ResourceGroup, scope.Task, scope.Client, scope.Stage
 	run.Release, run.Fence = r.release, r.fence()
-	run.Job, run.Schedule, run.ScheduledAt = r.options.jobID, r.options.job.Schedule, r.options.job.ScheduledAt
+	run.JobID, run.Schedule, run.ScheduledAt = r.options.jobID, r.options.job.Schedule, r.options.job.ScheduledAt
 	if r.options.job.Trigger != "" {
 		run.Trigger = string(r.options.job.Trigger)
 	}
@@ -95,7 +95,7 @@ func (r *releaseRun) change(by commit.By) commit.Change {
 
 func (r *releaseRun) pushOptions() *artifact.PushOptions {
 	return &artifact.PushOptions{
-		Dir: r.session.ws.Artifacts(), Run: r.session.input.RunID, Fence: r.fence(), Keep: keep(r.session.project), Skip: ofRun,
+		Dir: r.session.ws.Artifacts(), RunID: r.session.input.RunID, Fence: r.fence(), Keep: keep(r.session.project), Skip: ofRun,
 	}
 }
 

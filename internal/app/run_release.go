@@ -192,14 +192,14 @@ func (r *releaseRun) claim(ctx context.Context) (err error) {
 	if err == nil && r.options.Push { // better now than when there is something to store
 		_, err = r.commits.Artifacts.Index(ctx)
 	}
-	if err != nil || r.from.Run == "" {
+	if err != nil || r.from.RunID == "" {
 		return err
 	}
-	switch done, err := r.records.MarkCommitted(ctx, r.from.Run, r.from.Ended); {
+	switch done, err := r.records.MarkCommitted(ctx, r.from.RunID, r.from.Ended); {
 	case err != nil:
 		r.app.Log.Warn(fmt.Sprintf("the record of the last good run cannot be finished: %v", err))
 	case done:
-		r.app.Log.Warn(fmt.Sprintf("run %s has stored what it left, but not the end of its record: that is done now", r.from.Run))
+		r.app.Log.Warn(fmt.Sprintf("run %s has stored what it left, but not the end of its record: that is done now", r.from.RunID))
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 	if q.Outcome != "" || !q.Until.IsZero() { // nobody knows how many have to be looked at
 		b = a.ledger(c, 0)
 	}
-	for run, err := range b.Runs(ctx, now, ledger.Query{Outcome: q.Outcome, Also: known.from.Run, All: q.Limit == 0 && q.Since.IsZero()}) {
+	for run, err := range b.Runs(ctx, now, ledger.Query{Outcome: q.Outcome, Also: known.from.RunID, All: q.Limit == 0 && q.Since.IsZero()}) {
 		if err == nil {
 			run, err = a.settle(ctx, c, b, run, known)
 		}
@@ -130,7 +130,7 @@ func summary(run ledger.Run, now time.Time) RunSummary {
 	}
 	out := RunSummary{
 		ID: run.ID, Outcome: run.Outcome, Start: run.Start, Trigger: run.Trigger, Release: run.Release,
-		Job: run.Job, Reason: run.Reason,
+		Job: run.JobID, Reason: run.Reason,
 	}
 	if !run.Start.IsZero() {
 		out.Seconds = seconds(end.Sub(run.Start))
@@ -224,9 +224,9 @@ const (
 // fate goes by the lease: who has lost it, or has given it back, does not run any more.
 func (k known) fate(run ledger.Run) fate {
 	switch {
-	case run.ID == k.lease.Run && k.lease.Released, run.Fence > 0 && k.lease.Fence > run.Fence:
+	case run.ID == k.lease.RunID && k.lease.Released, run.Fence > 0 && k.lease.Fence > run.Fence:
 		return dead
-	case run.ID != k.lease.Run:
+	case run.ID != k.lease.RunID:
 		return unknown
 	case k.sight == lease.Gone:
 		return dead
@@ -240,14 +240,14 @@ func (k known) fate(run ledger.Run) fate {
 // running, but has lost the lease or is known to be gone, or its job has ended without a word of it. Nobody can know from afar
 // whether a run is dead or cut off: then it is running, with how long nothing was heard of it.
 func (a *App) settle(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run ledger.Run, k known) (ledger.Run, error) {
-	if run.ID == k.from.Run {
+	if run.ID == k.from.RunID {
 		return ledger.Committed(run, k.from.Ended), nil
 	}
 	if run.Outcome != ledger.Running {
 		return run, nil
 	}
 	f := k.fate(run)
-	if f != dead && jobEnded(ctx, c, run.Job) {
+	if f != dead && jobEnded(ctx, c, run.JobID) {
 		f = dead
 	}
 	switch f {
@@ -266,7 +266,7 @@ func (a *App) settle(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run 
 // silent says of a running run for how long nothing was heard of it, if that is long. Both times are of the clock of the bucket.
 func (a *App) silent(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, run ledger.Run, k known) ledger.Run {
 	heard, err := b.Heard(ctx, run.ID)
-	if run.ID == k.lease.Run {
+	if run.ID == k.lease.RunID {
 		heard, err = lease.Heard(ctx, c.Files, leaseKey(c))
 	}
 	if err != nil {

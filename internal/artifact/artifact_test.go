@@ -120,7 +120,7 @@ func TestPushAndFetch(t *testing.T) {
 		t.Errorf("without an archive: %v", got)
 	}
 	want := tree{"a.log": "1\n", "sub/deep/b": "", "run.sh*": "x", "odd näme +%#": "o"}
-	p := push(t, s, "", want, PushOptions{Run: "r1", Fence: 1, Skip: func(p string) bool { return p == "run.json" }})
+	p := push(t, s, "", want, PushOptions{RunID: "r1", Fence: 1, Skip: func(p string) bool { return p == "run.json" }})
 	if diff := cmp.Diff(want, fetch(t, s, p.Name, FetchOptions{})); diff != "" {
 		t.Error(diff)
 	}
@@ -138,7 +138,7 @@ func TestPushAndFetch(t *testing.T) {
 func TestFetchMakesTheFolderEqual(t *testing.T) {
 	t.Parallel()
 	s := newStore(&memory.Files{})
-	p := push(t, s, "", tree{"a": "new", "b/c": "1", "same": "s"}, PushOptions{Run: "r1", Fence: 1})
+	p := push(t, s, "", tree{"a": "new", "b/c": "1", "same": "s"}, PushOptions{RunID: "r1", Fence: 1})
 	skip := func(p string) bool { return p == "run.json" }
 	local := tree{"a": "old", "b": "a file in the place of a folder", "stale/x": "x", "stale/y/z": "z", "run.json": "{}", "same": "s"}
 	o := FetchOptions{Dir: local.write(t, t.TempDir()), Exact: true, Skip: skip}
@@ -185,8 +185,8 @@ func TestLastFollowsWhatWasPushed(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
 	s := newStore(files)
-	p := push(t, s, "", tree{"a": "1", "gone": "g", "same": "s"}, PushOptions{Run: "r1", Fence: 1})
-	push(t, s, p.Name, tree{"a": "2", "same": "s"}, PushOptions{Run: "r2", Fence: 2})
+	p := push(t, s, "", tree{"a": "1", "gone": "g", "same": "s"}, PushOptions{RunID: "r1", Fence: 1})
+	push(t, s, p.Name, tree{"a": "2", "same": "s"}, PushOptions{RunID: "r2", Fence: 2})
 	if diff := cmp.Diff([]string{"a", "same"}, below(files, "last")); diff != "" {
 		t.Error(diff)
 	}
@@ -206,8 +206,8 @@ func names(list []Archive) []string {
 func TestFailedRunIsKeptApart(t *testing.T) {
 	t.Parallel()
 	s := newStore(&memory.Files{})
-	p := push(t, s, "", tree{"a": "good"}, PushOptions{Run: "r1", Fence: 1})
-	push(t, s, p.Name, tree{"a": "bad"}, PushOptions{Run: "r2", Fence: 2, Failed: true})
+	p := push(t, s, "", tree{"a": "good"}, PushOptions{RunID: "r1", Fence: 1})
+	push(t, s, p.Name, tree{"a": "bad"}, PushOptions{RunID: "r2", Fence: 2, Failed: true})
 	good, failed, err := s.List(t.Context(), p.Name)
 	if err != nil || !cmp.Equal(names(good), []string{p.Name}) || !cmp.Equal(names(failed), []string{"failed/r2"}) {
 		t.Errorf("%v, %v, %v", good, failed, err)
@@ -220,18 +220,18 @@ func TestWhatTheDeadLeave(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
 	s := newStore(files)
-	first := push(t, s, "", tree{"a": "1"}, PushOptions{Run: "r1", Fence: 1})
+	first := push(t, s, "", tree{"a": "1"}, PushOptions{RunID: "r1", Fence: 1})
 	upload := func(fence int64) string {
 		t.Helper()
 		dir := tree{"a": "dead", "b": "dead"}.write(t, t.TempDir())
-		p, err := s.Upload(t.Context(), first.Name, PushOptions{Dir: dir, Run: "dead", Fence: fence})
+		p, err := s.Upload(t.Context(), first.Name, PushOptions{Dir: dir, RunID: "dead", Fence: fence})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return p.Name
 	}
 	dead, named, free := upload(2), upload(3), upload(0)
-	last := push(t, s, named, tree{"a": "4"}, PushOptions{Run: "r4", Fence: 4})
+	last := push(t, s, named, tree{"a": "4"}, PushOptions{RunID: "r4", Fence: 4})
 	good, _, err := s.List(t.Context(), last.Name)
 	if err != nil || !cmp.Equal(names(good), []string{last.Name, named, first.Name}) {
 		t.Errorf("%v, %v", names(good), err)
@@ -242,7 +242,7 @@ func TestWhatTheDeadLeave(t *testing.T) {
 		}
 	}
 	s.Now = func() time.Time { return time.Now().Add(forgotten) }
-	push(t, s, last.Name, tree{"a": "5"}, PushOptions{Run: "r5", Fence: 5})
+	push(t, s, last.Name, tree{"a": "5"}, PushOptions{RunID: "r5", Fence: 5})
 	if n := len(below(files, free)); n != 0 {
 		t.Errorf("what has no lease is there for ever: %d files", n)
 	}
@@ -254,8 +254,8 @@ func TestRetention(t *testing.T) {
 	s := newStore(files)
 	current := ""
 	for i := range 5 {
-		current = push(t, s, current, tree{"a": fmt.Sprint(i)}, PushOptions{Run: fmt.Sprint("r", i), Fence: int64(i + 1), Keep: 2}).Name
-		push(t, s, current, tree{"a": "bad"}, PushOptions{Run: fmt.Sprint("f", i), Fence: int64(i + 1), Keep: 2, Failed: true})
+		current = push(t, s, current, tree{"a": fmt.Sprint(i)}, PushOptions{RunID: fmt.Sprint("r", i), Fence: int64(i + 1), Keep: 2}).Name
+		push(t, s, current, tree{"a": "bad"}, PushOptions{RunID: fmt.Sprint("f", i), Fence: int64(i + 1), Keep: 2, Failed: true})
 	}
 	folders := map[string]bool{}
 	for _, key := range files.Keys() {
@@ -312,11 +312,11 @@ func TestBucketsOfOlderHandoffs(t *testing.T) {
 			if got := fetch(t, s, current, FetchOptions{}); !cmp.Equal(got, want) {
 				t.Errorf("got %v", got)
 			}
-			push(t, s, current, tree{"a": "bad"}, PushOptions{Run: "r2", Fence: 2, Failed: true})
+			push(t, s, current, tree{"a": "bad"}, PushOptions{RunID: "r2", Fence: 2, Failed: true})
 			if got := fetch(t, s, current, FetchOptions{}); !cmp.Equal(got, want) {
 				t.Errorf("after a failed run: %v", got)
 			}
-			p := push(t, s, current, tree{"a": "new"}, PushOptions{Run: "r3", Fence: 3})
+			p := push(t, s, current, tree{"a": "new"}, PushOptions{RunID: "r3", Fence: 3})
 			if got, err := s.Found(t.Context()); err != nil || got != p.Name {
 				t.Errorf("newest %q, %v", got, err)
 			}
@@ -329,7 +329,7 @@ func TestDamagedArtifactIsNotTaken(t *testing.T) {
 	for _, text := range []string{"evil", "go", "good and more"} {
 		files := &memory.Files{}
 		s := newStore(files)
-		p := push(t, s, "", tree{"a": "good"}, PushOptions{Run: "r1", Fence: 1})
+		p := push(t, s, "", tree{"a": "good"}, PushOptions{RunID: "r1", Fence: 1})
 		if _, err := files.Put(t.Context(), "t/artifacts/"+p.Name+"/a", cloud.Text(text), cloud.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -364,7 +364,7 @@ func (blanks) Read(p []byte) (int, error) {
 func TestObjectsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	files := &memory.Files{}
-	p := push(t, newStore(files), "", tree{"a": "good"}, PushOptions{Run: "r1", Fence: 1})
+	p := push(t, newStore(files), "", tree{"a": "good"}, PushOptions{RunID: "r1", Fence: 1})
 	s := newStore(endless{files})
 	_, index := s.Index(t.Context())
 	_, manifest := s.Snapshot(t.Context(), p.Name)
@@ -409,7 +409,7 @@ func TestWhatIsNoFileIsNamed(t *testing.T) {
 	if err := errors.Join(os.Symlink("/etc/passwd", filepath.Join(dir, "link")), syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newStore(&memory.Files{}).Upload(t.Context(), "", PushOptions{Dir: dir, Run: "r1", Fence: 1})
+	p, err := newStore(&memory.Files{}).Upload(t.Context(), "", PushOptions{Dir: dir, RunID: "r1", Fence: 1})
 	if err != nil || p.Files != 1 || !cmp.Equal(p.Skipped, []string{"link", "pipe"}) {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -434,7 +434,7 @@ func TestManyRunsEndAtOnce(t *testing.T) {
 			s := newStore(files)
 			at := time.Date(2026, 1, 2, 3, 4, i, 0, time.UTC)
 			s.Now = func() time.Time { return at }
-			p, err := s.Upload(t.Context(), "", PushOptions{Dir: t.TempDir(), Run: fmt.Sprint("r", i)})
+			p, err := s.Upload(t.Context(), "", PushOptions{Dir: t.TempDir(), RunID: fmt.Sprint("r", i)})
 			if err == nil {
 				err = s.Settle(t.Context(), p.Archive, is(""), 0, 0)
 			}
@@ -464,7 +464,7 @@ func TestContentsGoOnce(t *testing.T) {
 		network := &cloudtest.Network{Files: test.files}
 		s := newStore(network)
 		tr := tree{"a": strings.Repeat("a", 1<<19), "b/c": strings.Repeat("c", 1<<19)}
-		p := push(t, s, "", tr, PushOptions{Run: "r1", Fence: 1})
+		p := push(t, s, "", tr, PushOptions{RunID: "r1", Fence: 1})
 		again, err := s.Copy(t.Context(), p.Name, 2)
 		if err != nil {
 			t.Fatal(err)
@@ -492,7 +492,7 @@ func TestArtifactThatChanges(t *testing.T) {
 	dir := tree{"a": "text"}.write(t, t.TempDir())
 	growing := growingFiles{Files: files, path: filepath.Join(dir, "a")}
 	s.Files = growing
-	if _, err := s.Upload(t.Context(), "", PushOptions{Dir: dir, Run: "r1", Fence: 1}); !errors.Is(err, cloud.ErrChanged) || !strings.Contains(err.Error(), growing.path) {
+	if _, err := s.Upload(t.Context(), "", PushOptions{Dir: dir, RunID: "r1", Fence: 1}); !errors.Is(err, cloud.ErrChanged) || !strings.Contains(err.Error(), growing.path) {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // PushOptions says what is stored, and as what.
 type PushOptions struct {
 	Dir    string // the artifacts folder
-	Run    string // id of the run
+	RunID  string // id of the run
 	Fence  int64  // of the lease of the run; 0 where it runs without one, at its own risk
 	Keep   int    // archives that Settle is to keep, and as many of failed runs; 0: all
 	Failed bool   // keep it apart: the next run does not get it
@@ -37,9 +37,9 @@ func (s *Store) Upload(ctx context.Context, current string, o PushOptions) (Push
 		return Pushed{}, fmt.Errorf("store artifacts: %w", err)
 	}
 	at := s.Now().UTC()
-	snap := &Snapshot{Archive: Archive{Name: archivesName + "/" + at.Format(timeForm), Run: o.Run, Time: at}}
+	snap := &Snapshot{Archive: Archive{Name: archivesName + "/" + at.Format(timeForm), RunID: o.RunID, Time: at}}
 	if o.Failed {
-		snap.Name = failedName + "/" + o.Run
+		snap.Name = failedName + "/" + o.RunID
 	}
 	err = s.begin(ctx, snap.Archive, current, o.Fence)
 	if err == nil {

@@ -48,7 +48,7 @@ type Index struct {
 // Archive is one copy of the folder.
 type Archive struct {
 	Name  string    `json:"name"` // of its folder below artifacts/: "archives/..." or "failed/..."
-	Run   string    `json:"run,omitempty"`
+	RunID string    `json:"run,omitempty"`
 	Time  time.Time `json:"time"` // UTC
 	Files int       `json:"files"`
 	Bytes int64     `json:"bytes"`

@@ -97,7 +97,7 @@ func stateLogText(r app.StateLog) string {
 		if v.Checkpoint {
 			by = "checkpoint"
 		}
-		fmt.Fprintf(&b, "%s %4d  %s  %-14s %s  %s\n", mark, v.Seq, v.Time.UTC().Format(time.RFC3339), by, v.Run, v.State)
+		fmt.Fprintf(&b, "%s %4d  %s  %-14s %s  %s\n", mark, v.Seq, v.Time.UTC().Format(time.RFC3339), by, v.RunID, v.State)
 	}
 	return b.String()
 }

@@ -57,7 +57,7 @@ func (s *Store) Commit(ctx context.Context, ch Change) (Done, error) {
 			c.Artifacts = ""
 		}
 		if ch.By == ByRun {
-			c.Run, c.Ended = ch.Writer, c.Time
+			c.RunID, c.Ended = ch.Writer, c.Time
 		}
 	})
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Store) store(ctx context.Context, ch Change, before Commit) ([]state.Ve
 	}
 	err := cloud.Each(ctx, s.States.Parallel, order, func(ctx context.Context, i int) (err error) {
 		v := versions[i]
-		v.Run, v.Fence = ch.Writer, max(ch.Fence, before.Fence)
+		v.RunID, v.Fence = ch.Writer, max(ch.Fence, before.Fence)
 		versions[i], err = s.States.Put(ctx, v, before.States[v.Task])
 		return err
 	})

@@ -88,7 +88,7 @@ func (b *bucket) change(n int) Change {
 	for i := range b.pipelines {
 		ch.States = append(ch.States, state.Version{Task: name(i), By: state.ByRun, State: json.RawMessage(fmt.Sprintf(`{"n":%d}`, n))})
 	}
-	ch.Push = &artifact.PushOptions{Dir: dir, Run: ch.Writer, Fence: b.fence, Keep: 2}
+	ch.Push = &artifact.PushOptions{Dir: dir, RunID: ch.Writer, Fence: b.fence, Keep: 2}
 	return ch
 }
 
@@ -248,8 +248,8 @@ func cut(t *testing.T, files *faulty, before, at int) bool {
 		t.Fatalf("call %d: the next run finds %d", at, got)
 	}
 	c, err := b.Read(t.Context())
-	if err != nil || (c.Run == fmt.Sprint("r", before+1)) != (got == before+1) {
-		t.Fatalf("call %d: the commit names %q, %v", at, c.Run, err)
+	if err != nil || (c.RunID == fmt.Sprint("r", before+1)) != (got == before+1) {
+		t.Fatalf("call %d: the commit names %q, %v", at, c.RunID, err)
 	}
 	for n := before + 2; n < before+4; n++ { // with what is left lying about
 		if err := b.run(n); err != nil || b.found() != n {
@@ -279,7 +279,7 @@ func (b *bucket) checkLeftovers(at int) {
 	}
 	log, err := b.States.Log(b.t.Context(), name(0), c.States[name(0)].Seq, 0)
 	for i := 1; i < len(log); i++ {
-		if log[i].Run == log[i-1].Run || log[i].Seq >= log[i-1].Seq {
+		if log[i].RunID == log[i-1].RunID || log[i].Seq >= log[i-1].Seq {
 			b.t.Fatalf("call %d: history %+v", at, log)
 		}
 	}
@@ -336,14 +336,14 @@ func TestCheckpoint(t *testing.T) {
 		}
 	}
 	c, err := b.Read(t.Context())
-	if err != nil || c.Run != "r1" || c.Artifacts != before.Artifacts || c.States[name(1)] != before.States[name(1)] {
+	if err != nil || c.RunID != "r1" || c.Artifacts != before.Artifacts || c.States[name(1)] != before.States[name(1)] {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if v, err := b.State(t.Context(), c, name(0)); err != nil || string(v.State) != `{"n":9}` || !v.Checkpoint {
 		t.Errorf("%+v, %v", v, err)
 	}
 	log, err := b.States.Log(t.Context(), name(0), c.States[name(0)].Seq, 0)
-	if err != nil || len(log) != 2 || log[1].Run != "r1" {
+	if err != nil || len(log) != 2 || log[1].RunID != "r1" {
 		t.Errorf("history %+v, %v", log, err)
 	}
 }
@@ -384,7 +384,7 @@ func TestByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := b.Commit(t.Context(), Change{By: ByDelete, Writer: "hand", Fence: 3, Delete: true})
-	if err != nil || c.Artifacts != "" || c.Run != "r1" || c.States[name(1)].Run != "r1" || c.States[name(0)].Run != "hand" || c.Fence != 3 {
+	if err != nil || c.Artifacts != "" || c.RunID != "r1" || c.States[name(1)].RunID != "r1" || c.States[name(0)].RunID != "hand" || c.Fence != 3 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if archives, _, err := b.Artifacts.List(t.Context(), ""); err != nil || len(archives) != 1 {

@@ -49,7 +49,7 @@ type Commit struct {
 	Time          time.Time            `json:"time"`      // UTC
 	States        map[string]state.Ref `json:"states"`    // by the name of the pipeline
 	Artifacts     string               `json:"artifacts"` // name of the archive; "": none
-	Run           string               `json:"run"`       // id of the last run that has succeeded, whatever its record says
+	RunID         string               `json:"run"`       // id of the last run that has succeeded, whatever its record says
 	Ended         time.Time            `json:"ended"`     // when that was; UTC
 
 	etag    string // "": there is no such object yet

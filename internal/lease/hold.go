@@ -154,7 +154,7 @@ func (l *Lease) renew(ctx context.Context) renewal {
 			return renewal{err: err}
 		}
 		if !now.same(next) {
-			return renewal{lost: &LostError{To: now.Run}}
+			return renewal{lost: &LostError{To: now.RunID}}
 		}
 	}
 	return renewal{err: fmt.Errorf("renew lease: %w", cloud.ErrConflict)}
@@ -187,7 +187,7 @@ func (l *Lease) Check(ctx context.Context) error {
 		return err
 	}
 	if mine, _ := l.current(); !now.same(mine) {
-		return &LostError{To: now.Run}
+		return &LostError{To: now.RunID}
 	}
 	return nil
 }

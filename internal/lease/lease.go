@@ -37,10 +37,10 @@ type Record struct {
 
 // Holder says whose a lease is.
 type Holder struct {
-	Run  string `json:"run"`            // id of the run that holds it, or was the last to
-	Host string `json:"host,omitempty"` // name, boot and process namespace; "": not known
-	Pid  int    `json:"pid,omitempty"`
-	Born uint64 `json:"born,omitempty"` // when the process started, in the unit of its machine: ids of processes are used again
+	RunID string `json:"run"`            // id of the run that holds it, or was the last to
+	Host  string `json:"host,omitempty"` // name, boot and process namespace; "": not known
+	Pid   int    `json:"pid,omitempty"`
+	Born  uint64 `json:"born,omitempty"` // when the process started, in the unit of its machine: ids of processes are used again
 }
 
 // on says where the holder is, for a person.
@@ -122,7 +122,7 @@ type HeldError struct{ Record Record }
 
 // Error implements error.
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("run %s of this task is going on%s", e.Record.Run, e.Record.on())
+	return fmt.Sprintf("run %s of this task is going on%s", e.Record.RunID, e.Record.on())
 }
 
 // Unwrap returns cloud.ErrConflict.

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const key = "task/lease.json"
 
 func options(run string) Options {
-	return Options{Key: key, Holder: Holder{Run: run, Host: "h", Pid: 1}}
+	return Options{Key: key, Holder: Holder{RunID: run, Host: "h", Pid: 1}}
 }
 
 func take(t *testing.T, files cloud.Files, run string) (context.Context, *Lease) {
@@ -60,7 +60,7 @@ func oneOfMany(t *testing.T) {
 				won = append(won, l)
 				return
 			}
-			if held, ok := errors.AsType[*HeldError](err); !ok || held.Record.Run == "" || !errors.Is(err, cloud.ErrConflict) {
+			if held, ok := errors.AsType[*HeldError](err); !ok || held.Record.RunID == "" || !errors.Is(err, cloud.ErrConflict) {
 				t.Errorf("loser %d: %v", i, err)
 			}
 		})
@@ -347,7 +347,7 @@ func TestDeadHolderIsFollowedAtOnce(t *testing.T) {
 	_, l := take(t, files, "r1")
 	o := options("r2")
 	o.Sight = func(r Record) Sight {
-		if r.Run == "r1" && r.Host == "h" && r.Pid == 1 {
+		if r.RunID == "r1" && r.Host == "h" && r.Pid == 1 {
 			return Gone
 		}
 		return Alive
@@ -372,7 +372,7 @@ func TestWaitKeepsTheOrder(t *testing.T) {
 			wg.Go(func() {
 				var told []string
 				o := options(run)
-				o.Waiting = func(r Record) { told = append(told, r.Run) }
+				o.Waiting = func(r Record) { told = append(told, r.RunID) }
 				_, l, err := Wait(t.Context(), files, o)
 				if err != nil {
 					t.Errorf("%s: %v", run, err)

@@ -122,7 +122,7 @@ func (w *world) host(ctx context.Context, name string, files *badNet, seed uint6
 	skew := time.Duration(rnd.IntN(10*3600)-5*3600) * time.Second
 	for n := 0; ctx.Err() == nil; n++ {
 		run := fmt.Sprintf("%s-%03d", name, n)
-		o := Options{Key: key, Holder: Holder{Run: run, Host: name, Pid: n}, Now: func() time.Time { return time.Now().Add(skew) }}
+		o := Options{Key: key, Holder: Holder{RunID: run, Host: name, Pid: n}, Now: func() time.Time { return time.Now().Add(skew) }}
 		take := []func(context.Context, cloud.Files, Options) (context.Context, *Lease, error){Acquire, Wait, Replace}[rnd.IntN(3)]
 		held, l, err := take(ctx, files, o)
 		if err != nil {

@@ -63,12 +63,12 @@ func isHeld(err error) bool {
 // ask writes into the lease that its holder shall end. Of several that ask the last one counts.
 func ask(ctx context.Context, files cloud.Files, o Options) error {
 	now, etag, err := Read(ctx, files, o.Key)
-	if err != nil || etag == "" || now.Released || now.StopBy == o.Run {
+	if err != nil || etag == "" || now.Released || now.StopBy == o.RunID {
 		return err
 	}
-	now.StopBy = o.Run
+	now.StopBy = o.RunID
 	if _, err := write(ctx, files, o.Key, now, etag); err != nil && !errors.Is(err, cloud.ErrConflict) {
-		return fmt.Errorf("ask run %s to end: %w", now.Run, err)
+		return fmt.Errorf("ask run %s to end: %w", now.RunID, err)
 	}
 	return nil // after a conflict the next round asks again
 }
@@ -93,7 +93,7 @@ type ticket struct {
 // folder is where the tickets of a lease are.
 func (q *queue) folder() string { return strings.TrimSuffix(q.o.Key, ".json") + "/queue" }
 
-func (q *queue) key() string { return q.folder() + "/" + q.o.Run }
+func (q *queue) key() string { return q.folder() + "/" + q.o.RunID }
 
 // turn reports whether nobody who still lives is before this one.
 func (q *queue) turn(ctx context.Context) (bool, error) {
@@ -164,7 +164,7 @@ func (q *queue) dead(ctx context.Context, o cloud.Object) (bool, error) {
 		if err != nil {  // nobody's, and it does not change
 			t.record = Record{}
 		}
-		t.record.Run = strings.TrimPrefix(o.Key, q.folder()+"/")
+		t.record.RunID = strings.TrimPrefix(o.Key, q.folder()+"/")
 	}
 	return t.watch.look(t.record, q.o) == free, nil
 }

@@ -21,7 +21,7 @@ type watch struct {
 // look says whether the lease may be taken. Only what the holder itself changes is a sign of life: who waits for the
 // lease writes into it, too.
 func (w *watch) look(r Record, o Options) verdict {
-	if r.Run == "" && r.Fence == 0 || r.Released {
+	if r.RunID == "" && r.Fence == 0 || r.Released {
 		return free
 	}
 	switch o.Sight(r) {

@@ -23,7 +23,7 @@ type Run struct {
 	Client        string    `json:"client,omitempty"` // for whom it ran
 	EnvStage      string    `json:"env_stage"`
 	Trigger       string    `json:"trigger"`               // manual, schedule, retry, backfill
-	Job           string    `json:"job,omitempty"`         // id of the job at its provider
+	JobID         string    `json:"job,omitempty"`         // id of the job at its provider
 	Schedule      string    `json:"schedule,omitempty"`    // target id of the schedule that started it
 	ScheduledAt   time.Time `json:"scheduled_at,omitzero"` // the time for which it was due
 	Release       string    `json:"release,omitempty"`     // hash of project.yml and files/

@@ -52,7 +52,7 @@ type line struct {
 	End     time.Time `json:"end,omitzero"`
 	Trigger string    `json:"trigger,omitempty"`
 	Release string    `json:"release,omitempty"`
-	Job     string    `json:"job,omitempty"`
+	JobID   string    `json:"job,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
 
 	Schedule    string    `json:"schedule,omitempty"`
@@ -66,12 +66,12 @@ const summaryVersion = 2
 const open = "open"
 
 func lineOf(run Run) line {
-	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.Job, run.Reason, run.Schedule, run.ScheduledAt}
+	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.JobID, run.Reason, run.Schedule, run.ScheduledAt}
 }
 
 func (l line) run() Run {
 	return Run{
-		Outcome: l.Outcome, ID: l.ID, Start: l.Start, End: l.End, Trigger: l.Trigger, Release: l.Release, Job: l.Job, Reason: l.Reason,
+		Outcome: l.Outcome, ID: l.ID, Start: l.Start, End: l.End, Trigger: l.Trigger, Release: l.Release, JobID: l.JobID, Reason: l.Reason,
 		Schedule: l.Schedule, ScheduledAt: l.ScheduledAt,
 	}
 }

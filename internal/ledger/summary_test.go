@@ -24,7 +24,7 @@ func history(t *testing.T, files cloud.Files, runs int, now time.Time) *Bucket {
 		case i%100 == 50:
 			run.Outcome, run.End = Running, time.Time{}
 		case i%10 == 0:
-			run.Outcome, run.Reason, run.Job, run.Trigger = "failed", "a reason", "j1", "schedule"
+			run.Outcome, run.Reason, run.JobID, run.Trigger = "failed", "a reason", "j1", "schedule"
 			run.Schedule, run.ScheduledAt = fmt.Sprint(i/10%3), run.Start.UTC()
 		}
 		if err := b.Put(t.Context(), run); err != nil {

@@ -55,10 +55,10 @@ func TestPutAndLookBack(t *testing.T) {
 	s := store(&memory.Files{})
 	now := chain(
 		t, s, Version{},
-		Version{Run: "r1", State: json.RawMessage(`{"a": 1}`)},
-		Version{Run: "r2", State: json.RawMessage(`{"a": 2}`), Checkpoint: true},
-		Version{Run: "r2", State: json.RawMessage(`{"a": 3}`), Checkpoint: true},
-		Version{Run: "r2", State: json.RawMessage(`{"a": 4}`)},
+		Version{RunID: "r1", State: json.RawMessage(`{"a": 1}`)},
+		Version{RunID: "r2", State: json.RawMessage(`{"a": 2}`), Checkpoint: true},
+		Version{RunID: "r2", State: json.RawMessage(`{"a": 3}`), Checkpoint: true},
+		Version{RunID: "r2", State: json.RawMessage(`{"a": 4}`)},
 	)
 	if diff := cmp.Diff([]int64{4, 1}, seqs(t, s, now.Seq)); diff != "" {
 		t.Error(diff)
@@ -79,11 +79,11 @@ func TestPutAndLookBack(t *testing.T) {
 func TestVersionThatNobodyCommitted(t *testing.T) {
 	t.Parallel()
 	s := store(&memory.Files{})
-	first := chain(t, s, Version{}, Version{Run: "r1", State: json.RawMessage(`{"a":1}`)})
+	first := chain(t, s, Version{}, Version{RunID: "r1", State: json.RawMessage(`{"a":1}`)})
 	for range 3 {
-		chain(t, s, first, Version{Run: "dead", State: json.RawMessage(`{"a":9}`)})
+		chain(t, s, first, Version{RunID: "dead", State: json.RawMessage(`{"a":9}`)})
 	}
-	now := chain(t, s, first, Version{Run: "r2", State: json.RawMessage(`{"a":2}`)})
+	now := chain(t, s, first, Version{RunID: "r2", State: json.RawMessage(`{"a":2}`)})
 	if now.Seq != 5 || now.After != 1 {
 		t.Errorf("version %+v", now)
 	}
@@ -99,7 +99,7 @@ func TestDamagedVersion(t *testing.T) {
 	s := store(files)
 	var all []Version
 	for i := range 4 {
-		all = append(all, Version{Run: fmt.Sprint(i), State: json.RawMessage(fmt.Sprintf(`{"a":%d}`, i))})
+		all = append(all, Version{RunID: fmt.Sprint(i), State: json.RawMessage(fmt.Sprintf(`{"a":%d}`, i))})
 	}
 	now := chain(t, s, Version{}, all...)
 	if _, err := files.Put(t.Context(), s.logKey("load", 3), cloud.Text(`{"seq": 1,`), cloud.PutOptions{}); err != nil {
@@ -119,7 +119,7 @@ func TestLogIsTrimmed(t *testing.T) {
 	s := store(files)
 	var all []Version
 	for i := range kept + trimEvery + 5 {
-		all = append(all, Version{Run: fmt.Sprint(i), State: json.RawMessage(`{}`)})
+		all = append(all, Version{RunID: fmt.Sprint(i), State: json.RawMessage(`{}`)})
 	}
 	now := chain(t, s, Version{}, all...)
 	if got := seqs(t, s, now.Seq); len(got) != kept || got[0] != now.Seq {
@@ -148,7 +148,7 @@ func TestBucketOfAnEarlierHandoff(t *testing.T) {
 	put("t/state/load/current.json", `{"schema_version":1,"task":"load","seq":2,"run":"r2","by":"run","fence":7,"state":{"a":2}}`)
 	put("t/state/lost/current.json", `{"schema_version":1,"task":"lost","seq":5,"run":"r2","by":"run","fence":7,"state":{"b":5}}`)
 	found, err := s.Found(t.Context())
-	want := map[string]Ref{"load": {Seq: 2, Run: "r2"}, "lost": {Seq: 5, Run: "r2"}}
+	want := map[string]Ref{"load": {Seq: 2, RunID: "r2"}, "lost": {Seq: 5, RunID: "r2"}}
 	if diff := cmp.Diff(want, found); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
@@ -158,7 +158,7 @@ func TestBucketOfAnEarlierHandoff(t *testing.T) {
 	if v, err := s.At(t.Context(), "lost", 5); err != nil || string(v.State) != `{"b":5}` {
 		t.Errorf("version whose log is lost: %+v, %v", v, err)
 	}
-	now := chain(t, s, Version{Seq: 2}, Version{Run: "r4", State: json.RawMessage(`{"a":4}`)})
+	now := chain(t, s, Version{Seq: 2}, Version{RunID: "r4", State: json.RawMessage(`{"a":4}`)})
 	if diff := cmp.Diff([]int64{4, 2, 1}, seqs(t, s, now.Seq)); diff != "" {
 		t.Error(diff)
 	}

@@ -44,7 +44,7 @@ type Version struct {
 	Task          string          `json:"task"`  // name of the pipeline in project.yml
 	Seq           int64           `json:"seq"`   // rises from version to version
 	After         int64           `json:"after"` // seq of the version before it in the history; 0: none
-	Run           string          `json:"run"`
+	RunID         string          `json:"run"`
 	By            By              `json:"by"`
 	From          int64           `json:"from,omitempty"`       // of a rollback: the version whose state it has
 	Line          int64           `json:"line,omitempty"`       // of a run: the line of the artifact <task>_stdout.log that it was
@@ -58,13 +58,13 @@ type Version struct {
 type Ref struct {
 	Seq        int64  `json:"seq"`
 	After      int64  `json:"after"` // as in the Version
-	Run        string `json:"run"`
+	RunID      string `json:"run"`
 	Checkpoint bool   `json:"checkpoint,omitempty"`
 }
 
 // Ref names v.
 func (v Version) Ref() Ref {
-	return Ref{Seq: v.Seq, After: v.After, Run: v.Run, Checkpoint: v.Checkpoint}
+	return Ref{Seq: v.Seq, After: v.After, RunID: v.RunID, Checkpoint: v.Checkpoint}
 }
 
 // Store holds the versions of the states of one deployed task in a bucket:
@@ -230,7 +230,7 @@ func (s *Store) Put(ctx context.Context, v Version, current Ref) (Version, error
 
 // Replaces reports whether v takes the place of a checkpoint of its own run.
 func Replaces(v Version, before Ref) bool {
-	return before.Checkpoint && before.Run == v.Run && v.Run != ""
+	return before.Checkpoint && before.RunID == v.RunID && v.RunID != ""
 }
 
 func (s *Store) put(ctx context.Context, v Version) error {
