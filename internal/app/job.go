@@ -30,7 +30,7 @@ func (a *App) RunJob(ctx context.Context, o JobOptions) (RunResult, error) {
 	if err != nil {
 		return RunResult{}, &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
 	}
-	start.Run = first(start.Run, cloud.NewRunID(a.Now()))
+	start.RunID = first(start.RunID, cloud.NewRunID(a.Now()))
 	o.Push, o.Target = true, a.jobTarget(start.Scope)
 	res, err := a.runJob(ctx, o, start)
 	if err != nil {
@@ -79,7 +79,7 @@ func (a *App) jobTime(start cloud.Start) (time.Time, error) {
 		at = start.ScheduledAt
 	}
 	zone := a.Now().Location()
-	if start.Zone != "" || start.Schedule != "" { // that of a schedule is UTC where it says nothing
+	if start.Zone != "" || start.ScheduleID != "" { // that of a schedule is UTC where it says nothing
 		var err error
 		if zone, err = schedule.Zone(start.Zone); err != nil {
 			return at, &UsageError{Message: fmt.Sprintf("%s: %v", cloud.EnvZone, err)}
@@ -162,12 +162,12 @@ func (a *App) lastWord(ctx context.Context, t Target, start cloud.Start, why err
 		return nil // it is among the reasons
 	}
 	to := &ledger.Bucket{Files: c.Files, Prefix: c.Scope.Prefix(), Parallel: c.Parallel}
-	if _, err := to.Get(ctx, start.Run); !errors.Is(err, cloud.ErrNotFound) {
+	if _, err := to.Get(ctx, start.RunID); !errors.Is(err, cloud.ErrNotFound) {
 		return nil
 	}
 	run := ledger.Run{
-		ID: start.Run, Project: start.Scope.Task, ResourceGroup: start.Scope.ResourceGroup, Task: start.Scope.Task,
-		Client: start.Scope.Client, EnvStage: start.Scope.Stage, Trigger: string(start.Trigger), JobID: a.env(cloud.EnvJob), Schedule: start.Schedule,
+		ID: start.RunID, Project: start.Scope.Task, ResourceGroup: start.Scope.ResourceGroup, Task: start.Scope.Task,
+		Client: start.Scope.Client, EnvStage: start.Scope.Stage, Trigger: string(start.Trigger), JobID: a.env(cloud.EnvJob), ScheduleID: start.ScheduleID,
 		ScheduledAt: start.ScheduledAt, Version: a.Version, Host: a.Host, Start: a.Now().UTC(),
 	}
 	return a.recordUnstarted(ctx, to, run, string(pipeline.Failed), why, func(text string) string { return text })

@@ -30,8 +30,8 @@ func TestJobEvaluates(t *testing.T) {
 		now   time.Time
 		want  string
 	}{
-		{"schedule", cloud.Start{Trigger: cloud.TriggerSchedule, Schedule: "7", ScheduledAt: due, Zone: "Asia/Tokyo"}, time.Now(), "2025-06-08 2025-06-07 08 08"},
-		{"schedule without a zone", cloud.Start{Trigger: cloud.TriggerSchedule, Schedule: "7", ScheduledAt: due}, time.Now(), "2025-06-07 2025-06-06 07 23"},
+		{"schedule", cloud.Start{Trigger: cloud.TriggerSchedule, ScheduleID: "7", ScheduledAt: due, Zone: "Asia/Tokyo"}, time.Now(), "2025-06-08 2025-06-07 08 08"},
+		{"schedule without a zone", cloud.Start{Trigger: cloud.TriggerSchedule, ScheduleID: "7", ScheduledAt: due}, time.Now(), "2025-06-07 2025-06-06 07 23"},
 		{"by hand, as a schedule", cloud.Start{Trigger: cloud.TriggerManual, Zone: "Asia/Tokyo"}, due, "2025-06-08 2025-06-07 08 08"},
 		{"by hand", cloud.Start{Trigger: cloud.TriggerManual}, due.In(time.FixedZone("here", 3600)), "2025-06-08 2025-06-07 08 00"},
 	} {
@@ -40,9 +40,9 @@ func TestJobEvaluates(t *testing.T) {
 			b := pushed(t, showing)
 			b.Environ = os.Environ()
 			b.Now = func() time.Time { return tc.now }
-			tc.start.Run, tc.start.Written = cloud.NewRunID(time.Now()), written
+			tc.start.RunID, tc.start.Written = cloud.NewRunID(time.Now()), written
 			res, err := b.job(t.Context(), tc.start)
-			if err != nil || res.RunID != tc.start.Run || res.ExitCode != 0 {
+			if err != nil || res.RunID != tc.start.RunID || res.ExitCode != 0 {
 				t.Fatalf("%+v, %v", res, err)
 			}
 			if got := b.next("show_stdout.log"); got != tc.want {
@@ -50,7 +50,7 @@ func TestJobEvaluates(t *testing.T) {
 			}
 			run, err := b.RunShow(t.Context(), b.target, res.RunID)
 			s := tc.start
-			if err != nil || run.JobID != "j1" || run.Schedule != s.Schedule || !run.ScheduledAt.Equal(s.ScheduledAt) || run.Trigger != string(s.Trigger) {
+			if err != nil || run.JobID != "j1" || run.ScheduleID != s.ScheduleID || !run.ScheduledAt.Equal(s.ScheduledAt) || run.Trigger != string(s.Trigger) {
 				t.Errorf("record %+v, %v", run, err)
 			}
 		})
@@ -67,7 +67,7 @@ func TestJobIsSeenByItsCommands(t *testing.T) {
 		t.Fatalf("%+v, %v", res, err)
 	}
 	id := cloud.NewRunID(time.Now())
-	if _, err := b.job(t.Context(), cloud.Start{Run: id, Trigger: cloud.TriggerManual}); err != nil {
+	if _, err := b.job(t.Context(), cloud.Start{RunID: id, Trigger: cloud.TriggerManual}); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.next("show_stdout.log"); got != "j1 "+id+" manual t" {
@@ -94,13 +94,13 @@ func TestJobThatCannotStartIsRecorded(t *testing.T) {
 			t.Parallel()
 			b := pushed(t, tc.project)
 			b.Environ = os.Environ()
-			tc.start.Run, tc.start.Trigger, tc.start.Schedule = cloud.NewRunID(time.Now()), cloud.TriggerSchedule, "7"
+			tc.start.RunID, tc.start.Trigger, tc.start.ScheduleID = cloud.NewRunID(time.Now()), cloud.TriggerSchedule, "7"
 			if res, err := b.job(t.Context(), tc.start); err == nil {
 				t.Fatalf("%+v", res)
 			}
-			run, err := b.RunShow(t.Context(), b.target, tc.start.Run)
+			run, err := b.RunShow(t.Context(), b.target, tc.start.RunID)
 			if err != nil || run.Outcome != "failed" || run.ExitCode != tc.code || !strings.Contains(run.Reason, tc.reason) ||
-				strings.Contains(run.Reason, "\n") || run.JobID != "j1" || run.Schedule != "7" {
+				strings.Contains(run.Reason, "\n") || run.JobID != "j1" || run.ScheduleID != "7" {
 				t.Errorf("record %+v, %v", run, err)
 			}
 		})

@@ -59,7 +59,7 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 		return JobResult{}, err
 	}
 	if o.DryRun {
-		job := cloud.Job{Run: start.Run, Task: c.Scope.Task, Client: c.Scope.Client, Stage: c.Scope.Stage, Release: start.Release, Trigger: start.Trigger}
+		job := cloud.Job{RunID: start.RunID, Task: c.Scope.Task, Client: c.Scope.Client, Stage: c.Scope.Stage, Release: start.Release, Trigger: start.Trigger}
 		return JobResult{Status: status(true), Job: job}, nil
 	}
 	a.warnHeld(ctx, c, start, p)
@@ -107,7 +107,7 @@ func ScopeKeys() []string {
 // start is a job as it is asked for: Envs add to what it takes from a schedule, and Vars are template variables of the run.
 func (a *App) start(o CloudRunOptions, p *project.Project) (cloud.Start, error) {
 	s := cloud.Start{
-		Run: cloud.NewRunID(a.Now()), Trigger: cloud.TriggerManual, Overlap: o.Overlap, Release: o.Release,
+		RunID: cloud.NewRunID(a.Now()), Trigger: cloud.TriggerManual, Overlap: o.Overlap, Release: o.Release,
 		Env: map[string]string{}, Written: map[string]string{},
 	}
 	if p != nil && p.Deploy.PushOnFail != nil {
@@ -270,7 +270,7 @@ func listJobs(ctx context.Context, c *cloud.Cloud, o JobsOptions) ([]cloud.Job, 
 		return []cloud.Job{job}, err
 	}
 	var list []cloud.Job
-	for job, err := range c.Jobs.List(ctx, cloud.JobQuery{Run: o.Run, Active: o.Active && !o.Ended}) {
+	for job, err := range c.Jobs.List(ctx, cloud.JobQuery{RunID: o.Run, Active: o.Active && !o.Ended}) {
 		if err != nil {
 			return nil, err
 		}

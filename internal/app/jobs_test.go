@@ -57,7 +57,7 @@ func untilAsked(ctx context.Context, p *memory.Process) cloud.LastWord {
 // job starts a job.
 func (m *memoryApp) job(run string) cloud.Job {
 	m.t.Helper()
-	job, err := m.cloud.Jobs.Run(m.t.Context(), cloud.Start{Run: run})
+	job, err := m.cloud.Jobs.Run(m.t.Context(), cloud.Start{RunID: run})
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -130,8 +130,8 @@ func TestStart(t *testing.T) {
 			if err != nil {
 				return
 			}
-			want := cloud.Start{Run: got.Run, Trigger: cloud.TriggerManual, Zone: tc.zone, Release: tc.release, Env: tc.env, Written: tc.written}
-			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || got.Run == "" {
+			want := cloud.Start{RunID: got.RunID, Trigger: cloud.TriggerManual, Zone: tc.zone, Release: tc.release, Env: tc.env, Written: tc.written}
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || got.RunID == "" {
 				t.Errorf("%s\nstart %+v", diff, got)
 			}
 		})
@@ -230,11 +230,11 @@ func TestJobStop(t *testing.T) {
 			}
 			tc.o.Target = target(t, "", "")
 			res, err := m.JobStop(t.Context(), tc.o)
-			if _, usage := errors.AsType[*UsageError](err); usage != tc.usage || res.Run != tc.want {
-				t.Errorf("stopped %q, %v", res.Run, err)
+			if _, usage := errors.AsType[*UsageError](err); usage != tc.usage || res.RunID != tc.want {
+				t.Errorf("stopped %q, %v", res.RunID, err)
 			}
 			for _, job := range m.jobs() {
-				if asked := job.State != cloud.JobRunning; asked != (job.Run == tc.want) || asked && tc.o.Reason != "" && job.Reason != tc.o.Reason {
+				if asked := job.State != cloud.JobRunning; asked != (job.RunID == tc.want) || asked && tc.o.Reason != "" && job.Reason != tc.o.Reason {
 					t.Errorf("job %+v", job)
 				}
 			}
@@ -262,7 +262,7 @@ func TestJobStopGrace(t *testing.T) {
 func TestJobStatus(t *testing.T) {
 	t.Parallel()
 	m := newMemoryApp(t, func(ctx context.Context, p *memory.Process) cloud.LastWord {
-		if p.Run == "a" {
+		if p.RunID == "a" {
 			return cloud.LastWord{Code: 1}
 		}
 		return untilAsked(ctx, p)
@@ -281,7 +281,7 @@ func TestJobStatus(t *testing.T) {
 		res, err := m.JobStatus(t.Context(), tc.o)
 		got := ""
 		for _, job := range res.Jobs {
-			got += job.Run
+			got += job.RunID
 		}
 		if err != nil || got != tc.want {
 			t.Errorf("%+v: %q, want %q, %v", tc.o, got, tc.want, err)
@@ -304,7 +304,7 @@ func TestJobStatusOfAGroup(t *testing.T) {
 		err = c.Infra.Apply(t.Context(), p, nil)
 	}
 	if err == nil {
-		_, err = c.Jobs.Run(t.Context(), cloud.Start{Run: "of-acme"})
+		_, err = c.Jobs.Run(t.Context(), cloud.Start{RunID: "of-acme"})
 	}
 	if err != nil {
 		t.Fatal(err)

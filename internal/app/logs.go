@@ -23,7 +23,7 @@ type LogsOptions struct {
 
 // Logs reads the logs of the jobs of a task. With follow it ends with ctx, or with the job or run that was named.
 func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
-	q := cloud.Query{Job: o.Job, Start: o.Since, End: o.Until, Filter: o.Filter, Tail: o.Limit, Follow: o.Follow}
+	q := cloud.Query{JobID: o.Job, Start: o.Since, End: o.Until, Filter: o.Filter, Tail: o.Limit, Follow: o.Follow}
 	if err := q.Check(); err != nil {
 		return &UsageError{Message: err.Error(), Hint: "give a start before the end, and a limit of 1 or more"}
 	}
@@ -31,10 +31,10 @@ func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if q.Run, err = a.runNamed(ctx, c, o.Run); err != nil {
+	if q.RunID, err = a.runNamed(ctx, c, o.Run); err != nil {
 		return err
 	}
-	if q.Follow && (q.Job != "" || q.Run != "") {
+	if q.Follow && (q.JobID != "" || q.RunID != "") {
 		job, err := namedJob(ctx, c, q)
 		if err != nil {
 			return err
@@ -53,12 +53,12 @@ func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
 
 // namedJob returns the job that q names.
 func namedJob(ctx context.Context, c *cloud.Cloud, q cloud.Query) (cloud.Job, error) {
-	list, err := listJobs(ctx, c, JobsOptions{Job: q.Job, Run: q.Run, Limit: 1})
+	list, err := listJobs(ctx, c, JobsOptions{Job: q.JobID, Run: q.RunID, Limit: 1})
 	if err != nil {
 		return cloud.Job{}, err
 	}
 	if len(list) == 0 {
-		return cloud.Job{}, fmt.Errorf("job of run %q: %w", q.Run, cloud.ErrNotFound)
+		return cloud.Job{}, fmt.Errorf("job of run %q: %w", q.RunID, cloud.ErrNotFound)
 	}
 	return list[0], nil
 }

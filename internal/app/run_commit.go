@@ -23,7 +23,7 @@ func (r *releaseRun) describe(run *ledger.Run) {
 	scope := r.cloud.Scope
 	run.Project, run.ResourceGroup, run.Task, run.Client, run.EnvStage = scope.Task, scope.ResourceGroup, scope.Task, scope.Client, scope.Stage
 	run.Release, run.Fence = r.release, r.fence()
-	run.JobID, run.Schedule, run.ScheduledAt = r.options.jobID, r.options.job.Schedule, r.options.job.ScheduledAt
+	run.JobID, run.ScheduleID, run.ScheduledAt = r.options.jobID, r.options.job.ScheduleID, r.options.job.ScheduledAt
 	if r.options.job.Trigger != "" {
 		run.Trigger = string(r.options.job.Trigger)
 	}

@@ -113,8 +113,8 @@ func (a *App) newReleaseRun(f *fetched, o RunReleaseOptions) *releaseRun {
 		records: &ledger.Bucket{Files: f.cloud.Files, Prefix: f.cloud.Scope.Prefix(), Parallel: f.cloud.Parallel},
 		commits: a.commits(f.cloud),
 	}
-	if o.job.Run != "" {
-		r.session.input.RunID = o.job.Run
+	if o.job.RunID != "" {
+		r.session.input.RunID = o.job.RunID
 	}
 	if !o.at.IsZero() {
 		r.session.input.Now = o.at

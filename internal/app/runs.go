@@ -149,8 +149,8 @@ func (a *App) runNamed(ctx context.Context, c *cloud.Cloud, word string) (string
 	}
 	var found []string
 	for job, jobErr := range c.Jobs.List(ctx, cloud.JobQuery{Active: true}) {
-		if jobErr == nil && (strings.HasPrefix(job.Run, word) || strings.HasSuffix(job.Run, word)) {
-			found = append(found, job.Run)
+		if jobErr == nil && (strings.HasPrefix(job.RunID, word) || strings.HasSuffix(job.RunID, word)) {
+			found = append(found, job.RunID)
 		}
 	}
 	if len(found) == 1 {
@@ -309,7 +309,7 @@ func awaitRecord(ctx context.Context, c *cloud.Cloud, b *ledger.Bucket, id strin
 
 // starting reports whether an active job is to become the run.
 func starting(ctx context.Context, c *cloud.Cloud, id string) bool {
-	for _, err := range c.Jobs.List(ctx, cloud.JobQuery{Run: id, Active: true, Limit: 1}) {
+	for _, err := range c.Jobs.List(ctx, cloud.JobQuery{RunID: id, Active: true, Limit: 1}) {
 		return err == nil
 	}
 	return false

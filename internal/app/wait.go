@@ -30,7 +30,7 @@ func (a *App) follow(ctx context.Context, c *cloud.Cloud, job cloud.Job, line fu
 		return a.awaitJob(ctx, c, job)
 	}
 	done, read := make(chan struct{}), make(chan error, 1)
-	q := cloud.Query{Job: job.ID, Run: job.Run, Follow: true, Done: done}
+	q := cloud.Query{JobID: job.ID, RunID: job.RunID, Follow: true, Done: done}
 	go func() {
 		read <- a.readLines(ctx, c, q, func(l cloud.Line) error {
 			line(l)

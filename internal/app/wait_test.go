@@ -149,7 +149,7 @@ func TestLogGoesOn(t *testing.T) {
 		s := &shaky{breaks: []int{0, 2, 3, 1}, ends: time.Now().Add(time.Hour)}
 		var want []string
 		for i, text := range []string{"a", "b", "b", "b", "c", "d", "d", "e"} {
-			s.lines = append(s.lines, cloud.Line{Time: time.Date(2026, 1, 2, 3, 4, i/4, 0, time.UTC), Job: "j", Text: text})
+			s.lines = append(s.lines, cloud.Line{Time: time.Date(2026, 1, 2, 3, 4, i/4, 0, time.UTC), JobID: "j", Text: text})
 			want = append(want, text)
 		}
 		var got []string
@@ -168,7 +168,7 @@ func TestTailGoesOn(t *testing.T) {
 		defer stop()
 		s := &shaky{breaks: []int{0, 2}}
 		for i := range 6 {
-			s.lines = append(s.lines, cloud.Line{Time: time.Date(2026, 1, 2, 3, 4, i, 0, time.UTC), Job: "j", Text: strconv.Itoa(i)})
+			s.lines = append(s.lines, cloud.Line{Time: time.Date(2026, 1, 2, 3, 4, i, 0, time.UTC), JobID: "j", Text: strconv.Itoa(i)})
 		}
 		var got []string
 		err := s.app(&strings.Builder{}).Logs(ctx, LogsOptions{

@@ -88,13 +88,13 @@ func (s JobState) Ended() bool {
 // Job is one start and what became of it. Times are UTC.
 type Job struct {
 	ID          string    `json:"id"` // the provider's
-	Run         string    `json:"run"`
+	RunID       string    `json:"run"`
 	Task        string    `json:"task"`
 	Client      string    `json:"client,omitempty"`
 	Stage       string    `json:"env_stage"`
 	Release     string    `json:"release,omitempty"`
 	Trigger     Trigger   `json:"trigger"`
-	Schedule    string    `json:"schedule,omitempty"`
+	ScheduleID  string    `json:"schedule,omitempty"`
 	ScheduledAt time.Time `json:"scheduled_at,omitzero"`
 	State       JobState  `json:"state"`
 	Reason      string    `json:"reason,omitempty"` // why it is in this state, for a person
@@ -133,7 +133,7 @@ func (w LastWord) State() (state JobState, reason string) {
 
 // JobQuery says which jobs to list; the zero JobQuery asks for all that the provider still knows.
 type JobQuery struct {
-	Run    string    // id of the run; empty: any
+	RunID  string    // id of the run; empty: any
 	Active bool      // only those that have not ended
 	Since  time.Time // only those created at or after it
 	Limit  int       // at most so many; 0: no limit

@@ -21,16 +21,16 @@ type Logs interface {
 
 // Line is one line of a log.
 type Line struct {
-	Time time.Time `json:"time"` // UTC; providers keep at least milliseconds
-	Job  string    `json:"job"`
-	Run  string    `json:"run,omitempty"` // id of the run; empty for what is written around runs
-	Text string    `json:"text"`          // without line end
+	Time  time.Time `json:"time"` // UTC; providers keep at least milliseconds
+	JobID string    `json:"job"`
+	RunID string    `json:"run,omitempty"` // id of the run; empty for what is written around runs
+	Text  string    `json:"text"`          // without line end
 }
 
 // Query says which lines to read. The zero Query asks for all of the scope.
 type Query struct {
-	Job    string    // id of the job; empty: any
-	Run    string    // id of the run; empty: any
+	JobID  string    // id of the job; empty: any
+	RunID  string    // id of the run; empty: any
 	Start  time.Time // only lines at or after it
 	End    time.Time // only lines before it
 	Filter string    // only lines whose text contains this, byte for byte
@@ -62,7 +62,7 @@ func (q Query) Check() error {
 
 // Match reports whether q asks for the line; Tail is the reader's.
 func (q Query) Match(l Line) bool {
-	return (q.Job == "" || q.Job == l.Job) && (q.Run == "" || q.Run == l.Run) &&
+	return (q.JobID == "" || q.JobID == l.JobID) && (q.RunID == "" || q.RunID == l.RunID) &&
 		(q.Start.IsZero() || !l.Time.Before(q.Start)) && (q.End.IsZero() || l.Time.Before(q.End)) &&
 		strings.Contains(l.Text, q.Filter)
 }

@@ -81,7 +81,7 @@ func (s Schedule) Same(o Schedule) bool {
 func (s Schedule) Fire(scope Scope, at time.Time) Start {
 	return Start{
 		Scope: scope, Token: scope.String() + "/" + s.TargetID + "@" + at.UTC().Format(time.RFC3339), Trigger: TriggerSchedule,
-		Schedule: s.TargetID, ScheduledAt: at, Zone: cmp.Or(s.Timezone, "UTC"), Overlap: s.Overlap, Written: s.Env,
+		ScheduleID: s.TargetID, ScheduledAt: at, Zone: cmp.Or(s.Timezone, "UTC"), Overlap: s.Overlap, Written: s.Env,
 	}
 }
 

@@ -14,11 +14,11 @@ import (
 // Written is evaluated in the job, and nowhere else. The id of the job is no part of it: a job learns that inside.
 type Start struct {
 	Scope       Scope             `json:"scope"`                  // that of the Jobs
-	Run         string            `json:"run,omitempty"`          // id of the run: its name in ledger and logs; "": the job makes one
+	RunID       string            `json:"run,omitempty"`          // id of the run: its name in ledger and logs; "": the job makes one
 	Token       string            `json:"token,omitempty"`        // of this request, does not travel; "" takes Run
 	Release     string            `json:"release,omitempty"`      // "": that of the task, else the one that is current when the job begins
 	Trigger     Trigger           `json:"trigger"`                // who asked for it
-	Schedule    string            `json:"schedule,omitempty"`     // target id, where Trigger is TriggerSchedule
+	ScheduleID  string            `json:"schedule,omitempty"`     // target id, where Trigger is TriggerSchedule
 	ScheduledAt time.Time         `json:"scheduled_at,omitzero"`  // the time for which it was due, at which Written is evaluated; zero: now
 	Zone        string            `json:"timezone,omitempty"`     // IANA name of the zone of Written and of _today; "": that of the machine
 	Overlap     Overlap           `json:"overlap,omitempty"`      // "": that of the task
@@ -71,8 +71,8 @@ func (s Start) Environ() []string {
 	}
 	for key, value := range map[string]string{
 		EnvStage: s.Scope.Stage, EnvResourceGroup: s.Scope.ResourceGroup, EnvTask: s.Scope.Task,
-		EnvClient: s.Scope.Client, EnvRun: s.Run,
-		EnvRelease: s.Release, EnvTrigger: string(s.Trigger), EnvSchedule: s.Schedule, EnvZone: s.Zone,
+		EnvClient: s.Scope.Client, EnvRun: s.RunID,
+		EnvRelease: s.Release, EnvTrigger: string(s.Trigger), EnvSchedule: s.ScheduleID, EnvZone: s.Zone,
 		EnvOverlap: string(s.Overlap), EnvScheduledAt: at, EnvPushOnFail: push, EnvEvaluate: strings.Join(slices.Sorted(maps.Keys(s.Written)), " "),
 	} {
 		if env[key] = value; value == "" { // one of Env would give it another client, say
@@ -98,7 +98,7 @@ func StartFrom(getenv func(string) string) (Start, error) {
 	}
 	s := Start{
 		Scope: Scope{Stage: get(EnvStage), ResourceGroup: get(EnvResourceGroup), Task: get(EnvTask), Client: get(EnvClient)},
-		Run:   get(EnvRun), Release: get(EnvRelease), Trigger: Trigger(get(EnvTrigger)), Schedule: get(EnvSchedule),
+		RunID: get(EnvRun), Release: get(EnvRelease), Trigger: Trigger(get(EnvTrigger)), ScheduleID: get(EnvSchedule),
 		Zone: get(EnvZone), Overlap: Overlap(get(EnvOverlap)), PushOnFail: get(EnvPushOnFail) == "true",
 		Written: map[string]string{},
 	}
@@ -126,8 +126,8 @@ func (s Start) Of(scope Scope, task TaskSpec) (Start, error) {
 	if err := s.Check(); err != nil {
 		return Start{}, err
 	}
-	s.Token = cmp.Or(s.Token, s.Run)
-	if s.Run == "" || s.Token == "" {
+	s.Token = cmp.Or(s.Token, s.RunID)
+	if s.RunID == "" || s.Token == "" {
 		return Start{}, fmt.Errorf("start: %w: no id of a run", ErrInvalid)
 	}
 	s.Trigger = cmp.Or(s.Trigger, TriggerManual)
@@ -154,8 +154,8 @@ func (s Start) Check() error {
 	if err := s.Scope.Check(); err != nil {
 		return err
 	}
-	if s.Run != "" {
-		if err := checkName("run", s.Run); err != nil {
+	if s.RunID != "" {
+		if err := checkName("run", s.RunID); err != nil {
 			return err
 		}
 	}

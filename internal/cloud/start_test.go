@@ -26,7 +26,7 @@ func TestStartTravels(t *testing.T) {
 	t.Parallel()
 	scope := Scope{Stage: "dev", ResourceGroup: "etl", Task: "load"}
 	full := Start{
-		Scope: Scope{Stage: "dev", ResourceGroup: "etl", Task: "load", Client: "acme"}, Run: "r1", Release: "abc", Trigger: TriggerSchedule, Schedule: "7", Zone: "Asia/Tokyo", Overlap: OverlapQueue,
+		Scope: Scope{Stage: "dev", ResourceGroup: "etl", Task: "load", Client: "acme"}, RunID: "r1", Release: "abc", Trigger: TriggerSchedule, ScheduleID: "7", Zone: "Asia/Tokyo", Overlap: OverlapQueue,
 		ScheduledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), PushOnFail: true,
 		Written: map[string]string{"DAY": "$(date -I)", EnvVars: "day=$(date -I) text='a b'"},
 	}

@@ -24,7 +24,7 @@ type Run struct {
 	EnvStage      string    `json:"env_stage"`
 	Trigger       string    `json:"trigger"`               // manual, schedule, retry, backfill
 	JobID         string    `json:"job,omitempty"`         // id of the job at its provider
-	Schedule      string    `json:"schedule,omitempty"`    // target id of the schedule that started it
+	ScheduleID    string    `json:"schedule,omitempty"`    // target id of the schedule that started it
 	ScheduledAt   time.Time `json:"scheduled_at,omitzero"` // the time for which it was due
 	Release       string    `json:"release,omitempty"`     // hash of project.yml and files/
 	Version       string    `json:"handoff_version"`

@@ -66,13 +66,13 @@ const summaryVersion = 2
 const open = "open"
 
 func lineOf(run Run) line {
-	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.JobID, run.Reason, run.Schedule, run.ScheduledAt}
+	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.JobID, run.Reason, run.ScheduleID, run.ScheduledAt}
 }
 
 func (l line) run() Run {
 	return Run{
 		Outcome: l.Outcome, ID: l.ID, Start: l.Start, End: l.End, Trigger: l.Trigger, Release: l.Release, JobID: l.JobID, Reason: l.Reason,
-		Schedule: l.Schedule, ScheduledAt: l.ScheduledAt,
+		ScheduleID: l.Schedule, ScheduledAt: l.ScheduledAt,
 	}
 }
 
@@ -161,8 +161,8 @@ func (b *Bucket) LastOfSchedules(ctx context.Context, now time.Time, targets []s
 		if err != nil {
 			return nil, err
 		}
-		if _, known := last[run.Schedule]; !known && slices.Contains(targets, run.Schedule) {
-			last[run.Schedule] = run
+		if _, known := last[run.ScheduleID]; !known && slices.Contains(targets, run.ScheduleID) {
+			last[run.ScheduleID] = run
 		}
 		if len(last) == len(targets) {
 			break

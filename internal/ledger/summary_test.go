@@ -25,7 +25,7 @@ func history(t *testing.T, files cloud.Files, runs int, now time.Time) *Bucket {
 			run.Outcome, run.End = Running, time.Time{}
 		case i%10 == 0:
 			run.Outcome, run.Reason, run.JobID, run.Trigger = "failed", "a reason", "j1", "schedule"
-			run.Schedule, run.ScheduledAt = fmt.Sprint(i/10%3), run.Start.UTC()
+			run.ScheduleID, run.ScheduledAt = fmt.Sprint(i/10%3), run.Start.UTC()
 		}
 		if err := b.Put(t.Context(), run); err != nil {
 			t.Fatal(err)
@@ -205,7 +205,7 @@ func TestLastOfSchedules(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Second)
 	b := history(t, &memory.Files{}, 500, now)
 	yearly := finished(now.Add(-600*time.Hour), 600)
-	yearly.Schedule, yearly.ScheduledAt = "yearly", yearly.Start.UTC()
+	yearly.ScheduleID, yearly.ScheduledAt = "yearly", yearly.Start.UTC()
 	if err := b.Put(t.Context(), yearly); err != nil {
 		t.Fatal(err)
 	}

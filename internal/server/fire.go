@@ -83,7 +83,7 @@ func inOrder(s cloud.Schedule, p PendingFire) bool {
 // request is the start of the job of a fire.
 func (f fire) request(now time.Time) cloud.Start {
 	s := f.Schedule.Fire(f.Key.Scope, f.At)
-	s.Run = cloud.RunIDOf(now, s.Token)
+	s.RunID = cloud.RunIDOf(now, s.Token)
 	if f.oneByOne() { // else it could be skipped
 		s.Overlap = cloud.OverlapQueue
 	}

@@ -141,7 +141,7 @@ type jobs struct{ *world }
 
 func (j jobs) Run(_ context.Context, spec cloud.Start) (cloud.Job, error) {
 	if _, known := j.specs[spec.Token]; known {
-		return cloud.Job{ID: spec.Token, Run: spec.Run}, nil
+		return cloud.Job{ID: spec.Token, RunID: spec.RunID}, nil
 	}
 	if j.refuse != nil {
 		if err := j.refuse(spec); err != nil {
@@ -151,7 +151,7 @@ func (j jobs) Run(_ context.Context, spec cloud.Start) (cloud.Job, error) {
 	j.specs[spec.Token] = spec
 	j.ends[spec.Token] = time.Now().Add(j.takes)
 	j.tokens = append(j.tokens, spec.Token)
-	return cloud.Job{ID: spec.Token, Run: spec.Run}, j.step() // killed here: the job is there, and nobody knows
+	return cloud.Job{ID: spec.Token, RunID: spec.RunID}, j.step() // killed here: the job is there, and nobody knows
 }
 
 // Status is called without the lock.
@@ -203,7 +203,7 @@ func (w *world) serve(t *testing.T, d time.Duration) Summary {
 func (w *world) times(target string) []string {
 	list := []string{}
 	for _, token := range w.tokens {
-		if s := w.specs[token]; s.Schedule == target {
+		if s := w.specs[token]; s.ScheduleID == target {
 			list = append(list, s.ScheduledAt.Format("15:04"))
 		}
 	}

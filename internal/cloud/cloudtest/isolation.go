@@ -80,10 +80,10 @@ func (b LogsBench) leave(t *testing.T, s cloud.Scope) {
 	schedule := daily("1")
 	schedule.Description = s.String()
 	mustPut(t, c.Schedules, schedule)
-	if err := b.Writer(s)(t.Context(), cloud.Line{Time: noon(0), Job: "job", Run: "run-1", Text: s.String()}); err != nil {
+	if err := b.Writer(s)(t.Context(), cloud.Line{Time: noon(0), JobID: "job", RunID: "run-1", Text: s.String()}); err != nil {
 		t.Fatal(err)
 	}
-	start := cloud.Start{Run: "run-1", Trigger: cloud.TriggerManual, Env: map[string]string{"SCRIPT": ":"}}
+	start := cloud.Start{RunID: "run-1", Trigger: cloud.TriggerManual, Env: map[string]string{"SCRIPT": ":"}}
 	if _, err := c.Jobs.Run(t.Context(), start); err != nil {
 		t.Fatalf("%s: %v", s, err)
 	}
@@ -103,7 +103,7 @@ func onlyOwn(t *testing.T, c *cloud.Cloud) string {
 	for _, sch := range schedules(t, c.Schedules) {
 		got["schedule "+sch.TargetID] = sch.Description
 	}
-	for n, line := range readLines(t, c.Logs, cloud.Query{Job: "job"}) {
+	for n, line := range readLines(t, c.Logs, cloud.Query{JobID: "job"}) {
 		got[fmt.Sprintf("line %d", n)] = line.Text
 	}
 	tasks, err := c.Infra.Status(t.Context(), cloud.KindTask)
@@ -119,7 +119,7 @@ func onlyOwn(t *testing.T, c *cloud.Cloud) string {
 			t.Fatal(err)
 		}
 		id = job.ID
-		got["job "+job.Run] += cloud.Scope{Stage: job.Stage, ResourceGroup: s.ResourceGroup, Task: job.Task, Client: job.Client}.String()
+		got["job "+job.RunID] += cloud.Scope{Stage: job.Stage, ResourceGroup: s.ResourceGroup, Task: job.Task, Client: job.Client}.String()
 	}
 	own := s.String()
 	want := map[string]string{

@@ -57,7 +57,7 @@ func (b JobsBench) run(t *testing.T, s cloud.Start) cloud.Job {
 }
 
 func script(run, text string) cloud.Start {
-	return cloud.Start{Run: run, Trigger: cloud.TriggerManual, Env: map[string]string{"SCRIPT": text}}
+	return cloud.Start{RunID: run, Trigger: cloud.TriggerManual, Env: map[string]string{"SCRIPT": text}}
 }
 
 // end waits for the end of a job.
@@ -112,13 +112,13 @@ test "$HANDOFF_TIMEZONE $HANDOFF_RELEASE $HANDOFF_OVERLAP" = "Asia/Tokyo abc que
 test "$__VARS|$A" = 'day=$(date -I)|a b' || exit 14
 test -n "$HANDOFF_JOB_ID" && test -n "$HANDOFF_CLOUD_PROVIDER" || exit 15
 cd "$HANDOFF_WORKSPACE" || exit 16`)
-	s.Trigger, s.Schedule, s.ScheduledAt = cloud.TriggerSchedule, "7", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s.Trigger, s.ScheduleID, s.ScheduledAt = cloud.TriggerSchedule, "7", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s.Zone, s.Release, s.Overlap = "Asia/Tokyo", "abc", cloud.OverlapQueue
 	s.Env["A"], s.Written = "a b", map[string]string{cloud.EnvVars: "day=$(date -I)"}
 	job := b.end(t, b.run(t, s).ID)
 	wantEnd(t, job, cloud.JobSucceeded, 0)
 	want := cloud.Job{
-		ID: job.ID, Run: "run-1", Task: "Load", Stage: "dev", Release: "abc", Trigger: s.Trigger, Schedule: "7", ScheduledAt: s.ScheduledAt,
+		ID: job.ID, RunID: "run-1", Task: "Load", Stage: "dev", Release: "abc", Trigger: s.Trigger, ScheduleID: "7", ScheduledAt: s.ScheduledAt,
 		State: job.State, Created: job.Created, Started: job.Started, Ended: job.Ended, ExitCode: job.ExitCode,
 	}
 	if diff := cmp.Diff(want, job); diff != "" {
@@ -224,7 +224,7 @@ func testJobList(t *testing.T, b JobsBench) {
 	}{
 		"all":    {cloud.JobQuery{}, []string{second.ID, first.ID}},
 		"active": {cloud.JobQuery{Active: true}, []string{second.ID}},
-		"run":    {cloud.JobQuery{Run: "run-1"}, []string{first.ID}},
+		"run":    {cloud.JobQuery{RunID: "run-1"}, []string{first.ID}},
 		"limit":  {cloud.JobQuery{Limit: 1}, []string{second.ID}},
 		"since":  {cloud.JobQuery{Since: second.Created}, []string{second.ID}},
 	} {
@@ -246,9 +246,9 @@ func testJobList(t *testing.T, b JobsBench) {
 func testJobRefused(t *testing.T, b JobsBench) {
 	for name, s := range map[string]cloud.Start{
 		"no run":   {},
-		"a path":   {Run: "../x"},
-		"a policy": {Run: "run-1", Overlap: "sometimes"},
-		"a name":   {Run: "run-1", Env: map[string]string{"A B": "1"}},
+		"a path":   {RunID: "../x"},
+		"a policy": {RunID: "run-1", Overlap: "sometimes"},
+		"a name":   {RunID: "run-1", Env: map[string]string{"A B": "1"}},
 	} {
 		if _, err := b.Jobs.Run(t.Context(), s); !errors.Is(err, cloud.ErrInvalid) {
 			t.Errorf("%s: err = %v", name, err)

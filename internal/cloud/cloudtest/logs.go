@@ -61,7 +61,7 @@ func noon(seconds int) time.Time {
 }
 
 func line(second int, text string) cloud.Line {
-	return cloud.Line{Time: noon(second), Job: "job-1", Run: "run-1", Text: text}
+	return cloud.Line{Time: noon(second), JobID: "job-1", RunID: "run-1", Text: text}
 }
 
 // write adds lines as one that is new.
@@ -96,7 +96,7 @@ func texts(lines []cloud.Line) []string {
 
 func testNoLogs(t *testing.T, b LogsBench) {
 	l := b.logs()
-	for _, q := range []cloud.Query{{}, {Job: "none"}, {Run: "none"}, {Job: "none", Run: "none"}} {
+	for _, q := range []cloud.Query{{}, {JobID: "none"}, {RunID: "none"}, {JobID: "none", RunID: "none"}} {
 		if got := readLines(t, l, q); len(got) > 0 {
 			t.Errorf("%+v: %v", q, got)
 		}
@@ -139,7 +139,7 @@ func testQueries(t *testing.T, b LogsBench) {
 	for job := range 2 {
 		for run := range 2 {
 			for s := range 5 {
-				b.write(t, cloud.Line{Time: noon(s), Job: fmt.Sprintf("j%d", job), Run: fmt.Sprintf("r%d", run), Text: fmt.Sprintf("j%d r%d s%d", job, run, s)})
+				b.write(t, cloud.Line{Time: noon(s), JobID: fmt.Sprintf("j%d", job), RunID: fmt.Sprintf("r%d", run), Text: fmt.Sprintf("j%d r%d s%d", job, run, s)})
 			}
 		}
 	}
@@ -147,22 +147,22 @@ func testQueries(t *testing.T, b LogsBench) {
 		query cloud.Query
 		want  []string
 	}{
-		"run":             {cloud.Query{Job: "j0", Run: "r1"}, []string{"j0 r1 s0", "j0 r1 s1", "j0 r1 s2", "j0 r1 s3", "j0 r1 s4"}},
-		"start":           {cloud.Query{Job: "j0", Run: "r1", Start: noon(3)}, []string{"j0 r1 s3", "j0 r1 s4"}},
-		"start between":   {cloud.Query{Job: "j0", Run: "r1", Start: noon(3).Add(time.Millisecond)}, []string{"j0 r1 s4"}},
-		"end":             {cloud.Query{Job: "j0", Run: "r1", End: noon(2)}, []string{"j0 r1 s0", "j0 r1 s1"}},
-		"start and end":   {cloud.Query{Job: "j0", Run: "r1", Start: noon(1), End: noon(3)}, []string{"j0 r1 s1", "j0 r1 s2"}},
-		"another zone":    {cloud.Query{Job: "j0", Run: "r1", Start: noon(4).In(time.FixedZone("x", 3600))}, []string{"j0 r1 s4"}},
-		"tail":            {cloud.Query{Job: "j1", Run: "r0", Tail: 2}, []string{"j1 r0 s3", "j1 r0 s4"}},
+		"run":             {cloud.Query{JobID: "j0", RunID: "r1"}, []string{"j0 r1 s0", "j0 r1 s1", "j0 r1 s2", "j0 r1 s3", "j0 r1 s4"}},
+		"start":           {cloud.Query{JobID: "j0", RunID: "r1", Start: noon(3)}, []string{"j0 r1 s3", "j0 r1 s4"}},
+		"start between":   {cloud.Query{JobID: "j0", RunID: "r1", Start: noon(3).Add(time.Millisecond)}, []string{"j0 r1 s4"}},
+		"end":             {cloud.Query{JobID: "j0", RunID: "r1", End: noon(2)}, []string{"j0 r1 s0", "j0 r1 s1"}},
+		"start and end":   {cloud.Query{JobID: "j0", RunID: "r1", Start: noon(1), End: noon(3)}, []string{"j0 r1 s1", "j0 r1 s2"}},
+		"another zone":    {cloud.Query{JobID: "j0", RunID: "r1", Start: noon(4).In(time.FixedZone("x", 3600))}, []string{"j0 r1 s4"}},
+		"tail":            {cloud.Query{JobID: "j1", RunID: "r0", Tail: 2}, []string{"j1 r0 s3", "j1 r0 s4"}},
 		"filter":          {cloud.Query{Filter: "r0 s2"}, []string{"j0 r0 s2", "j1 r0 s2"}},
 		"filter is text":  {cloud.Query{Filter: "r. s"}, nil},
 		"filter by case":  {cloud.Query{Filter: "R0"}, nil},
-		"filter, tail":    {cloud.Query{Job: "j0", Filter: "s3", Tail: 1}, []string{"j0 r1 s3"}},
+		"filter, tail":    {cloud.Query{JobID: "j0", Filter: "s3", Tail: 1}, []string{"j0 r1 s3"}},
 		"tail of a time":  {cloud.Query{Start: noon(1), End: noon(3), Tail: 3}, []string{"j0 r1 s2", "j1 r0 s2", "j1 r1 s2"}},
-		"tail of a start": {cloud.Query{Job: "j0", Start: noon(4), Tail: 5}, []string{"j0 r0 s4", "j0 r1 s4"}},
+		"tail of a start": {cloud.Query{JobID: "j0", Start: noon(4), Tail: 5}, []string{"j0 r0 s4", "j0 r1 s4"}},
 		"tail of nothing": {cloud.Query{Filter: "none", Tail: 5}, nil},
-		"job":             {cloud.Query{Job: "j1", Start: noon(4)}, []string{"j1 r0 s4", "j1 r1 s4"}},
-		"run of any job":  {cloud.Query{Run: "r0", Start: noon(4)}, []string{"j0 r0 s4", "j1 r0 s4"}},
+		"job":             {cloud.Query{JobID: "j1", Start: noon(4)}, []string{"j1 r0 s4", "j1 r1 s4"}},
+		"run of any job":  {cloud.Query{RunID: "r0", Start: noon(4)}, []string{"j0 r0 s4", "j1 r0 s4"}},
 		"all, by time":    {cloud.Query{Start: noon(3), Filter: "r0"}, []string{"j0 r0 s3", "j1 r0 s3", "j0 r0 s4", "j1 r0 s4"}},
 		"after the end":   {cloud.Query{Start: noon(9)}, nil},
 		"before it began": {cloud.Query{End: noon(0)}, nil},
@@ -193,7 +193,7 @@ func testMergedRuns(t *testing.T, b LogsBench) {
 	for run := range 3 {
 		for i := range 100 {
 			x := line(0, fmt.Sprintf("%d %d", run, i))
-			x.Run = fmt.Sprintf("r%d", run)
+			x.RunID = fmt.Sprintf("r%d", run)
 			x.Time = noon(0).Add(time.Duration(i*3+run) * time.Second)
 			if err := write(t.Context(), x); err != nil {
 				t.Fatal(err)
@@ -213,7 +213,7 @@ func testManyLines(t *testing.T, b LogsBench) {
 	for i := 0; i < total; i += batch {
 		var lines []cloud.Line
 		for n := i; n < i+batch; n++ {
-			lines = append(lines, cloud.Line{Time: noon(0).Add(time.Duration(n/7) * time.Millisecond), Job: "j", Run: "r", Text: fmt.Sprintf("%06d%s", n, padding)})
+			lines = append(lines, cloud.Line{Time: noon(0).Add(time.Duration(n/7) * time.Millisecond), JobID: "j", RunID: "r", Text: fmt.Sprintf("%06d%s", n, padding)})
 		}
 		b.write(t, lines...)
 	}
@@ -306,7 +306,7 @@ func next(t *testing.T, out <-chan string) string {
 func testFollow(t *testing.T, b LogsBench) {
 	b.write(t, line(0, "before"))
 	done := make(chan struct{})
-	out := follow(t.Context(), t, b.logs(), cloud.Query{Job: "job-1", Done: done})
+	out := follow(t.Context(), t, b.logs(), cloud.Query{JobID: "job-1", Done: done})
 	if got := next(t, out); got != "before" {
 		t.Errorf("got %q", got)
 	}
@@ -330,7 +330,7 @@ func testFollowAny(t *testing.T, b LogsBench) {
 	out := follow(ctx, t, b.logs(), cloud.Query{Filter: "yes"})
 	for i := range 5 {
 		x := line(i, fmt.Sprint("yes ", i))
-		x.Job, x.Run = fmt.Sprint("job ", i), ""
+		x.JobID, x.RunID = fmt.Sprint("job ", i), ""
 		no := x
 		no.Text = "no"
 		b.write(t, no, x)
@@ -362,7 +362,7 @@ func testTail(t *testing.T, b LogsBench) {
 		for i := range 50 {
 			n := batch*50 + i
 			lines = append(lines, cloud.Line{
-				Time: noon(n / 20), Job: fmt.Sprintf("j%d", batch%2), Run: fmt.Sprintf("r%d", batch%6), Text: fmt.Sprintf("%04d%s", n, strings.Repeat(".", 1000)),
+				Time: noon(n / 20), JobID: fmt.Sprintf("j%d", batch%2), RunID: fmt.Sprintf("r%d", batch%6), Text: fmt.Sprintf("%04d%s", n, strings.Repeat(".", 1000)),
 			})
 		}
 		if err := writers[batch%2](t.Context(), lines...); err != nil {
@@ -370,7 +370,7 @@ func testTail(t *testing.T, b LogsBench) {
 		}
 	}
 	for _, q := range []cloud.Query{
-		{}, {Job: "j1"}, {Run: "r4"}, {Job: "j0", Run: "r2"}, {Filter: "7."}, {Filter: "none"}, {Start: noon(70)}, {End: noon(33)}, {Start: noon(10), End: noon(20), Filter: "1."},
+		{}, {JobID: "j1"}, {RunID: "r4"}, {JobID: "j0", RunID: "r2"}, {Filter: "7."}, {Filter: "none"}, {Start: noon(70)}, {End: noon(33)}, {Start: noon(10), End: noon(20), Filter: "1."},
 	} {
 		all := readLines(t, b.logs(), q)
 		for _, q.Tail = range []int{1, 7, 333, 5000} {
@@ -385,19 +385,19 @@ func testTail(t *testing.T, b LogsBench) {
 func testFollowTail(t *testing.T, b LogsBench) {
 	b.write(t, line(0, "a"), line(1, "b"), line(2, "c"))
 	other := line(0, "earlier")
-	other.Job = "job-0"
+	other.JobID = "job-0"
 	b.write(t, other)
 	done := make(chan struct{})
 	out := follow(t.Context(), t, b.logs(), cloud.Query{Tail: 2, Done: done})
 	first, second := next(t, out), next(t, out)
 	third := line(3, "of one whose lines were left out")
-	third.Job = "job-0"
+	third.JobID = "job-0"
 	b.write(t, line(3, "d"))
 	got := []string{first, second, next(t, out)}
 	b.write(t, third)
 	got = append(got, next(t, out))
 	fourth := line(4, "of a new one")
-	fourth.Job = "job-2"
+	fourth.JobID = "job-2"
 	b.write(t, fourth)
 	close(done)
 	got = append(got, next(t, out), next(t, out))
@@ -414,7 +414,7 @@ func testLateLines(t *testing.T, b LogsBench) {
 	}
 	b.write(t, line(0, "a"))
 	done := make(chan struct{})
-	out := follow(t.Context(), t, b.logs(), cloud.Query{Job: "job-1", Done: done})
+	out := follow(t.Context(), t, b.logs(), cloud.Query{JobID: "job-1", Done: done})
 	if got := next(t, out); got != "a" {
 		t.Errorf("got %q", got)
 	}

@@ -239,10 +239,10 @@ func fired(t *testing.T, c *cloud.Cloud) map[string][]time.Time {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if job.Trigger != cloud.TriggerSchedule || job.Run == "" {
+		if job.Trigger != cloud.TriggerSchedule || job.RunID == "" {
 			t.Errorf("job %+v", job)
 		}
-		times[job.Schedule] = append(times[job.Schedule], job.ScheduledAt)
+		times[job.ScheduleID] = append(times[job.ScheduleID], job.ScheduledAt)
 	}
 	for _, list := range times {
 		slices.SortFunc(list, time.Time.Compare)

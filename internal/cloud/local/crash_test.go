@@ -126,7 +126,7 @@ func busySecret(s *Secrets, name string, n int) error {
 }
 
 func busyLog(l *Logs, name string, n int) error {
-	err := l.Append(context.Background(), cloud.Line{Time: time.Now(), Job: "job", Run: "run", Text: fmt.Sprintf("%s %d %s end", name, n, strings.Repeat("-", 1000))})
+	err := l.Append(context.Background(), cloud.Line{Time: time.Now(), JobID: "job", RunID: "run", Text: fmt.Sprintf("%s %d %s end", name, n, strings.Repeat("-", 1000))})
 	if err == nil {
 		say("logged", name, n)
 	}
@@ -377,7 +377,7 @@ func helpFull(h *Home) {
 	say("put failed:", errors.Is(err, unix.EFBIG))
 	err = s.Put(context.Background(), cloud.Secret{Key: "big", Level: cloud.LevelTask, Value: secret.NewValue(strings.Repeat("s", 9000))})
 	say("secret failed:", errors.Is(err, unix.EFBIG))
-	err = h.Logs(scope).Append(context.Background(), cloud.Line{Time: time.Now(), Job: "j", Text: strings.Repeat("l", 9000)})
+	err = h.Logs(scope).Append(context.Background(), cloud.Line{Time: time.Now(), JobID: "j", Text: strings.Repeat("l", 9000)})
 	say("log failed:", errors.Is(err, unix.EFBIG))
 }
 
@@ -409,7 +409,7 @@ func TestDiskFull(t *testing.T) {
 	if all, err := h.Secrets(scope).All(t.Context()); err != nil || len(all) != 1 || all[0].Value.Reveal() != "old" {
 		t.Errorf("secrets: %d, %v", len(all), err)
 	}
-	if err := h.Logs(scope).Append(t.Context(), cloud.Line{Time: time.Now(), Job: "j", Text: "after"}); err != nil {
+	if err := h.Logs(scope).Append(t.Context(), cloud.Line{Time: time.Now(), JobID: "j", Text: "after"}); err != nil {
 		t.Error(err)
 	}
 	for x, err := range h.Logs(scope).Read(t.Context(), cloud.Query{}) {

@@ -55,7 +55,7 @@ func TestHomeIsPrivate(t *testing.T) {
 	if err := h.Secrets(scope).Put(t.Context(), cloud.Secret{Key: "k", Level: cloud.LevelTask, Value: secret.NewValue("v")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Logs(scope).Append(t.Context(), cloud.Line{Time: time.Now(), Job: "j", Text: "x"}); err != nil {
+	if err := h.Logs(scope).Append(t.Context(), cloud.Line{Time: time.Now(), JobID: "j", Text: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	n := 0

@@ -159,7 +159,7 @@ func (j *Jobs) list(ctx context.Context, q cloud.JobQuery, yield func(cloud.Job,
 		if !q.Since.IsZero() && job.Created.Before(q.Since) {
 			return nil // ids rise with time
 		}
-		if q.Run != "" && job.Run != q.Run || q.Active && job.State.Ended() {
+		if q.RunID != "" && job.RunID != q.RunID || q.Active && job.State.Ended() {
 			continue
 		}
 		if count++; !yield(job, nil) || count == q.Limit {

@@ -306,5 +306,5 @@ func (i *Inside) save(durable bool) error {
 func (i *Inside) say(text string) { i.jobs.say(i.logs, i.rec, text) }
 
 func (j *Jobs) say(to *Logs, r *jobRecord, text string) {
-	_ = to.Append(context.Background(), cloud.Line{Time: time.Now(), Job: r.ID, Run: r.Run, Text: "handoff: " + text})
+	_ = to.Append(context.Background(), cloud.Line{Time: time.Now(), JobID: r.ID, RunID: r.RunID, Text: "handoff: " + text})
 }

@@ -21,7 +21,7 @@ const (
 // no line waits for the next one. A log that cannot be written does not stop the job.
 func (i *Inside) copyLines(from io.Reader) {
 	in := bufio.NewReaderSize(from, maxLine)
-	w := lineWriter{logs: i.logs, job: i.rec.ID, run: i.rec.Run}
+	w := lineWriter{logs: i.logs, job: i.rec.ID, run: i.rec.RunID}
 	for {
 		line, err := in.ReadSlice('\n')
 		if len(line) > 0 {
@@ -47,7 +47,7 @@ type lineWriter struct {
 
 func (w *lineWriter) add(text string) {
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
-	w.batch = append(w.batch, cloud.Line{Time: time.Now(), Job: w.job, Run: w.run, Text: text})
+	w.batch = append(w.batch, cloud.Line{Time: time.Now(), JobID: w.job, RunID: w.run, Text: text})
 }
 
 func (w *lineWriter) flush() {

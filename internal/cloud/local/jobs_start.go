@@ -20,8 +20,8 @@ func (j *Jobs) newRecord(s cloud.Start, task cloud.TaskSpec, id string) *jobReco
 	return &jobRecord{
 		Format: 1, Start: s, Timeout: task.Timeout,
 		Job: cloud.Job{
-			ID: id, Run: s.Run, Task: j.scope.Task, Client: j.scope.Client, Stage: j.scope.Stage, Release: s.Release, Trigger: s.Trigger,
-			Schedule: s.Schedule, ScheduledAt: s.ScheduledAt, State: cloud.JobStarting,
+			ID: id, RunID: s.RunID, Task: j.scope.Task, Client: j.scope.Client, Stage: j.scope.Stage, Release: s.Release, Trigger: s.Trigger,
+			ScheduleID: s.ScheduleID, ScheduledAt: s.ScheduledAt, State: cloud.JobStarting,
 			Created: time.Now().UTC(), CPU: task.CPU, Memory: task.Memory, Storage: task.Storage,
 		},
 	}

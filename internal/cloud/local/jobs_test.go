@@ -113,7 +113,7 @@ func (b *bench) stopAll() {
 
 func (b *bench) spec(script string) cloud.Start {
 	b.runs++
-	return cloud.Start{Run: "run-" + strconv.Itoa(b.runs), Env: map[string]string{"SCRIPT": script}}
+	return cloud.Start{RunID: "run-" + strconv.Itoa(b.runs), Env: map[string]string{"SCRIPT": script}}
 }
 
 func (b *bench) run(spec cloud.Start) cloud.Job {
@@ -150,7 +150,7 @@ func (b *bench) end(id string) cloud.Job {
 func (b *bench) lines(id string) []string {
 	b.t.Helper()
 	var lines []string
-	for l, err := range b.home.Logs(b.jobs.scope).Read(b.t.Context(), cloud.Query{Job: id}) {
+	for l, err := range b.home.Logs(b.jobs.scope).Read(b.t.Context(), cloud.Query{JobID: id}) {
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -219,7 +219,7 @@ func TestJobTokenRevives(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, cloud.TaskSpec{})
 	spec := b.spec("echo here")
-	spec.Token = spec.Run
+	spec.Token = spec.RunID
 	r := b.jobs.newRecord(spec, cloud.TaskSpec{}, newJobID(nil, tokenMark(spec.Token)))
 	r.Created = time.Now().Add(-time.Hour)
 	if err := os.MkdirAll(b.jobs.path(r.ID), 0o700); err != nil {
@@ -377,7 +377,7 @@ func TestJobList(t *testing.T) {
 	}{
 		{"all", cloud.JobQuery{}, []string{second.ID, first.ID}},
 		{"active", cloud.JobQuery{Active: true}, []string{second.ID}},
-		{"run", cloud.JobQuery{Run: "run-1"}, []string{first.ID}},
+		{"run", cloud.JobQuery{RunID: "run-1"}, []string{first.ID}},
 		{"limit", cloud.JobQuery{Limit: 1}, []string{second.ID}},
 		{"since", cloud.JobQuery{Since: second.Created}, []string{second.ID}},
 	} {
@@ -519,7 +519,7 @@ func BenchmarkJobStart(b *testing.B) {
 		Command: []string{os.Args[0], "-test.run=^TestJobProcess$", "--"}, Environ: append(os.Environ(), jobMark+"=1"),
 	})
 	for n := 0; b.Loop(); n++ {
-		spec := cloud.Start{Run: "run-" + strconv.Itoa(n), Overlap: cloud.OverlapQueue, Env: map[string]string{"SCRIPT": "exit 0"}}
+		spec := cloud.Start{RunID: "run-" + strconv.Itoa(n), Overlap: cloud.OverlapQueue, Env: map[string]string{"SCRIPT": "exit 0"}}
 		job, err := jobs.Run(b.Context(), spec)
 		for err == nil && !job.State.Ended() {
 			time.Sleep(time.Millisecond)

@@ -68,11 +68,11 @@ func leaveAll(t *testing.T, h *Home, s cloud.Scope) string {
 	c := whole(t, h, s)
 	logs := h.Logs(s)
 	_, err := c.Files.Put(t.Context(), s.Prefix()+"/key", cloud.Text("x"), cloud.PutOptions{})
-	job, jobErr := c.Jobs.Run(t.Context(), cloud.Start{Run: "r", Env: map[string]string{"SCRIPT": ":"}})
+	job, jobErr := c.Jobs.Run(t.Context(), cloud.Start{RunID: "r", Env: map[string]string{"SCRIPT": ":"}})
 	err = errors.Join(err, jobErr,
 		c.Secrets.Put(t.Context(), cloud.Secret{Key: "k", Level: cloud.LevelTask, Value: secret.NewValue("v")}),
 		c.Schedules.Put(t.Context(), daily("1")),
-		logs.Append(t.Context(), cloud.Line{Time: time.Now(), Job: "j", Run: "r", Text: "text"}), logs.Close())
+		logs.Append(t.Context(), cloud.Line{Time: time.Now(), JobID: "j", RunID: "r", Text: "text"}), logs.Close())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func (r *reader) step(queue *byTime) error {
 
 // ready returns a cursor for each run that has, or may have, lines.
 func (r *reader) ready() (byTime, error) {
-	jobs, err := r.logs.ids(r.logs.dir, r.query.Job)
+	jobs, err := r.logs.ids(r.logs.dir, r.query.JobID)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (r *reader) ready() (byTime, error) {
 		if now.Before(r.later[job]) {
 			continue
 		}
-		runs, err := r.logs.ids(filepath.Join(r.logs.dir, encodePart(job)), r.query.Run)
+		runs, err := r.logs.ids(filepath.Join(r.logs.dir, encodePart(job)), r.query.RunID)
 		if err != nil {
 			return nil, err
 		}
@@ -332,7 +332,7 @@ func (c *cursor) line() (*cloud.Line, error) {
 		}
 		c.offset += int64(len(raw))
 		if t, text, ok := parseLine(raw[:len(raw)-1]); ok {
-			return &cloud.Line{Time: t, Job: c.id.job, Run: c.id.run, Text: text}, nil
+			return &cloud.Line{Time: t, JobID: c.id.job, RunID: c.id.run, Text: text}, nil
 		}
 	}
 }

@@ -55,13 +55,13 @@ func (l *Logs) runDir(id runID) string {
 // crash of the process at once, against one of the machine only after some seconds.
 func (l *Logs) Append(ctx context.Context, lines ...cloud.Line) error {
 	for _, x := range lines {
-		if x.Job == "" || len(encodePart(x.Job)) > maxPart || len(encodePart(x.Run)) > maxPart {
-			return fmt.Errorf("append to log of job %q: %w id of job or run", x.Job, cloud.ErrInvalid)
+		if x.JobID == "" || len(encodePart(x.JobID)) > maxPart || len(encodePart(x.RunID)) > maxPart {
+			return fmt.Errorf("append to log of job %q: %w id of job or run", x.JobID, cloud.ErrInvalid)
 		}
 	}
 	for len(lines) > 0 {
-		id := runID{lines[0].Job, lines[0].Run}
-		n := slices.IndexFunc(lines, func(x cloud.Line) bool { return runID{x.Job, x.Run} != id })
+		id := runID{lines[0].JobID, lines[0].RunID}
+		n := slices.IndexFunc(lines, func(x cloud.Line) bool { return runID{x.JobID, x.RunID} != id })
 		if n < 0 {
 			n = len(lines)
 		}

@@ -22,8 +22,8 @@ func at(second int) time.Time { return time.Date(2026, 1, 30, 12, 0, second, 0, 
 func write(t *testing.T, l *Logs, lines ...cloud.Line) {
 	t.Helper()
 	for i := range lines {
-		if lines[i].Job == "" {
-			lines[i].Job, lines[i].Run = "job", "run"
+		if lines[i].JobID == "" {
+			lines[i].JobID, lines[i].RunID = "job", "run"
 		}
 	}
 	if err := l.Append(t.Context(), lines...); err != nil {
@@ -61,7 +61,7 @@ func TestAppend(t *testing.T) {
 	h := openHome(t)
 	l := small(t, h)
 	line := func(second int, text string) cloud.Line {
-		return cloud.Line{Time: at(second), Job: "job", Run: "run", Text: text}
+		return cloud.Line{Time: at(second), JobID: "job", RunID: "run", Text: text}
 	}
 	write(t, l, line(10, "a"), line(20, "b"))
 	write(t, small(t, h), line(5, "c"), line(6, "d\ne\n"), line(30, "f"))
@@ -101,7 +101,7 @@ func TestTailOfSegments(t *testing.T) {
 		l.segment = int64(rapid.IntRange(1, 400).Draw(rt, "segment"))
 		ids := rapid.SampledFrom([]string{"a", "b", "c"})
 		for n := range rapid.IntRange(0, 40).Draw(rt, "lines") {
-			x := cloud.Line{Time: at(rapid.IntRange(0, 9).Draw(rt, "second")), Job: ids.Draw(rt, "job"), Run: ids.Draw(rt, "run"), Text: fmt.Sprint("line ", n)}
+			x := cloud.Line{Time: at(rapid.IntRange(0, 9).Draw(rt, "second")), JobID: ids.Draw(rt, "job"), RunID: ids.Draw(rt, "run"), Text: fmt.Sprint("line ", n)}
 			if err := l.Append(t.Context(), x); err != nil {
 				rt.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestTailOfSegments(t *testing.T) {
 			q.End = at(rapid.IntRange(10, 12).Draw(rt, "end"))
 		}
 		if rapid.Bool().Draw(rt, "one") {
-			q.Job = "a"
+			q.JobID = "a"
 		}
 		all := texts(t, l, q)
 		q.Tail = rapid.IntRange(1, 12).Draw(rt, "tail")
@@ -259,7 +259,7 @@ func TestPrune(t *testing.T) {
 	l := small(t, h)
 	for run := range 5 {
 		for i := range 20 {
-			write(t, l, cloud.Line{Time: at(run*20 + i), Job: fmt.Sprint("job", run/2), Run: fmt.Sprint("run", run), Text: fmt.Sprint("r", run)})
+			write(t, l, cloud.Line{Time: at(run*20 + i), JobID: fmt.Sprint("job", run/2), RunID: fmt.Sprint("run", run), Text: fmt.Sprint("r", run)})
 		}
 	}
 	n, err := l.Prune(t.Context(), at(59)) // the last line of run 2 is just at 59
@@ -273,8 +273,8 @@ func TestPrune(t *testing.T) {
 	if _, err := os.Stat(filepath.Dir(l.runDir(runID{"job0", "run0"}))); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the folder of a job without runs: %v", err)
 	}
-	write(t, l, cloud.Line{Time: at(200), Job: "job0", Run: "run0", Text: "again"})
-	if got := texts(t, l, cloud.Query{Run: "run0"}); !slices.Equal(got, []string{"again"}) {
+	write(t, l, cloud.Line{Time: at(200), JobID: "job0", RunID: "run0", Text: "again"})
+	if got := texts(t, l, cloud.Query{RunID: "run0"}); !slices.Equal(got, []string{"again"}) {
 		t.Errorf("after its removal a run has %q", got)
 	}
 }
@@ -285,7 +285,7 @@ func TestManyRuns(t *testing.T) {
 	defer l.Close()
 	for round := range 2 {
 		for run := range 3 * maxWriters {
-			write(t, l, cloud.Line{Time: at(round), Job: "job", Run: fmt.Sprintf("%04d", run), Text: fmt.Sprint(round)})
+			write(t, l, cloud.Line{Time: at(round), JobID: "job", RunID: fmt.Sprintf("%04d", run), Text: fmt.Sprint(round)})
 		}
 	}
 	if len(l.writers) > maxWriters {
@@ -304,7 +304,7 @@ func BenchmarkAppend(b *testing.B) {
 	l := h.Logs(scope)
 	defer l.Close()
 	for b.Loop() {
-		if err := l.Append(b.Context(), cloud.Line{Time: time.Now(), Job: "job", Run: "run", Text: "a line of a usual length, as taps and targets write it"}); err != nil {
+		if err := l.Append(b.Context(), cloud.Line{Time: time.Now(), JobID: "job", RunID: "run", Text: "a line of a usual length, as taps and targets write it"}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -320,7 +320,7 @@ func TestFollowSegments(t *testing.T) {
 	go func() {
 		defer close(done)
 		for i := range total {
-			x := cloud.Line{Time: at(0), Job: "job", Run: "run", Text: fmt.Sprint(i)}
+			x := cloud.Line{Time: at(0), JobID: "job", RunID: "run", Text: fmt.Sprint(i)}
 			if err := l.Append(t.Context(), x); err != nil {
 				t.Error(err)
 				return
@@ -353,7 +353,7 @@ func TestFollowSilentJobs(t *testing.T) {
 	l := h.Logs(scope)
 	defer l.Close()
 	for _, job := range []string{"old", "new"} {
-		if err := l.Append(t.Context(), cloud.Line{Time: at(0), Job: job, Run: "run", Text: "first of " + job}); err != nil {
+		if err := l.Append(t.Context(), cloud.Line{Time: at(0), JobID: job, RunID: "run", Text: "first of " + job}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -370,7 +370,7 @@ func TestFollowSilentJobs(t *testing.T) {
 		if got = append(got, x.Text); len(got) != 2 {
 			continue
 		}
-		if err := l.Append(t.Context(), cloud.Line{Time: at(1), Job: "old", Run: "run", Text: "again"}); err != nil {
+		if err := l.Append(t.Context(), cloud.Line{Time: at(1), JobID: "old", RunID: "run", Text: "again"}); err != nil {
 			t.Fatal(err)
 		}
 		close(done)

@@ -57,7 +57,7 @@ func (r *reader) place(p place) {
 
 // ends returns where the runs end that the query asks for, the latest first.
 func (r *reader) ends() ([]place, error) {
-	runs, err := r.logs.runs(r.query.Job, r.query.Run)
+	runs, err := r.logs.runs(r.query.JobID, r.query.RunID)
 	if err != nil {
 		return nil, err
 	}

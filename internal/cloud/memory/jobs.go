@@ -79,8 +79,8 @@ func (j *Jobs) launch(ctx context.Context, s cloud.Start) (cloud.Job, error) {
 	}
 	j.count++
 	next := &job{start: s, world: j.World, gone: make(chan struct{}), Job: cloud.Job{
-		ID: fmt.Sprintf("job-%06d", j.count), Run: s.Run, Task: s.Scope.Task, Client: s.Scope.Client, Stage: s.Scope.Stage,
-		Release: s.Release, Trigger: s.Trigger, Schedule: s.Schedule, ScheduledAt: s.ScheduledAt, State: cloud.JobStarting,
+		ID: fmt.Sprintf("job-%06d", j.count), RunID: s.RunID, Task: s.Scope.Task, Client: s.Scope.Client, Stage: s.Scope.Stage,
+		Release: s.Release, Trigger: s.Trigger, ScheduleID: s.ScheduleID, ScheduledAt: s.ScheduledAt, State: cloud.JobStarting,
 		Created: j.now(), CPU: t.spec.CPU, Memory: t.spec.Memory, Storage: t.spec.Storage,
 	}}
 	t.jobs = append(t.jobs, next)
@@ -228,7 +228,7 @@ func (p *Process) Say(text string) {
 	select {
 	case <-p.Gone:
 	default:
-		_ = p.logs.Append(context.Background(), cloud.Line{Time: p.job.world.Now(), Job: p.ID, Run: p.Run, Text: text})
+		_ = p.logs.Append(context.Background(), cloud.Line{Time: p.job.world.Now(), JobID: p.ID, RunID: p.RunID, Text: text})
 	}
 }
 
@@ -282,7 +282,7 @@ func (j *Jobs) list(ctx context.Context, q cloud.JobQuery) ([]cloud.Job, error) 
 	var list []cloud.Job
 	for _, x := range slices.Backward(j.task().jobs) {
 		job := x.seen()
-		if (q.Run == "" || q.Run == job.Run) && !(q.Active && job.State.Ended()) && !job.Created.Before(q.Since) {
+		if (q.RunID == "" || q.RunID == job.RunID) && !(q.Active && job.State.Ended()) && !job.Created.Before(q.Since) {
 			list = append(list, job)
 		}
 	}

@@ -67,10 +67,10 @@ func (l *Logs) add(lines ...cloud.Line) {
 	}
 	for _, x := range lines {
 		x.Time = x.Time.UTC()
-		if last := l.last[[2]string{x.Job, x.Run}]; x.Time.Before(last) {
+		if last := l.last[[2]string{x.JobID, x.RunID}]; x.Time.Before(last) {
 			x.Time = last
 		}
-		l.last[[2]string{x.Job, x.Run}] = x.Time
+		l.last[[2]string{x.JobID, x.RunID}] = x.Time
 		l.lines = append(l.lines, x)
 	}
 }
@@ -125,7 +125,7 @@ func (l *Logs) after(seen *int, q cloud.Query) []cloud.Line {
 	*seen = l.gone + len(l.lines)
 	l.mu.Unlock()
 	slices.SortStableFunc(fresh, func(a, b cloud.Line) int {
-		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Job, b.Job), cmp.Compare(a.Run, b.Run))
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.JobID, b.JobID), cmp.Compare(a.RunID, b.RunID))
 	})
 	return fresh
 }

@@ -121,7 +121,7 @@ func jobs(t *testing.T) cloudtest.JobsBench {
 		Jobs: c.Jobs,
 		Says: func(t *testing.T, id string) {
 			t.Helper()
-			for line, err := range c.Logs.Read(t.Context(), cloud.Query{Job: id, Follow: true}) {
+			for line, err := range c.Logs.Read(t.Context(), cloud.Query{JobID: id, Follow: true}) {
 				if err != nil || line.Text != "" {
 					return
 				}

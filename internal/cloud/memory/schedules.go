@@ -177,7 +177,7 @@ func (w *World) fire(in room, s *scheduled, at time.Time, overlap cloud.Overlap)
 		return
 	}
 	start := s.Fire(in.scope, at)
-	start.Run = cloud.RunIDOf(now, start.Token)
+	start.RunID = cloud.RunIDOf(now, start.Token)
 	if overlap != "" {
 		start.Overlap = overlap
 	}
