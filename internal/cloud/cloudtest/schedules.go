@@ -37,6 +37,7 @@ func Schedules(t *testing.T, open func(t *testing.T) SchedulesBench) {
 		"many at a time":    concurrentSchedules,
 		"fire":              firingSchedules,
 		"fire in a zone":    zonedSchedules,
+		"fire for a client": clientSchedules,
 		"changed, disabled": changedSchedules,
 		"put again":         putAgainSchedules,
 	}
@@ -274,6 +275,32 @@ func firingSchedules(t *testing.T, b SchedulesBench) {
 			t.Fatal(err)
 		}
 		wantEnd(t, jobs.end(t, job.ID), cloud.JobSucceeded, 0)
+	}
+}
+
+// The job of a client's schedule is the client's, and no other sees it.
+func clientSchedules(t *testing.T, b SchedulesBench) {
+	c := b.begin(t)
+	client := scope
+	client.Client = "acme"
+	register(t, b.World, client)
+	theirs := b.World(client)
+	ours, other := b.minutely("1", 2), b.minutely("1", 3)
+	other.Env = map[string]string{"SCRIPT": `test "$HANDOFF_CLIENT" = acme`}
+	ours.Env = map[string]string{"SCRIPT": `test -z "$HANDOFF_CLIENT"`}
+	mustPut(t, c.Schedules, ours)
+	mustPut(t, theirs.Schedules, other)
+	at := b.minute(0)
+	b.Pass(t, 4*time.Minute)
+	wantFired(t, c, map[string][]time.Time{"1": {at.Add(2 * time.Minute)}})
+	wantFired(t, theirs, map[string][]time.Time{"1": {at.Add(3 * time.Minute)}})
+	for _, jobs := range []cloud.Jobs{c.Jobs, theirs.Jobs} {
+		for job, err := range jobs.List(t.Context(), cloud.JobQuery{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantEnd(t, JobsBench{Jobs: jobs}.end(t, job.ID), cloud.JobSucceeded, 0)
+		}
 	}
 }
 
