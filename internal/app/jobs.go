@@ -144,11 +144,11 @@ func (a *App) start(o CloudRunOptions, p *project.Project) (cloud.Start, error) 
 }
 
 // scheduleOf returns the schedule of the project with this target id.
-func scheduleOf(p *project.Project, target string) (project.Schedule, error) {
+func scheduleOf(p *project.Project, id string) (project.Schedule, error) {
 	if p == nil {
 		p = &project.Project{}
 	}
-	list, err := chosen(p, []string{target})
+	list, err := chosen(p, []string{id})
 	if err != nil {
 		return project.Schedule{}, err
 	}

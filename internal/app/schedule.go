@@ -117,8 +117,8 @@ func undeclared(list []cloud.Schedule, p *project.Project) []cloud.Schedule {
 	return slices.DeleteFunc(slices.Clone(list), func(s cloud.Schedule) bool { return declares(p, s.TargetID) })
 }
 
-func declares(p *project.Project, target string) bool {
-	return slices.ContainsFunc(p.Schedules, func(d project.Schedule) bool { return d.TargetID == target })
+func declares(p *project.Project, id string) bool {
+	return slices.ContainsFunc(p.Schedules, func(d project.Schedule) bool { return d.TargetID == id })
 }
 
 // leftSchedules deletes the schedules that project.yml does not have any more, where that is asked for, and else says that

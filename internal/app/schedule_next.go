@@ -87,37 +87,37 @@ func (a *App) wantProject(t Target, instead string) (*project.Project, error) {
 	return a.load(t.ProjectDir)
 }
 
-// chosen returns the schedules of these targets, all where none are named.
-func chosen(p *project.Project, targets []string) ([]project.Schedule, error) {
-	if len(targets) == 0 {
+// chosen returns the schedules with these target ids, all where none are named.
+func chosen(p *project.Project, ids []string) ([]project.Schedule, error) {
+	if len(ids) == 0 {
 		return p.Schedules, nil
 	}
 	var list []project.Schedule
-	for _, target := range targets {
-		i := slices.IndexFunc(p.Schedules, func(s project.Schedule) bool { return s.TargetID == target })
+	for _, id := range ids {
+		i := slices.IndexFunc(p.Schedules, func(s project.Schedule) bool { return s.TargetID == id })
 		if i < 0 {
-			return nil, noTarget(p, target)
+			return nil, noSchedule(p, id)
 		}
 		list = append(list, p.Schedules[i])
 	}
 	return list, nil
 }
 
-func noTarget(p *project.Project, target string) error {
+func noSchedule(p *project.Project, id string) error {
 	var known []string
 	for _, s := range p.Schedules {
 		known = append(known, s.TargetID)
 	}
 	return &UsageError{
-		Message: fmt.Sprintf("the project has no schedule with target_id %q", target),
+		Message: fmt.Sprintf("the project has no schedule with target_id %q", id),
 		Hint:    "it has: " + first(strings.Join(known, ", "), "none") + "; or name the times, too: --cron '0 9 * * ? *'",
 	}
 }
 
-func scheduleMistake(target string, err error) error {
+func scheduleMistake(id string, err error) error {
 	text := err.Error()
-	if target != "" {
-		text = fmt.Sprintf("schedule %q: %s", target, text)
+	if id != "" {
+		text = fmt.Sprintf("schedule %q: %s", id, text)
 	}
 	return &UsageError{Message: text, Hint: "both forms are in docs/schedules.md: '0 9 * * ? *' (AWS, six fields), '0 9 * * *' (cron, five fields)"}
 }

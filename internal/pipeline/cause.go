@@ -77,3 +77,13 @@ func signalName(sig syscall.Signal) string {
 	}
 	return sig.String()
 }
+
+// stoppedWith is the end of a foreach or fork that was stopped; cut is that of the first of its bodies or branches, nil if none was
+// stopped.
+func stoppedWith(cause error, cut *ending) ending {
+	end := ending{Result: byCause(cause)}
+	if cut != nil {
+		end.Tail = cut.Tail
+	}
+	return end
+}

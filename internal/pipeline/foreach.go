@@ -217,10 +217,7 @@ func (f *foreach) finish(err error) ending {
 	end := ending{Result: Result{Outcome: Success}}
 	switch cause := f.stopped(); {
 	case cause != nil && f.first == nil:
-		end = ending{Result: byCause(cause)}
-		if f.cut != nil {
-			end.Tail = f.cut.Tail
-		}
+		end = stoppedWith(cause, f.cut)
 	case err != nil:
 		end = failure("could not read line %d: %v", f.lines.Total+f.lines.Blank+1, err)
 	case f.first != nil:

@@ -138,10 +138,7 @@ func (f *fork) finish(err error) ending {
 	end := ending{Result: Result{Outcome: Success}}
 	switch cause := f.stopped(); {
 	case cause != nil && f.first == nil:
-		end = ending{Result: byCause(cause)}
-		if f.cut != nil {
-			end.Tail = f.cut.Tail
-		}
+		end = stoppedWith(cause, f.cut)
 	case f.first != nil:
 		end = ending{Result: Result{Outcome: Failed, Code: max(f.first.Code, 1), Signal: f.first.Signal, Tail: f.first.Tail, Inner: true}}
 		end.Reason = fmt.Sprintf("failed in branch %q: %s", f.name, f.first.Reason)

@@ -32,15 +32,7 @@ func (s *Store) Fetch(ctx context.Context, name, dir string) (*Manifest, error) 
 }
 
 func (s *Store) fetch(ctx context.Context, name, dir string) (*Manifest, error) {
-	r, err := s.read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	id, err := s.resolve(r, name)
-	if err != nil {
-		return nil, err
-	}
-	m, err := s.manifest(ctx, r, id)
+	data, m, err := s.find(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +42,7 @@ func (s *Store) fetch(ctx context.Context, name, dir string) (*Manifest, error) 
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
 	fresh := filepath.Join(temp, "new")
-	if err := s.extract(ctx, r.Data, m, fresh); err != nil {
+	if err := s.extract(ctx, data, m, fresh); err != nil {
 		return nil, err
 	}
 	return m, replace(fresh, dir, filepath.Join(temp, "old"))
@@ -171,24 +163,16 @@ func lost(err error) error {
 
 // File returns the content of one file of a release; name is as in Resolve. ErrNotFound: the release has no such file.
 func (s *Store) File(ctx context.Context, name, path string) ([]byte, error) {
-	r, err := s.read(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read release: %w", err)
-	}
-	id, err := s.resolve(r, name)
-	if err != nil {
-		return nil, err
-	}
-	m, err := s.manifest(ctx, r, id)
+	data, m, err := s.find(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	for i := range m.Entries {
 		if e := &m.Entries[i]; e.Path == path && e.isFile() {
-			return s.content(ctx, r.Data, e)
+			return s.content(ctx, data, e)
 		}
 	}
-	return nil, fmt.Errorf("%s in release %s: %w", path, Short(id), cloud.ErrNotFound)
+	return nil, fmt.Errorf("%s in release %s: %w", path, Short(m.Release), cloud.ErrNotFound)
 }
 
 // content reads the content of one file.

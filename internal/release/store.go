@@ -150,15 +150,24 @@ func (s *Store) Resolve(ctx context.Context, name string) (string, error) {
 
 // Manifest returns what a release consists of; name is as in Resolve.
 func (s *Store) Manifest(ctx context.Context, name string) (*Manifest, error) {
+	_, m, err := s.find(ctx, name)
+	return m, err
+}
+
+// find returns what a release consists of, and the folder of its contents.
+func (s *Store) find(ctx context.Context, name string) (data string, m *Manifest, err error) {
 	r, err := s.read(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read release: %w", err)
+		return "", nil, fmt.Errorf("read release: %w", err)
 	}
 	id, err := s.resolve(r, name)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return s.manifest(ctx, r, id)
+	if m, err = s.manifest(ctx, r, id); err != nil {
+		return "", nil, err
+	}
+	return r.Data, m, nil
 }
 
 func (s *Store) manifest(ctx context.Context, r *record, id string) (*Manifest, error) {

@@ -150,7 +150,7 @@ func (s *Schedules) Delete(ctx context.Context, targets ...string) error {
 	return nil
 }
 
-func (s *Schedules) delete(ctx context.Context, targets []string) error {
+func (s *Schedules) delete(ctx context.Context, ids []string) error {
 	if s.scope.Task == "" {
 		return fmt.Errorf("%w scope: no task", cloud.ErrInvalid)
 	}
@@ -162,19 +162,19 @@ func (s *Schedules) delete(ctx context.Context, targets []string) error {
 		return err
 	}
 	defer unlock()
-	for _, target := range targets {
-		if err := removeFile(s.path(target)); err != nil {
+	for _, id := range ids {
+		if err := removeFile(s.path(id)); err != nil {
 			return err
 		}
-		if err := s.announce(target); err != nil {
+		if err := s.announce(id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Schedules) path(target string) string {
-	return filepath.Join(s.dir, encodePart(target)+".json")
+func (s *Schedules) path(id string) string {
+	return filepath.Join(s.dir, encodePart(id)+".json")
 }
 
 func (s *Schedules) lock(ctx context.Context, how int) (unlock func(), err error) {
@@ -189,12 +189,12 @@ func (s *Schedules) lock(ctx context.Context, how int) (unlock func(), err error
 }
 
 // announce tells a server that is running which schedule to look at. A server that starts looks at all of them.
-func (s *Schedules) announce(target string) error {
+func (s *Schedules) announce(id string) error {
 	f, err := os.OpenFile(filepath.Join(s.home.dir, schedulesRoom, changesFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(server.Key{Scope: s.scope, TargetID: target}.String() + "\n")
+	_, err = f.WriteString(server.Key{Scope: s.scope, TargetID: id}.String() + "\n")
 	return errors.Join(err, f.Close())
 }
 
