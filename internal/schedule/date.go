@@ -43,8 +43,10 @@ func date(args []string, now time.Time, loc *time.Location) (string, error) {
 // dateZone reads the value of TZ.
 func dateZone(name string) (*time.Location, error) {
 	switch name = strings.TrimPrefix(name, ":"); name {
-	case "UTC0", "GMT0", "GMT":
+	case "UTC0":
 		return time.UTC, nil
+	case "GMT0", "GMT":
+		return time.FixedZone("GMT", 0), nil
 	}
 	return Zone(name)
 }

@@ -31,7 +31,7 @@ func dateAt(s string, now time.Time) (time.Time, error) {
 	if len(s) > maxDateString {
 		return time.Time{}, fmt.Errorf("the date is longer than %d bytes", maxDateString)
 	}
-	rest := strings.ToLower(strings.Trim(s, " \t\n"))
+	rest := strings.Map(small, strings.Trim(s, " \t\n"))
 	if m := epochForm.FindStringSubmatch(rest); m != nil {
 		seconds, err := strconv.ParseInt(m[1], 10, 64)
 		if err != nil {
@@ -53,6 +53,14 @@ func dateAt(s string, now time.Time) (time.Time, error) {
 			return d.result()
 		}
 	}
+}
+
+// small returns the small letter of an ASCII capital. Some other signs have small letters of ASCII, too: they are no letters to GNU date.
+func small(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
 }
 
 // The forms of what a date string is made of. After each there is a blank or the end.
@@ -231,8 +239,8 @@ func (d *dateString) result() (time.Time, error) {
 	case d.dates+d.clocks+d.weekdays == 0 && d.relative:
 		d.clock = sinceMidnight(d.now)
 	}
-	if d.weekdays > 0 {
-		d.days += d.daysToWeekday()
+	if d.weekdays > 0 { // it may be in another month, from which the months are counted then
+		d.year, d.month, d.day = time.Date(d.year, d.month, d.day+d.daysToWeekday(), 0, 0, 0, 0, time.UTC).Date()
 	}
 	day := time.Date(d.year+d.years, d.month+time.Month(d.months), d.day+d.days, 0, 0, 0, 0, time.UTC)
 	if _, err := inYears(day); err != nil {

@@ -66,7 +66,7 @@ func TestDateRefuses(t *testing.T) {
 	for _, s := range []string{
 		"2026-02-30", "2026-13-01", "20260230", "24:00", "23:59:60", "10:60", "noon", "midnight", "ago", "1 2", "monday tuesday", "10:00 11:00",
 		"2026-01-01 2026-01-02", "10:00Z UTC", "last day of last month", "1.5 hours", "@", "@5 +1 day", "@x", "2026-W01-1", "1e5", "99999999999999999999 days",
-		"2026-01-01T10", "last", "10:30.5", "2026-01-01.5", "next", "10:", "next UTC", "10:00 +9999", "yesterdayT10:00", "2026-01-01T",
+		"2026-01-01T10", "last", "10:30.5", "2026-01-01.5", "next", "10:", "next UTC", "1 wee\u212a", "10:00 +9999", "yesterdayT10:00", "2026-01-01T",
 	} {
 		if out, ok := gnu(t, "UTC", "-d", s, everything); ok && s != "2026-01-01T" { // a T alone is a zone of the military
 			t.Errorf("GNU date takes %q: %s", s, out)
@@ -129,6 +129,57 @@ func TestDateFromNow(t *testing.T) {
 				}
 				break
 			}
+		}
+	}
+}
+
+// TestWeekdayBesideMonths: of a day of the week beside months or years, the day is found first, whichever month it is in.
+func TestWeekdayBesideMonths(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ now, when, want string }{
+		{"2026-11-26", "tuesday next month", "2027-01-01"},
+		{"2026-11-26", "tue -1 month", "2026-11-01"},
+		{"2026-11-26", "wed 3 months 1 day", "2027-03-03"},
+		{"2026-03-02", "last saturday -1 month", "2026-01-28"},
+		{"2027-12-31", "next saturday 1 year", "2029-01-01"},
+	} {
+		now, err := time.Parse(time.DateOnly, test.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := date([]string{"-d", test.when, "-I"}, now, time.UTC); got != test.want || err != nil {
+			t.Errorf("-d %q on %s: got %q, %v, want %q", test.when, test.now, got, err, test.want)
+		}
+	}
+	for _, day := range []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"} {
+		for _, months := range []string{"next month", "-1 month", "3 months", "1 year"} {
+			s := "00:00 UTC " + day + " " + months
+			for { // midnight may come while we look
+				now := time.Now().UTC()
+				want, ok := gnu(t, "UTC", "-d", s, "-I")
+				if time.Now().UTC().Day() != now.Day() {
+					continue
+				}
+				if got, err := date([]string{"-d", s, "-I"}, now, time.UTC); !ok || got != want || err != nil {
+					t.Errorf("-d %q at %s: got %q, %v, want %q", s, now, got, err, want)
+				}
+				break
+			}
+		}
+	}
+}
+
+// TestDateZones: a zone has the name that GNU date prints for it.
+func TestDateZones(t *testing.T) {
+	t.Parallel()
+	for _, zone := range []string{"UTC", "UTC0", ":UTC", "GMT", "GMT0", ":GMT", "Etc/GMT", "Europe/London"} {
+		loc, err := dateZone(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _ := gnu(t, zone, "-d", "2026-01-31", everything)
+		if got, err := date([]string{"-d", "2026-01-31", everything}, time.Now(), loc); got != want || err != nil {
+			t.Errorf("TZ=%s: got %q, %v, want %q", zone, got, err, want)
 		}
 	}
 }
