@@ -263,3 +263,20 @@ func TestMemoryLimit(t *testing.T) {
 		t.Errorf("%v, out of memory: %d", cmd.ProcessState, outOfMemory(l.dirs()))
 	}
 }
+
+// TestCgroupKillSparesItself: a job that could not leave its cgroup has yet to write down how it ended, so that not all in it are killed.
+func TestCgroupKillSparesItself(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	control(t, dir, "cgroup.kill", "")
+	control(t, dir, "cgroup.procs", strconv.Itoa(os.Getpid())+"\n")
+	killIn(dir, true)
+	if text, err := os.ReadFile(filepath.Join(dir, "cgroup.kill")); err != nil || len(text) > 0 {
+		t.Errorf("it would have killed itself: %q, %v", text, err)
+	}
+	control(t, dir, "cgroup.procs", "")
+	killIn(dir, true)
+	if text, err := os.ReadFile(filepath.Join(dir, "cgroup.kill")); err != nil || string(text) != "1" {
+		t.Errorf("cgroup.kill = %q, %v", text, err)
+	}
+}

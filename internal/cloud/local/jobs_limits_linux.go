@@ -189,17 +189,17 @@ func removeCgroups(dirs []string) {
 	}
 }
 
-// killIn kills the processes in a cgroup, all at once where the kernel can (version 2). The guardian of a run keeps the end of a
-// pipe from its reader until the stages are gone, and then finishes the record of the run: it is left to end by itself, unless
-// hasty.
+// killIn kills the processes in a cgroup but this one, all at once where the kernel can (version 2). The guardian of a run keeps the
+// end of a pipe from its reader until the stages are gone, and then finishes the record of the run: it is left to end by itself,
+// unless hasty.
 func killIn(dir string, hasty bool) {
-	pids := processesIn(dir)
+	pids, inside := processesIn(dir)
 	others := slices.DeleteFunc(slices.Clone(pids), isGuardian)
 	if len(others) < len(pids) && !hasty {
 		killEach(others)
 		return
 	}
-	if writeControl(dir, "cgroup.kill", "1") != nil {
+	if inside || writeControl(dir, "cgroup.kill", "1") != nil {
 		killEach(pids)
 	}
 }
@@ -213,16 +213,19 @@ func killEach(pids []int) {
 	}
 }
 
-// processesIn returns the processes in a cgroup, but this one.
-func processesIn(dir string) []int {
+// processesIn returns the processes in a cgroup but this one, and whether this one is in it.
+func processesIn(dir string) (pids []int, inside bool) {
 	text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-	var pids []int
 	for line := range strings.Lines(string(text)) {
-		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 1 && pid != os.Getpid() {
+		switch pid, err := strconv.Atoi(strings.TrimSpace(line)); {
+		case err != nil:
+		case pid == os.Getpid():
+			inside = true
+		case pid > 1:
 			pids = append(pids, pid)
 		}
 	}
-	return pids
+	return pids, inside
 }
 
 func isGuardian(pid int) bool {

@@ -140,26 +140,36 @@ func TestSecretsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestLostKeyIsNotReplaced: a new key beside old files would look as if nothing had happened.
+// TestLostKeyIsNotReplaced: a new key beside old files, wherever they are, would look as if nothing had happened.
 func TestLostKeyIsNotReplaced(t *testing.T) {
 	t.Parallel()
-	h := openHome(t)
-	if err := hide(h.Secrets(scope), cloud.LevelGroup, "k", "v"); err != nil {
-		t.Fatal(err)
-	}
-	key := filepath.Join(h.Dir(), "secrets", "key.txt")
-	if err := os.Rename(key, key+".away"); err != nil {
-		t.Fatal(err)
-	}
-	elsewhere := cloud.Scope{Stage: "dev", ResourceGroup: "new", Task: "t"}
-	if err := hide(h.Secrets(elsewhere), cloud.LevelTask, "k", "v"); !errors.Is(err, cloud.ErrCorrupt) {
-		t.Errorf("put into another scope: %v, want ErrCorrupt", err)
-	}
-	if err := os.Rename(key+".away", key); err != nil {
-		t.Fatal(err)
-	}
-	if all, err := h.Secrets(scope).All(t.Context()); err != nil || len(all) != 1 {
-		t.Errorf("with the key back: %v, %v", all, err)
+	client := scope
+	client.Client = "acme"
+	for name, test := range map[string]struct {
+		scope cloud.Scope
+		level cloud.Level
+	}{"a group": {scope, cloud.LevelGroup}, "a task": {scope, cloud.LevelTask}, "a client": {client, cloud.LevelTask}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := openHome(t)
+			if err := hide(h.Secrets(test.scope), test.level, "k", "v"); err != nil {
+				t.Fatal(err)
+			}
+			key := filepath.Join(h.Dir(), "secrets", "key.txt")
+			if err := os.Rename(key, key+".away"); err != nil {
+				t.Fatal(err)
+			}
+			elsewhere := cloud.Scope{Stage: "dev", ResourceGroup: "new", Task: "t"}
+			if err := hide(h.Secrets(elsewhere), cloud.LevelTask, "k", "v"); !errors.Is(err, cloud.ErrCorrupt) {
+				t.Errorf("put into another scope: %v, want ErrCorrupt", err)
+			}
+			if err := os.Rename(key+".away", key); err != nil {
+				t.Fatal(err)
+			}
+			if all, err := h.Secrets(test.scope).All(t.Context()); err != nil || len(all) != 1 {
+				t.Errorf("with the key back: %v, %v", all, err)
+			}
+		})
 	}
 }
 

@@ -67,8 +67,10 @@ func (s *Secrets) keyOrNew() (*age.X25519Identity, error) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return s.key()
 	}
-	if used, err := filepath.Glob(filepath.Join(escapeGlob(s.root), "*", "*", "*.age")); err != nil || len(used) > 0 {
-		return nil, errors.Join(err, s.lostKey(path))
+	for _, below := range []string{"*", clientsDir + "/*/*"} { // of the folder of a resource group
+		if used, err := filepath.Glob(filepath.Join(escapeGlob(s.root), "*", "*", below+".age")); err != nil || len(used) > 0 {
+			return nil, errors.Join(err, s.lostKey(path))
+		}
 	}
 	key, err := age.GenerateX25519Identity()
 	if err != nil {
