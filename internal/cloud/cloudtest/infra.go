@@ -181,6 +181,11 @@ func testStalePlan(t *testing.T, w World) {
 	}
 	mustApply(t, i, cloud.Want{Kind: cloud.KindTask, Absent: true})
 	stale("deleted meanwhile", remove)
+	for _, k := range []cloud.Kind{cloud.KindResources, cloud.KindBucket} {
+		p := mustApply(t, i, cloud.Want{Kind: k, Absent: true, Force: true})
+		mustApply(t, i, cloud.Want{Kind: k})
+		stale("deleted and made again: "+string(k), p)
+	}
 }
 
 func testForeignPlan(t *testing.T, w World) {

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/handoff-run/handoff/internal/atomicfile"
 	"github.com/handoff-run/handoff/internal/cloud"
 )
 
@@ -38,7 +40,25 @@ func (i *Infra) planBucket(ctx context.Context, want cloud.Want) (plan, error) {
 		return plan{}, err
 	}
 	c.Action = cloud.ActionDelete
-	p.change, p.apply = &c, func(context.Context) error { return i.home.discard(dir) }
+	p.change = &c
+	return i.deletion(p, func() error { return i.home.discard(dir) })
+}
+
+// deletion completes a plan to delete something that is made anew under its old name: its token is the mark that the last deletion has
+// left, and do comes after a new one. So no plan deletes what was made after another deletion.
+func (i *Infra) deletion(p plan, do func() error) (plan, error) {
+	path := filepath.Join(i.home.groupDir("tasks", i.scope), "."+string(p.change.Kind))
+	mark, err := atomicfile.Read(path)
+	if err != nil && !notThere(err) {
+		return plan{}, err
+	}
+	p.token = string(mark)
+	p.apply = func(context.Context) error {
+		if err := atomicfile.WriteDurable(path, []byte(rand.Text()), 0o600); err != nil {
+			return err
+		}
+		return do()
+	}
 	return p, nil
 }
 
@@ -65,8 +85,8 @@ func (i *Infra) planResources(ctx context.Context, want cloud.Want) (plan, error
 		return plan{}, err
 	}
 	c.Action, c.Detail = cloud.ActionDelete, "job records and logs of the resource group"
-	p.change, p.apply = &c, func(context.Context) error { return i.eachRoom(i.home.discard) }
-	return p, nil
+	p.change = &c
+	return i.deletion(p, func() error { return i.eachRoom(i.home.discard) })
 }
 
 func (i *Infra) eachRoom(do func(dir string) error) error {

@@ -123,10 +123,11 @@ func (i *Infra) planBucket(want cloud.Want) (change, error) {
 	if objects > 0 && !want.Force {
 		return c, cloud.WithHint(fmt.Errorf("%w: bucket %q is not empty", cloud.ErrConflict, i.groupName()), "add --force if everything in it is to be lost")
 	}
-	c.change.Action = cloud.ActionDelete
+	c.change.Action, c.token = cloud.ActionDelete, strconv.Itoa(g.deleted[want.Kind])
 	c.apply = func() {
 		g.files.clear()
 		g.bucket = time.Time{}
+		g.deleted[want.Kind]++
 	}
 	return c, i.idle(i.neighbours()...)
 }
@@ -142,9 +143,10 @@ func (i *Infra) planResources(want cloud.Want) (change, error) {
 	if !want.Absent {
 		return c, nil
 	}
-	c.change.Action = cloud.ActionDelete
+	c.change.Action, c.token = cloud.ActionDelete, strconv.Itoa(g.deleted[want.Kind])
 	c.apply = func() {
 		g.resources = time.Time{}
+		g.deleted[want.Kind]++
 		for _, in := range i.neighbours() {
 			t := in.task()
 			t.jobs = nil

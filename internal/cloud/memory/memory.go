@@ -46,6 +46,7 @@ type group struct {
 	bucket    time.Time // when it was made; zero: it was not
 	resources time.Time
 	secrets   map[string]stored
+	deleted   map[cloud.Kind]int // how often
 }
 
 // task is what belongs to one task, of one client.
@@ -118,7 +119,7 @@ func (r room) group() *group {
 	key := cloud.Scope{Stage: r.scope.Stage, ResourceGroup: r.scope.ResourceGroup}
 	g := r.groups[key]
 	if g == nil {
-		g = &group{files: &Files{now: r.World.Now}, secrets: map[string]stored{}}
+		g = &group{files: &Files{now: r.World.Now}, secrets: map[string]stored{}, deleted: map[cloud.Kind]int{}}
 		r.groups[key] = g
 	}
 	return g
