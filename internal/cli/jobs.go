@@ -33,11 +33,10 @@ func (c *cli) job(args []string) int {
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
-	switch {
-	case err != nil:
+	if err != nil {
 		return c.fail(ctx, err)
 	}
-	inside, err := c.enterJob()
+	inside, err := c.enterJob(ctx)
 	switch {
 	case err != nil:
 		return c.fail(ctx, err)
@@ -49,11 +48,17 @@ func (c *cli) job(args []string) int {
 }
 
 // enterJob lets the provider of the job do in this process what it has to.
-func (c *cli) enterJob() (providers.Inside, error) {
+func (c *cli) enterJob(ctx context.Context) (providers.Inside, error) {
 	process.Leave() // a run may have started the job
 	p, err := providers.Find(c.getenv(cloud.EnvProvider))
-	if err != nil || p.Inside == nil {
+	if err != nil {
 		return nil, nil //nolint:nilerr,nilnil // the job itself says so, with its last word
+	}
+	if c.environ, err = p.JobEnviron(ctx, c.setup(), c.environ); err != nil {
+		c.logger(c.con).Warn(err.Error()) // it can do its work without
+	}
+	if p.Inside == nil {
+		return nil, nil //nolint:nilnil // there is nothing to do
 	}
 	return p.Inside(c.setup())
 }

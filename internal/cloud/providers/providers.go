@@ -4,6 +4,7 @@ package providers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -26,6 +27,10 @@ type Provider struct {
 
 	// Server returns what `handoff server` serves. Nil: the provider fires schedules by itself.
 	Server func(s Setup) (server.Home, error)
+
+	// JobID returns the id of the job that this process is, where its environment does not say it but its machine does, such
+	// as the metadata of a container. Nil: every job finds it in HANDOFF_JOB_ID.
+	JobID func(ctx context.Context, s Setup) (string, error)
 
 	// Inside is called in the process of a job, before all else. It returns nil where nothing has to be done there, as in
 	// one that somebody has started by hand. Nil: nothing ever has to.
@@ -148,6 +153,21 @@ func (p Provider) Cloud(ctx context.Context, s Setup, o Options) (*cloud.Cloud, 
 
 // Serve returns what `handoff server` serves. The provider is one of Served.
 func (p Provider) Serve(s Setup) (server.Home, error) { return p.Server(s.at(p.Name, p.Platforms[0])) }
+
+// JobEnviron returns env, which is that of the process of a job, with the id of the job in it. With the error env is as it was.
+func (p Provider) JobEnviron(ctx context.Context, s Setup, env []string) ([]string, error) {
+	if p.JobID == nil || s.Getenv(cloud.EnvJob) != "" {
+		return env, nil
+	}
+	id, err := p.JobID(ctx, s)
+	if err == nil && id == "" {
+		err = errors.New("there is none")
+	}
+	if err != nil {
+		return env, fmt.Errorf("ask for the id of this job: %w", err)
+	}
+	return append(slices.Clone(env), cloud.EnvJob+"="+id), nil
+}
 
 // at returns the Setup for jobs that find in their environment where they are.
 func (s Setup) at(provider, platform string) Setup {

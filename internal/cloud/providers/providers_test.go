@@ -1,6 +1,8 @@
 package providers
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -59,6 +61,38 @@ func TestFind(t *testing.T) {
 	}
 	if p, err := Served(""); err != nil || !slices.Contains(ServedNames(), p.Name) {
 		t.Errorf("served: %s, %v", p.Name, err)
+	}
+}
+
+// TestJobEnviron lets a job learn its id, where nobody has told it.
+func TestJobEnviron(t *testing.T) {
+	t.Parallel()
+	asked := func(id string, err error) func(context.Context, Setup) (string, error) {
+		return func(context.Context, Setup) (string, error) { return id, err }
+	}
+	for name, tt := range map[string]struct {
+		p    Provider
+		told string
+		want []string
+		err  string
+	}{
+		"the environment says it":  {Provider{JobID: asked("other", nil)}, "j1", []string{"A=1"}, ""},
+		"it always does":           {Provider{}, "", []string{"A=1"}, ""},
+		"the machine says it":      {Provider{JobID: asked("j2", nil)}, "", []string{"A=1", cloud.EnvJob + "=j2"}, ""},
+		"the machine is silent":    {Provider{JobID: asked("", errors.New("no route"))}, "", []string{"A=1"}, "no route"},
+		"the machine knows nobody": {Provider{JobID: asked("", nil)}, "", []string{"A=1"}, "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := []string{"A=1"}
+			got, err := tt.p.JobEnviron(t.Context(), Setup{Getenv: func(string) string { return tt.told }}, env)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%v, want %q", err, tt.err)
+			}
+		})
 	}
 }
 
