@@ -10,7 +10,7 @@ import (
 // at least 1.
 func Complete(c Cloud) *Cloud {
 	c.Parallel = max(c.Parallel, 1)
-	no := lack(c.Provider)
+	no := without(c.Provider)
 	if c.Account == nil {
 		c.Account = noAccount{no}
 	}
@@ -35,11 +35,11 @@ func Complete(c Cloud) *Cloud {
 	return &c
 }
 
-// lack is the name of a provider that has no such ability.
-type lack string
+// without is the name of a provider that lacks an ability.
+type without string
 
-func (l lack) err(what string) error {
-	return Unsupported(string(l), what, "use another cloud provider: --cloud-provider, or deploy.cloud_provider in project.yml")
+func (w without) err(what string) error {
+	return Unsupported(string(w), what, "use another cloud provider: --cloud-provider, or deploy.cloud_provider in project.yml")
 }
 
 // seq yields an error.
@@ -50,13 +50,13 @@ func seq[T any](err error) iter.Seq2[T, error] {
 	}
 }
 
-type noAccount struct{ lack }
+type noAccount struct{ without }
 
 func (n noAccount) Check(context.Context) (Identity, error) {
 	return Identity{}, n.err("check the account")
 }
 
-type noFiles struct{ lack }
+type noFiles struct{ without }
 
 func (n noFiles) Get(context.Context, string, GetOptions) (io.ReadCloser, Object, error) {
 	return nil, Object{}, n.err("get an object")
@@ -69,7 +69,7 @@ func (n noFiles) List(context.Context, string) iter.Seq2[Object, error] {
 }
 func (n noFiles) Delete(context.Context, ...string) error { return n.err("delete objects") }
 
-type noSecrets struct{ lack }
+type noSecrets struct{ without }
 
 func (n noSecrets) Put(context.Context, ...Secret) error { return n.err("put secrets") }
 func (n noSecrets) All(context.Context) ([]Secret, error) {
@@ -80,7 +80,7 @@ func (n noSecrets) List(context.Context) ([]SecretInfo, error) {
 }
 func (n noSecrets) Delete(context.Context, Level, ...string) error { return n.err("delete secrets") }
 
-type noInfra struct{ lack }
+type noInfra struct{ without }
 
 func (n noInfra) Plan(_ context.Context, w Want) (Plan, error) {
 	return Plan{}, n.err("plan " + string(w.Kind))
@@ -92,7 +92,7 @@ func (n noInfra) Status(_ context.Context, k Kind) ([]Resource, error) {
 	return nil, n.err("status of " + string(k))
 }
 
-type noJobs struct{ lack }
+type noJobs struct{ without }
 
 func (n noJobs) Run(context.Context, Start) (Job, error) { return Job{}, n.err("run a job") }
 func (n noJobs) Status(context.Context, string) (Job, error) {
@@ -105,7 +105,7 @@ func (n noJobs) Stop(context.Context, string, StopOptions) (Job, error) {
 	return Job{}, n.err("stop a job")
 }
 
-type noSchedules struct{ lack }
+type noSchedules struct{ without }
 
 func (n noSchedules) Put(context.Context, Schedule) error { return n.err("put a schedule") }
 func (n noSchedules) List(context.Context) ([]Schedule, error) {
@@ -113,7 +113,7 @@ func (n noSchedules) List(context.Context) ([]Schedule, error) {
 }
 func (n noSchedules) Delete(context.Context, ...string) error { return n.err("delete schedules") }
 
-type noLogs struct{ lack }
+type noLogs struct{ without }
 
 func (n noLogs) Read(context.Context, Query) iter.Seq2[Line, error] {
 	return seq[Line](n.err("read logs"))

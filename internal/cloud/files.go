@@ -14,10 +14,10 @@ import (
 // object "a/b" can exist side by side. What Put or Delete did is seen by every Get and List that begins after it
 // returned, in any process. What can copy by itself is a Copier, too.
 type Files interface {
-	// Get opens the object, or the part of it that o asks for. The reader returns that one version to its end, also where the object is replaced or deleted
-	// meanwhile. Where the content is not what was written, Get or the reader returns ErrCorrupt, the reader at the latest
-	// in place of io.EOF; a part is only known to be where it was. The Object is the whole one. The caller closes the reader.
-	// ErrNotFound: there is no such object.
+	// Get opens the object, or the part of it that o asks for. The reader returns that one version to its end, also where the
+	// object is replaced or deleted meanwhile. Where the content is not what was written, Get or the reader returns ErrCorrupt,
+	// the reader at the latest in place of io.EOF; a part need not be compared with what was written. The Object is the whole
+	// one. The caller closes the reader. ErrNotFound: there is no such object.
 	Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, Object, error)
 
 	// Put stores all of body under key. Readers see the old object or the new one, never a mix, and nothing of a Put that

@@ -37,7 +37,8 @@ func Failed(err error) error {
 	return &CallError{err}
 }
 
-func answer[T any](v T, err error) (T, error) { return v, Failed(err) }
+// withMark is Failed for a call that also returns a value.
+func withMark[T any](v T, err error) (T, error) { return v, Failed(err) }
 
 func marked[T any](all iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -60,7 +61,7 @@ func Mark(c *Cloud) *Cloud {
 type markAccount struct{ Account }
 
 func (m markAccount) Check(ctx context.Context) (Identity, error) {
-	return answer(m.Account.Check(ctx))
+	return withMark(m.Account.Check(ctx))
 }
 
 type markFiles struct{ Files }
@@ -78,12 +79,12 @@ func (m markFiles) Put(ctx context.Context, key string, body Body, opts PutOptio
 	if errors.Is(err, ErrChanged) { // here
 		return o, err
 	}
-	return answer(o, err)
+	return withMark(o, err)
 }
 
 // Copy implements Copier, whatever the Files are.
 func (m markFiles) Copy(ctx context.Context, from, to string) (Object, error) {
-	return answer(Copy(ctx, m.Files, from, to))
+	return withMark(Copy(ctx, m.Files, from, to))
 }
 
 func (m markFiles) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
@@ -133,10 +134,10 @@ func (m markSecrets) Put(ctx context.Context, secrets ...Secret) error {
 	return Failed(m.Secrets.Put(ctx, secrets...))
 }
 
-func (m markSecrets) All(ctx context.Context) ([]Secret, error) { return answer(m.Secrets.All(ctx)) }
+func (m markSecrets) All(ctx context.Context) ([]Secret, error) { return withMark(m.Secrets.All(ctx)) }
 
 func (m markSecrets) List(ctx context.Context) ([]SecretInfo, error) {
-	return answer(m.Secrets.List(ctx))
+	return withMark(m.Secrets.List(ctx))
 }
 
 func (m markSecrets) Delete(ctx context.Context, level Level, keys ...string) error {
@@ -146,7 +147,7 @@ func (m markSecrets) Delete(ctx context.Context, level Level, keys ...string) er
 type markInfra struct{ Infra }
 
 func (m markInfra) Plan(ctx context.Context, w Want) (Plan, error) {
-	return answer(m.Infra.Plan(ctx, w))
+	return withMark(m.Infra.Plan(ctx, w))
 }
 
 func (m markInfra) Apply(ctx context.Context, p Plan, step func(Step)) error {
@@ -154,15 +155,15 @@ func (m markInfra) Apply(ctx context.Context, p Plan, step func(Step)) error {
 }
 
 func (m markInfra) Status(ctx context.Context, kind Kind) ([]Resource, error) {
-	return answer(m.Infra.Status(ctx, kind))
+	return withMark(m.Infra.Status(ctx, kind))
 }
 
 type markJobs struct{ Jobs }
 
-func (m markJobs) Run(ctx context.Context, s Start) (Job, error) { return answer(m.Jobs.Run(ctx, s)) }
+func (m markJobs) Run(ctx context.Context, s Start) (Job, error) { return withMark(m.Jobs.Run(ctx, s)) }
 
 func (m markJobs) Status(ctx context.Context, id string) (Job, error) {
-	return answer(m.Jobs.Status(ctx, id))
+	return withMark(m.Jobs.Status(ctx, id))
 }
 
 func (m markJobs) List(ctx context.Context, q JobQuery) iter.Seq2[Job, error] {
@@ -170,7 +171,7 @@ func (m markJobs) List(ctx context.Context, q JobQuery) iter.Seq2[Job, error] {
 }
 
 func (m markJobs) Stop(ctx context.Context, id string, o StopOptions) (Job, error) {
-	return answer(m.Jobs.Stop(ctx, id, o))
+	return withMark(m.Jobs.Stop(ctx, id, o))
 }
 
 type markSchedules struct{ Schedules }
@@ -180,7 +181,7 @@ func (m markSchedules) Put(ctx context.Context, s Schedule) error {
 }
 
 func (m markSchedules) List(ctx context.Context) ([]Schedule, error) {
-	return answer(m.Schedules.List(ctx))
+	return withMark(m.Schedules.List(ctx))
 }
 
 func (m markSchedules) Delete(ctx context.Context, targetIDs ...string) error {

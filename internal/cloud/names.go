@@ -78,7 +78,7 @@ func (n Naming) takes(r rune) bool {
 
 func smallOrDigit(r rune) bool { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' }
 
-// likeness returns what a person knows the part again by.
+// likeness returns part in small letters, digits and "-" alone, so that a person recognises it beside the hash.
 func likeness(part string) string {
 	return strings.Join(strings.FieldsFunc(strings.ToLower(part), func(r rune) bool { return !smallOrDigit(r) }), "-")
 }

@@ -76,7 +76,7 @@ func (s Schedule) Same(o Schedule) bool {
 		s.Overlap == o.Overlap && cmp.Or(s.Catchup, CatchupNone) == cmp.Or(o.Catchup, CatchupNone)
 }
 
-// Fire returns the start of a job for a time at which the schedule fires, but for its Run. What the environment says is evaluated
+// Fire returns the start of a job for a time at which the schedule fires, but for its RunID. What the environment says is evaluated
 // in the job, for that time: a fire that is late, or tried twice, loads what it would have loaded then, and is one job.
 func (s Schedule) Fire(scope Scope, at time.Time) Start {
 	return Start{

@@ -9,8 +9,8 @@ import (
 )
 
 // Secrets holds the secrets of one scope on two levels: those of its task, and those of its resource group, which all
-// tasks of the group share, and all clients, who can only read them. Values are bytes of any kind, of at least 64 KiB, and their number is not limited (a
-// provider pages and splits by itself).
+// tasks of the group share, and all clients, who can only read them. Values are bytes of any kind. One of 64 KiB is taken
+// everywhere, and their number is not limited: a provider pages and splits by itself.
 type Secrets interface {
 	// Put stores the secrets, replacing those with the same key and level. Values never show in an error.
 	Put(ctx context.Context, secrets ...Secret) error

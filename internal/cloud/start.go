@@ -15,7 +15,7 @@ import (
 type Start struct {
 	Scope       Scope             `json:"scope"`                  // that of the Jobs
 	RunID       string            `json:"run,omitempty"`          // id of the run: its name in ledger and logs; "": the job makes one
-	Token       string            `json:"token,omitempty"`        // of this request, does not travel; "" takes Run
+	Token       string            `json:"token,omitempty"`        // of this request, does not travel; "" takes RunID
 	Release     string            `json:"release,omitempty"`      // "": that of the task, else the one that is current when the job begins
 	Trigger     Trigger           `json:"trigger"`                // who asked for it
 	ScheduleID  string            `json:"schedule,omitempty"`     // target id, where Trigger is TriggerSchedule
@@ -37,10 +37,10 @@ const (
 	EnvResourceGroup = "HANDOFF_RESOURCE_GROUP"
 	EnvTask          = "HANDOFF_TASK"
 	EnvClient        = "HANDOFF_CLIENT"
-	EnvRun           = "HANDOFF_JOB_RUN"      // Start.Run
+	EnvRun           = "HANDOFF_JOB_RUN"      // Start.RunID
 	EnvRelease       = "HANDOFF_RELEASE"      // Start.Release
 	EnvTrigger       = "HANDOFF_TRIGGER"      // Start.Trigger
-	EnvSchedule      = "HANDOFF_SCHEDULE"     // Start.Schedule
+	EnvSchedule      = "HANDOFF_SCHEDULE"     // Start.ScheduleID
 	EnvScheduledAt   = "HANDOFF_SCHEDULED_AT" // Start.ScheduledAt, RFC 3339
 	EnvZone          = "HANDOFF_TIMEZONE"     // Start.Zone
 	EnvOverlap       = "HANDOFF_OVERLAP"      // Start.Overlap
