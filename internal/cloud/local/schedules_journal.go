@@ -116,6 +116,11 @@ func (j *journal) write(records []server.FireRecord, durable bool) error {
 
 // append takes back what a full disk has torn.
 func (j *journal) append(text []byte, durable bool) error {
+	if j.file == nil {
+		if err := j.rewrite(); err != nil {
+			return err
+		}
+	}
 	_, err := j.file.WriteAt(text, j.size)
 	if err == nil && durable {
 		err = j.file.Sync()
@@ -136,17 +141,25 @@ func (j *journal) rewrite() error {
 			return err
 		}
 	}
-	if err := atomicfile.WriteDurable(j.path, buf.Bytes(), 0o600); err != nil {
-		return err
-	}
+	return errors.Join(atomicfile.WriteDurable(j.path, buf.Bytes(), 0o600), j.reopen())
+}
+
+// reopen opens the file that has the name now, be it that of before a rewrite or the new one. What was written into one without the name
+// would be lost: where none can be opened there is none.
+func (j *journal) reopen() error {
+	_ = j.close()
+	j.file = nil
 	f, err := os.OpenFile(j.path, os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	err = j.close()
-	j.file, j.size = f, int64(buf.Len())
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	j.file, j.size = f, info.Size()
 	j.limit = 2*j.size + journalLimit
-	return err
+	return nil
 }
 
 func (j *journal) close() error {

@@ -260,3 +260,44 @@ func TestOneServer(t *testing.T) {
 		t.Errorf("standby: %v", err)
 	}
 }
+
+// TestJournalLosesItsFile: what is written while the journal cannot be opened under its name is not lost, or not said to be written.
+func TestJournalLosesItsFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := openJournal(path, func(string) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	write := func(n int) error {
+		return j.write([]server.FireRecord{{Op: server.FireDue, ID: "dev/g/t/1", At: at.Add(time.Duration(n) * time.Hour)}}, true)
+	}
+	written := 0
+	count := func(err error) {
+		if err == nil {
+			written++
+		}
+	}
+	count(write(0))
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	j.limit = 0 // it is to be written anew, and cannot be
+	count(write(1))
+	count(write(2))
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(3); err != nil {
+		t.Fatal(err)
+	}
+	written++
+	states, err := readJournal(path, "")
+	if err != nil || states["dev/g/t/1"] == nil || len(states["dev/g/t/1"].Pending) != written {
+		t.Errorf("%+v, %v, want %d fires", states["dev/g/t/1"], err, written)
+	}
+	if err := j.close(); err != nil {
+		t.Error(err)
+	}
+}
