@@ -51,7 +51,7 @@ func (a *App) Push(ctx context.Context, o PushOptions) (res PushResult, err erro
 	}
 	defer s.hideSecrets(&err)
 	if err := a.checkPush(ctx, s, c, o); err != nil {
-		return PushResult{}, inProject(err)
+		return PushResult{}, err
 	}
 	tree, err := release.Scan(ctx, s.project.Dir, o.Parts)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -18,14 +19,18 @@ func (a *App) checkPush(ctx context.Context, s *session, c *cloud.Cloud, o PushO
 		return nil
 	}
 	there, err := s.secretsThere(ctx, c)
-	if err != nil {
+	switch {
+	case errors.Is(err, cloud.ErrDenied), err != nil && o.Force: // a machine that only pushes need not be allowed to look
+		a.Log.Warn(fmt.Sprintf("cannot see whether the secrets of the project are at the provider: %v", err))
+		there = s.needs()
+	case err != nil:
 		return err
 	}
 	errs := s.missingSecrets(there)
 	if _, err := a.check(s.asPushed(there)); err != nil {
 		found, ok := err.(project.Errors)
 		if !ok {
-			return err
+			return inProject(err)
 		}
 		errs = append(errs, found...)
 	}
@@ -36,14 +41,28 @@ func (a *App) checkPush(ctx context.Context, s *session, c *cloud.Cloud, o PushO
 		a.warn(errs)
 		return nil
 	}
-	return errs
+	return inProject(errs)
+}
+
+// needs returns the keys of the secrets that the project needs and does not bring.
+func (s *session) needs() map[string]bool {
+	keys := map[string]bool{}
+	for _, d := range s.project.Secrets {
+		keys[d.Key] = true
+	}
+	for _, e := range s.project.Envs {
+		if e.Value == nil {
+			keys[e.Key] = true
+		}
+	}
+	maps.DeleteFunc(keys, func(key string, _ bool) bool { return s.brings(key) })
+	return keys
 }
 
 // secretsThere returns the keys of the secrets at the provider, where the project needs others than it brings.
 func (s *session) secretsThere(ctx context.Context, c *cloud.Cloud) (map[string]bool, error) {
 	there := map[string]bool{}
-	if !slices.ContainsFunc(s.project.Secrets, func(d project.Secret) bool { return !s.brings(d.Key) }) &&
-		!slices.ContainsFunc(s.project.Envs, func(e project.Env) bool { return e.Value == nil && !s.brings(e.Key) }) {
+	if len(s.needs()) == 0 {
 		return there, nil
 	}
 	list, err := c.Secrets.List(ctx)
