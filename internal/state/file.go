@@ -68,7 +68,7 @@ func WriteFiles(dir string, states []Version) error {
 // FinishFiles finishes a WriteFiles that could not be finished; it comes before the states in dir are read.
 func FinishFiles(dir string) error {
 	pending := filepath.Join(dir, pendingName)
-	text, err := os.ReadFile(pending)
+	text, err := atomicfile.Read(pending)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

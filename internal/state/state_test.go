@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -375,6 +376,15 @@ func TestFilesAllOrNone(t *testing.T) {
 	}
 	all(`{"n":1}`)
 	if err := os.RemoveAll(blocked); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(blocked, 0o600); err != nil { // which has no writer: nobody waits for one
+		t.Fatal(err)
+	}
+	if err := FinishFiles(dir); err == nil {
+		t.Error("no error")
+	}
+	if err := os.Remove(blocked); err != nil {
 		t.Fatal(err)
 	}
 	inTheWay := filepath.Join(dir, "b.json")
