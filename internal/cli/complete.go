@@ -197,9 +197,8 @@ func (c *cli) platforms(context.Context, *app.App) ([]string, error) {
 
 func (c *cli) providers(context.Context, *app.App) ([]string, error) {
 	var list []string
-	for _, name := range providers.Names() {
-		p, _ := providers.Find(name) // it is one of them
-		list = append(list, name+"\t"+p.About)
+	for _, p := range providers.Available() {
+		list = append(list, p.Name+"\t"+p.About)
 	}
 	return list, nil
 }

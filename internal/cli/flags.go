@@ -49,9 +49,8 @@ func (c *cli) addFlags(f *pflag.FlagSet) {
 // providersHelp names the providers.
 func providersHelp() string {
 	var list []string
-	for _, name := range providers.Names() {
-		p, _ := providers.Find(name) // it is one of them
-		list = append(list, fmt.Sprintf("%s (%s)", name, p.About))
+	for _, p := range providers.Available() {
+		list = append(list, fmt.Sprintf("%s (%s)", p.Name, p.About))
 	}
 	return fmt.Sprintf("cloud `provider`: %s; default: that of project.yml, else %s", strings.Join(list, ", "), providers.Names()[0])
 }

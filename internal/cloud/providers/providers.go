@@ -76,7 +76,7 @@ func Find(name string) (Provider, error) {
 	for _, p := range all {
 		switch {
 		case p.Name != name:
-		case p.here():
+		case p.available():
 			return p, nil
 		default:
 			yet = " yet"
@@ -99,36 +99,42 @@ func Served(name string) (Provider, error) {
 	return p, err
 }
 
-// ServedNames returns the providers that need `handoff server`.
-func ServedNames() []string {
-	return slices.DeleteFunc(Names(), func(name string) bool {
-		p, _ := Find(name) // it is one of them
-		return p.Server == nil
-	})
+// Available returns those of the list that this handoff has.
+func Available() []Provider {
+	return slices.DeleteFunc(List(), func(p Provider) bool { return !p.available() })
 }
 
-// Names returns the providers that this handoff has.
+// Names returns the names of those that are Available.
 func Names() []string {
 	var names []string
-	for _, p := range List() {
-		if p.here() {
+	for _, p := range Available() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// ServedNames returns the names of those that need `handoff server`.
+func ServedNames() []string {
+	var names []string
+	for _, p := range Available() {
+		if p.Server != nil {
 			names = append(names, p.Name)
 		}
 	}
 	return names
 }
 
-// Platforms returns the platforms of all providers that this handoff has.
+// Platforms returns the platforms of all that are Available.
 func Platforms() []string {
 	var names []string
-	for _, p := range List() {
+	for _, p := range Available() {
 		names = append(names, p.Platforms...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-func (p Provider) here() bool { return len(p.Platforms) > 0 }
+func (p Provider) available() bool { return len(p.Platforms) > 0 }
 
 // Platform returns the platform of this name, the default for "".
 func (p Provider) Platform(name string) (string, error) {
