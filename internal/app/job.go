@@ -161,7 +161,7 @@ func (a *App) lastWord(ctx context.Context, t Target, start cloud.Start, why err
 	if err != nil {
 		return nil // it is among the reasons
 	}
-	to := &ledger.Bucket{Files: c.Files, Prefix: c.Scope.Prefix(), Parallel: c.Parallel}
+	to := a.ledger(c, 0)
 	if _, err := to.Get(ctx, start.RunID); !errors.Is(err, cloud.ErrNotFound) {
 		return nil
 	}

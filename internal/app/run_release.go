@@ -110,7 +110,7 @@ func (a *App) PlanRelease(ctx context.Context, o RunReleaseOptions) (res *plan.P
 func (a *App) newReleaseRun(f *fetched, o RunReleaseOptions) *releaseRun {
 	r := &releaseRun{
 		app: a, options: o, session: f.session, cloud: f.cloud, release: f.id,
-		records: &ledger.Bucket{Files: f.cloud.Files, Prefix: f.cloud.Scope.Prefix(), Parallel: f.cloud.Parallel},
+		records: a.ledger(f.cloud, 0),
 		commits: a.commits(f.cloud),
 	}
 	if o.job.RunID != "" {

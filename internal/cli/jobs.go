@@ -194,7 +194,11 @@ func (c *cli) cloudRun(ctx context.Context, o app.CloudRunOptions, logs bool) er
 		return err
 	}
 	c.code = res.Code()
-	return c.print(res, jobLine(res.Job))
+	text := jobLine(res.Job)
+	if o.DryRun {
+		text = fmt.Sprintf("run %s of task %s would be started", res.RunID, res.Task)
+	}
+	return c.print(res, text)
 }
 
 // jobLine is a job as a line for a person.

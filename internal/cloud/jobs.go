@@ -87,7 +87,7 @@ func (s JobState) Ended() bool {
 
 // Job is one start and what became of it. Times are UTC.
 type Job struct {
-	ID          string    `json:"id"` // the provider's
+	ID          string    `json:"id,omitempty"` // the provider's
 	RunID       string    `json:"run"`
 	Task        string    `json:"task"`
 	Client      string    `json:"client,omitempty"`
@@ -96,9 +96,9 @@ type Job struct {
 	Trigger     Trigger   `json:"trigger"`
 	ScheduleID  string    `json:"schedule,omitempty"`
 	ScheduledAt time.Time `json:"scheduled_at,omitzero"`
-	State       JobState  `json:"state"`
+	State       JobState  `json:"state,omitempty"`
 	Reason      string    `json:"reason,omitempty"` // why it is in this state, for a person
-	Created     time.Time `json:"created"`
+	Created     time.Time `json:"created,omitzero"`
 	Started     time.Time `json:"started,omitzero"`
 	Ended       time.Time `json:"ended,omitzero"`
 	ExitCode    *int      `json:"exit_code,omitempty"` // once known; 128+n for signal n
