@@ -1,6 +1,6 @@
 // Package atomicfile replaces small files as a whole: whoever reads one sees its old content or its new one, whenever the writer
-// is killed; and reads them where a program may have put something else in their place. It knows nothing of what is in them. Of two writers of a file at a time, one would write into the file of the
-// other: callers see to it that there is one.
+// is killed; and reads them where a program may have put something else in their place. It knows nothing of what is in them. Of
+// two writers of a file at a time, one would write into the file of the other: callers see to it that there is one.
 package atomicfile
 
 import (

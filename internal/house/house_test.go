@@ -39,6 +39,70 @@ var allowed = map[string][]string{
 	"internal/workspace":       {"atomicfile"},
 }
 
+// TestPicture compares what docs/design.md says of imports with what is held.
+func TestPicture(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "docs/design.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, picture, _ := strings.Cut(string(text), "## Who may import whom\n\n```\n")
+	picture, _, _ = strings.Cut(picture, "```")
+	picture = regexp.MustCompile(`\([^)]*\)`).ReplaceAllString(picture, "") // what is said beside
+	picture = regexp.MustCompile(`,?\n +`).ReplaceAllString(picture, ", ")
+	drawn := map[string][]string{}
+	for line := range strings.Lines(picture) {
+		from, to, _ := strings.Cut(line, "->")
+		all, some, _ := strings.Cut(to, ";")
+		for _, room := range listed(from) {
+			drawn[inHouse(room)] = listed(all)
+		}
+		for clause := range strings.SplitSeq(some, ";") { // "local also atomicfile"
+			if room, more, found := strings.Cut(clause, " also "); found {
+				room = inHouse(strings.TrimSpace(room))
+				if drawn[room] == nil {
+					room = strings.Replace(room, "internal/", "internal/cloud/", 1)
+					drawn[room] = drawn["internal/cloud/*"]
+				}
+				drawn[room] = append(slices.Clone(drawn[room]), listed(more)...)
+			}
+		}
+	}
+	for room, held := range allowed {
+		if got := drawn[room]; !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(held))) {
+			t.Errorf("%s: docs/design.md draws %q, held is %q", room, got, held)
+		}
+	}
+	for room, got := range drawn {
+		if _, known := allowed[room]; !known && !slices.Equal(got, []string{"standard library and third-party only"}) {
+			t.Errorf("%s: docs/design.md draws %q, nothing is held", room, got)
+		}
+	}
+}
+
+// listed returns the names in a list with commas, without what is no room.
+func listed(text string) []string {
+	var names []string
+	for name := range strings.SplitSeq(text, ",") {
+		switch name = strings.TrimSpace(name); name {
+		case "", "its own SDK":
+		case "every cloud/X":
+			names = append(names, "cloud/*")
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// inHouse returns the folder of a room as the picture names it.
+func inHouse(room string) string {
+	if strings.HasPrefix(room, "cmd/") {
+		return room
+	}
+	return "internal/" + strings.Replace(room, "cloud/X", "cloud/*", 1)
+}
+
 // TestProviderToCome holds what CONTRIBUTING.md lets a new provider import: it has to read the times of schedules, too.
 func TestProviderToCome(t *testing.T) {
 	t.Parallel()

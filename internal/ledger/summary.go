@@ -138,8 +138,8 @@ type search struct {
 }
 
 // Runs yields the runs, the newest first; one that is running may have died. now says which days are long over. A record that
-// is damaged is yielded as a Run with the outcome Damaged: it must not hide the others. With an Outcome some others are yielded, too. Of runs of days that are long over only the fields of
-// a line are set.
+// is damaged is yielded as a Run with the outcome Damaged: it must not hide the others. With an Outcome some others are yielded,
+// too. Of runs of days that are long over only the fields of a line are set.
 func (b *Bucket) Runs(ctx context.Context, now time.Time, q Query) iter.Seq2[Run, error] {
 	return func(yield func(Run, error) bool) {
 		s := &search{Bucket: b, q: q, now: now, yield: yield}

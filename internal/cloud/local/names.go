@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// objectMark ends the name of the file of an object. In all names of files a-z, 0-9, ".", "_" and "-" stand for themselves, "+a" for "A", "%xx" for any other byte. So names differ
-// also on a file system that ignores case, folds Unicode or forbids some characters; and a
-// folder "a" and an object "a" can be in one folder.
+// objectMark ends the name of the file of an object, so that a folder "a" and an object "a" can be in one folder. In all names of
+// files a-z, 0-9, ".", "_" and "-" stand for themselves, "+a" for "A", "%xx" for any other byte: so names differ also on a file
+// system that ignores case, folds Unicode or forbids some characters.
 const objectMark = "@"
 
 const (
