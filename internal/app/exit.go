@@ -16,12 +16,12 @@ import (
 
 // Exit codes of handoff. The table is in the help of the command line.
 const (
-	ExitFailed  = 1   // a task failed, or anything that has no code of its own
-	ExitUsage   = 2   // wrong usage or an invalid project; nothing ran
-	ExitCloud   = 3   // a cloud, store or container call failed
-	ExitRefused = 4   // another run is going on
-	ExitTimeout = 124 // the run took too long
-	ExitSignal  = 128 // plus the number of the signal
+	ExitFailed  = 1                 // a task failed, or anything that has no code of its own
+	ExitUsage   = 2                 // wrong usage or an invalid project; nothing ran
+	ExitCloud   = 3                 // a cloud, store or container call failed
+	ExitRefused = cloud.ExitSkipped // another run is going on
+	ExitTimeout = 124               // the run took too long
+	ExitSignal  = 128               // plus the number of the signal
 )
 
 // UsageError is a mistake in how handoff was called.

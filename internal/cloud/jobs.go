@@ -108,6 +108,10 @@ type Job struct {
 	Warnings    []string  `json:"warnings,omitempty"` // such as a limit that this machine cannot enforce
 }
 
+// ExitSkipped is the exit code of a job that did not run, by its overlap policy: all that a provider hears of it that sees nothing
+// of a job but how its process ended.
+const ExitSkipped = 4
+
 // LastWord is how the run of a job ended, as its process knows it.
 type LastWord struct {
 	Skipped     bool // by its overlap policy

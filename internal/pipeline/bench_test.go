@@ -20,7 +20,7 @@ func BenchmarkForeach(b *testing.B) {
 		p := plan.Plan{Dir: b.TempDir(), Tasks: []plan.Task{
 			pipelineTask("t", sh("seq", fmt.Sprint("seq ", benchLines)), foreachStage("each", 1, body)),
 		}}
-		res, err := Run(b.Context(), &p, Options{Artifacts: b.TempDir(), Environ: []string{"PATH=/usr/bin:/bin"}, Emit: func(Event) {}, Supervisor: guarded(b)})
+		res, err := run(b.Context(), &p, Options{Artifacts: b.TempDir(), Environ: []string{"PATH=/usr/bin:/bin"}, Emit: func(Event) {}, Supervisor: guarded(b)})
 		if err != nil || res.Outcome != Success {
 			b.Fatal(res, err)
 		}
@@ -53,7 +53,7 @@ func BenchmarkPipe(b *testing.B) {
 		p := plan.Plan{Dir: b.TempDir(), Tasks: []plan.Task{
 			pipelineTask("t", sh("a", "head -c 1073741824 /dev/zero"), sh("b", "cat"), plan.Stage{Name: "null", Null: true}),
 		}}
-		res, err := Run(b.Context(), &p, Options{Artifacts: b.TempDir(), Environ: []string{"PATH=/usr/bin:/bin"}})
+		res, err := run(b.Context(), &p, Options{Artifacts: b.TempDir(), Environ: []string{"PATH=/usr/bin:/bin"}})
 		if err != nil || res.Outcome != Success {
 			b.Fatal(res, err)
 		}

@@ -64,11 +64,6 @@ func New(o Options) *Engine {
 	return e
 }
 
-// Run runs p on a new Engine.
-func Run(ctx context.Context, p *plan.Plan, o Options) (Result, error) {
-	return New(o).Run(ctx, p)
-}
-
 // Run runs p to its end and leaves no process behind. A failed task is told by the Result; the error is for a run
 // that could not be run at all. The cause with which ctx is cancelled decides the outcome: see Interrupt.
 func (e *Engine) Run(ctx context.Context, p *plan.Plan) (Result, error) {

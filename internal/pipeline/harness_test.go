@@ -66,7 +66,7 @@ func (w *world) runCtx(ctx context.Context) Result {
 	done := make(chan answer, 1)
 	w.began = time.Now()
 	go func() {
-		res, err := Run(ctx, &w.plan, w.opts)
+		res, err := run(ctx, &w.plan, w.opts)
 		done <- answer{res, err}
 	}()
 	select {
@@ -278,3 +278,6 @@ func foreachStage(name string, n int, tasks ...plan.Task) plan.Stage {
 func forkStage(name string, tasks ...plan.Task) plan.Stage {
 	return plan.Stage{Name: name, Fork: tasks}
 }
+
+// run runs p on a new Engine.
+func run(ctx context.Context, p *plan.Plan, o Options) (Result, error) { return New(o).Run(ctx, p) }

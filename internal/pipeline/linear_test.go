@@ -300,7 +300,7 @@ func TestStartFailures(t *testing.T) {
 	})
 	t.Run("artifacts", func(t *testing.T) {
 		t.Parallel()
-		if _, err := Run(t.Context(), &plan.Plan{}, Options{Artifacts: "/no/such/folder"}); err == nil {
+		if _, err := run(t.Context(), &plan.Plan{}, Options{Artifacts: "/no/such/folder"}); err == nil {
 			t.Error("no error")
 		}
 	})

@@ -168,7 +168,7 @@ func note(file string, text ...string) {
 
 func engine(dir string, scripts []string) int {
 	exe := os.Args[0]
-	res, err := Run(context.Background(), &plan.Plan{Dir: dir, Tasks: []plan.Task{pipelineTask("t", shells(scripts...)...)}}, Options{
+	res, err := run(context.Background(), &plan.Plan{Dir: dir, Tasks: []plan.Task{pipelineTask("t", shells(scripts...)...)}}, Options{
 		Artifacts:  dir,
 		Environ:    append(os.Environ(), "DIR="+dir, "STAGE="+exe+" "+helperArg),
 		Supervisor: process.Options{Cookie: dir, Guard: []string{exe, helperArg, "guard"}},

@@ -56,7 +56,7 @@ func shell(t *testing.T) func(context.Context, *memory.Process) cloud.LastWord {
 		_ = in.Close()
 		said.Wait()
 		code := cmd.ProcessState.ExitCode()
-		return cloud.LastWord{Code: code, Skipped: code == 4}
+		return cloud.LastWord{Code: code, Skipped: code == cloud.ExitSkipped}
 	}
 }
 
