@@ -51,10 +51,6 @@ fmt-check:
 vet: ## go vet for macOS; that for Linux is part of lint
 	GOOS=darwin go vet ./cmd/... ./internal/...
 
-.PHONY: linter
-linter:
-	$(LINT) version
-
 .PHONY: lint
 lint: ## golangci-lint; builds it on first use
 	$(LINT) run $(PACKAGES)
