@@ -48,18 +48,29 @@ func (c *cli) ask(ctx context.Context, question string, details []string) error 
 	}
 	fmt.Fprintf(c.con, "%s [y/N] ", question)
 	c.con.flush()
-	answer := make(chan string, 1)
+	answer, err := readLine(ctx, bufio.NewReader(c.In))
+	switch answer = strings.ToLower(answer); {
+	case ctx.Err() != nil:
+		return err
+	case answer == "y" || answer == "yes":
+		return nil
+	}
+	return &codedError{error: declinedError{}, code: app.ExitFailed}
+}
+
+// readLine returns the next line of in, without blanks at its ends, or why there is none: io.EOF, or that ctx has ended.
+func readLine(ctx context.Context, in *bufio.Reader) (line string, err error) {
+	read := make(chan struct{})
+	var text string
+	var failed error
 	go func() {
-		line, _ := bufio.NewReader(c.In).ReadString('\n')
-		answer <- strings.ToLower(strings.TrimSpace(line))
+		defer close(read)
+		text, failed = in.ReadString('\n')
 	}()
 	select {
-	case a := <-answer:
-		if a == "y" || a == "yes" {
-			return nil
-		}
-		return &codedError{error: declinedError{}, code: app.ExitFailed}
+	case <-read:
+		return strings.TrimSpace(text), failed
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return "", context.Cause(ctx)
 	}
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -64,7 +66,7 @@ it asks for what the flags do not say; elsewhere, and with -y, it takes the defa
 			if len(args) > 0 {
 				o.Dir = args[0]
 			}
-			if err := c.askProject(&o); err != nil {
+			if err := c.askProject(cmd.Context(), &o); err != nil {
 				return err
 			}
 			res, err := c.app().Init(cmd.Context(), o)
@@ -94,9 +96,10 @@ func workspaceFor(dir string) string {
 	return dir + "_workspace"
 }
 
-// askProject fills what the flags left open: by asking, or by defaults where nobody can answer.
-func (c *cli) askProject(o *app.InitOptions) error {
-	ask := isTerminal(c.In) && isTerminal(c.Err) && !c.flags.yes && !c.flags.no
+// askProject fills what the flags left open: by asking, or by defaults where nobody can answer. Ctrl-C ends it, and the end
+// of the input (Ctrl-D) the questions.
+func (c *cli) askProject(ctx context.Context, o *app.InitOptions) error {
+	ask := c.canAsk() && !c.flags.yes && !c.flags.no
 	in := bufio.NewReader(c.In)
 	question := func(text, def string) string {
 		if !ask {
@@ -106,16 +109,17 @@ func (c *cli) askProject(o *app.InitOptions) error {
 			text += " [" + def + "]"
 		}
 		fmt.Fprintf(c.con, "%s: ", text)
-		answer, err := in.ReadString('\n')
-		if answer = strings.TrimSpace(answer); answer == "" || err != nil {
-			return def
+		c.con.flush()
+		answer, err := readLine(ctx, in)
+		if err != nil {
+			ask = false
+			fmt.Fprintln(c.con)
 		}
-		return answer
+		return cmp.Or(answer, def)
 	}
 	if o.Dir == "" {
-		if o.Dir = question("Folder of the project", ""); o.Dir == "" {
-			return &app.UsageError{Message: "no folder given", Hint: "write handoff init FOLDER"}
-		}
+		o.Dir = question("Folder of the project", "")
+		ask = ask && o.Dir != ""
 	}
 	if o.Description == "" {
 		o.Description = question("What does it do", "A new pipeline")
@@ -129,6 +133,12 @@ func (c *cli) askProject(o *app.InitOptions) error {
 	}
 	if len(o.Stages) == 0 {
 		o.Stages = []string{"printf 'hello\\nworld\\n'", "wc -l"}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case o.Dir == "":
+		return &app.UsageError{Message: "no folder given", Hint: "write handoff init FOLDER"}
 	}
 	return nil
 }

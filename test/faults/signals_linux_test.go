@@ -130,6 +130,29 @@ func TestCtrlC(t *testing.T) {
 	l.sane(term.text())
 }
 
+// Ctrl-C at a question of init ends it and makes nothing; Ctrl-D ends the questions, the rest are defaults.
+func TestCtrlCAtAQuestion(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, nil)
+	for _, tt := range []struct {
+		key  string
+		code int
+		made bool
+	}{{"\x03", 130, false}, {"\x04", 0, true}} {
+		cmd := l.marked("init", "new")
+		term := l.terminal(cmd)
+		s := l.start(cmd)
+		l.eventually("question", func() bool { return strings.Contains(term.text(), "What does it do") })
+		term.write(tt.key)
+		if code := s.end(); code != tt.code {
+			t.Errorf("%q: exit code %d: %s", tt.key, code, term.text())
+		}
+		if l.exists("new/project.yml") != tt.made || strings.Contains(term.text(), "Command of stage") {
+			t.Errorf("%q: %s", tt.key, term.text())
+		}
+	}
+}
+
 // A terminal as standard input is not read by stages: in its own group such a stage would be stopped for ever.
 func TestTerminalAsInput(t *testing.T) {
 	t.Parallel()
