@@ -150,7 +150,7 @@ func evaluateVars(text string, at time.Time) ([]project.KeyValue, *UsageError) {
 func notEvaluated(key string, err error) *UsageError {
 	return &UsageError{
 		Message: fmt.Sprintf("%s: %v", key, err),
-		Hint:    "only $(date ...) is evaluated, see docs/schedules.md; variables are written as in a shell: __VARS='key=value key2=\"a b\"'",
+		Hint:    "docs/schedules.md says what $(date ...) may be; variables are written as in a shell: __VARS='key=value key2=\"a b\"'",
 	}
 }
 

@@ -212,6 +212,7 @@ func (a *App) JobStatus(ctx context.Context, o JobsOptions) (res JobsResult, err
 		}
 		res.Jobs = append(res.Jobs, list...)
 	}
+	a.sayNone(c, "jobs", len(res.Jobs))
 	slices.SortStableFunc(res.Jobs, func(x, y cloud.Job) int { return y.Created.Compare(x.Created) })
 	if o.Limit > 0 && len(res.Jobs) > o.Limit {
 		res.Jobs = res.Jobs[:o.Limit]

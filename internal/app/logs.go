@@ -48,7 +48,30 @@ func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
 			_, _ = a.awaitJob(waiting, c, job) // without an answer there is nothing more to wait for
 		}()
 	}
-	return a.readLines(ctx, c, q, o.Line)
+	found := 0
+	err = a.readLines(ctx, c, q, func(l cloud.Line) error {
+		found++
+		return o.Line(l)
+	})
+	if err == nil && found == 0 && q.JobID != "" { // the logs of a job may outlive its record
+		_, err = namedJob(ctx, c, q)
+	}
+	if err == nil {
+		a.sayNone(c, "such lines", found)
+	}
+	return err
+}
+
+// sayNone tells a person that nothing was found, and where: a name may be mistyped.
+func (a *App) sayNone(c *cloud.Cloud, what string, found int) {
+	if found > 0 {
+		return
+	}
+	where := fmt.Sprintf("resource group %q, env stage %s", c.Scope.ResourceGroup, c.Scope.Stage)
+	if c.Scope.Task != "" {
+		where = fmt.Sprintf("task %q, %s", c.Scope.Task, where)
+	}
+	a.Log.Info(fmt.Sprintf("no %s found: %s", what, where))
 }
 
 // namedJob returns the job that q names.

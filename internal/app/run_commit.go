@@ -241,12 +241,15 @@ func (a *App) recordUnstarted(ctx context.Context, to *ledger.Bucket, run ledger
 	return to.Put(context.WithoutCancel(ctx), run)
 }
 
-// InShort is the text of err; of many mistakes in files only the first one, on one line.
+// InShort is the text of err, on one line: of many mistakes in files the first one, of what is not there with the way out.
 func InShort(err error) string {
 	if hidden, ok := errors.AsType[*maskedError](err); ok {
 		return hidden.mask(InShort(hidden.error))
 	}
 	all, ok := errors.AsType[project.Errors](err)
+	if hint := cloud.Hint(err); hint != "" && errors.Is(err, cloud.ErrNotFound) {
+		return fmt.Sprintf("%v (%s)", err, hint)
+	}
 	if !ok || len(all) == 0 {
 		return err.Error()
 	}

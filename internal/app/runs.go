@@ -111,6 +111,7 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 			break
 		}
 	}
+	a.sayNone(c, "runs", len(res.Runs))
 	return res, nil
 }
 

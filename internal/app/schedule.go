@@ -297,7 +297,7 @@ func (o ScheduleOptions) schedule(s project.Schedule) cloud.Schedule {
 // checkSchedule refuses what would only be found at the first fire.
 func checkSchedule(s cloud.Schedule) error {
 	if err := checkTimes(s.Cron, s.Timezone); err != nil {
-		return scheduleMistake(s.TargetID, err)
+		return scheduleMistake(s.TargetID, s.Timezone, err)
 	}
 	if err := s.Check(); err != nil {
 		return &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
@@ -344,6 +344,7 @@ func (a *App) ScheduleList(ctx context.Context, o ScheduleListOptions) (res Sche
 		}
 		res.Schedules = append(res.Schedules, scheduleState(s, status))
 	}
+	a.sayNone(c, "schedules", len(res.Schedules))
 	if len(res.Schedules) > 0 {
 		if err := a.addFires(ctx, c, list, res.Schedules); err != nil {
 			return SchedulesResult{}, err

@@ -59,7 +59,7 @@ func (a *App) ScheduleNext(_ context.Context, o ScheduleNextOptions) (ScheduleNe
 		zone := first(o.Timezone, s.Timezone, "UTC")
 		times, err := schedule.Next(s.Cron, zone, o.From, o.Count)
 		if err != nil {
-			return ScheduleNextResult{}, scheduleMistake(s.TargetID, err)
+			return ScheduleNextResult{}, scheduleMistake(s.TargetID, zone, err)
 		}
 		next := make([]string, len(times))
 		for i, at := range times {
@@ -114,10 +114,13 @@ func noSchedule(p *project.Project, id string) error {
 	}
 }
 
-func scheduleMistake(id string, err error) error {
+func scheduleMistake(id, zone string, err error) error {
 	text := err.Error()
 	if id != "" {
 		text = fmt.Sprintf("schedule %q: %s", id, text)
+	}
+	if _, err := schedule.Zone(zone); err != nil {
+		return &UsageError{Message: text} // it says itself what to write
 	}
 	return &UsageError{Message: text, Hint: "both forms are in docs/schedules.md: '0 9 * * ? *' (AWS, six fields), '0 9 * * *' (cron, five fields)"}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud/providers"
@@ -44,6 +45,16 @@ func (c *cli) completer(list lister) cobra.CompletionFunc {
 			}
 		}
 		return fit, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+// plainUsages takes the backquotes around the names of values off the usages of flags: help reads them, a completion would show them.
+func plainUsages(cmd *cobra.Command) {
+	plain := func(f *pflag.Flag) { _, f.Usage = pflag.UnquoteUsage(f) }
+	cmd.Flags().VisitAll(plain)
+	cmd.PersistentFlags().VisitAll(plain)
+	for _, child := range cmd.Commands() {
+		plainUsages(child)
 	}
 }
 
@@ -97,6 +108,20 @@ func (c *cli) releases(ctx context.Context, verbs *app.App) ([]string, error) {
 	var list []string
 	for _, p := range res.Releases {
 		list = append(list, fmt.Sprintf("%d\t%s, %s", p.Number, release.Short(p.Release), p.Time.UTC().Format("2006-01-02 15:04Z")))
+	}
+	return list, err
+}
+
+// secretKeys are the secrets that the cloud has.
+func (c *cli) secretKeys(ctx context.Context, verbs *app.App) ([]string, error) {
+	t, err := c.anyTarget()
+	if err != nil {
+		return nil, err
+	}
+	res, err := verbs.SecretsPrint(ctx, app.SecretsOptions{Target: t})
+	var list []string
+	for _, s := range res.Secrets {
+		list = append(list, s.Key+"\t"+string(s.Level))
 	}
 	return list, err
 }

@@ -26,7 +26,7 @@ func (c *cli) cloudLogsCommand() *cobra.Command {
 
 -v start_time=, end_time=, follow=true, filter=, limit=, run=, as 0.4.x writes them,
 are understood, too.`,
-		Example: `  handoff cloud logs -p my_project --since 24h --filter error
+		Example: `  handoff cloud logs -p my_project --since 24h --filter ERR
   handoff cloud logs -p my_project --run 1a2b3c --limit 100
   handoff cloud logs -p my_project --follow`,
 		Args: noArgs,
@@ -52,7 +52,7 @@ are understood, too.`,
 	f.Var(moment{&o.Until}, "until", "only lines before this `time`")
 	f.StringVar(&o.Run, "run", "", "only of this `run`: its id, or the beginning or end of it")
 	f.StringVar(&o.Job, "job", "", "only of the job with this `id`")
-	f.StringVar(&o.Filter, "filter", "", "only lines that contain this `text`")
+	f.StringVar(&o.Filter, "filter", "", "only lines that contain this `text`; upper and lower case differ")
 	f.Var(count{&o.Limit}, "limit", "only the last `N` lines; 0: all")
 	f.BoolVarP(&o.Follow, "follow", "f", false, "wait for more, until Ctrl-C or the end of the run or job that is named")
 	c.complete(cmd, "run", c.runIDs)

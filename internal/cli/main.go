@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
@@ -46,6 +48,9 @@ func Main(args []string, io Stdio) int {
 	unwatch := c.watchSignals(stop)
 	defer unwatch()
 	root := c.root()
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		plainUsages(root)
+	}
 	root.SetArgs(splitLists(args, root))
 	root.SetIn(io.In)
 	root.SetOut(io.Out)

@@ -118,7 +118,7 @@ func (c *cli) secretsDeleteCommand() *cobra.Command {
 would push. One that does not exist is no error. Asks first; -y answers.`,
 		Example: `  handoff secrets delete -p my_project -s dev
   handoff secrets delete api_key -e resource_group=etl task=quakes -y`,
-		Args: cobra.ArbitraryArgs,
+		Args: cobra.ArbitraryArgs, ValidArgsFunction: c.completer(c.secretKeys),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.Keys, o.Level = args, cloud.Level(level)
 			find := c.target

@@ -91,7 +91,7 @@ func (c *dateCommand) read(arg string, after []string) ([]string, error) {
 	case name == "--iso-8601":
 		return after, c.setISO(value)
 	case strings.HasPrefix(arg, "-"):
-		return nil, fmt.Errorf("the option %s is not known here: use -d, -u, -I or +FORMAT, or compute it in a script", arg)
+		return nil, fmt.Errorf("the option %s is not known here: use -d, -u, -I or +FORMAT, or compute the day in a script of the task", arg)
 	}
 	return nil, fmt.Errorf("%q is neither an option nor a format: a date comes after -d, a format begins with +", arg)
 }

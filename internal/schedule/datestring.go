@@ -120,7 +120,7 @@ func (d *dateString) readItem(s string) (int, error) {
 		return len(groups[0]), nil
 	}
 	return 0, fmt.Errorf("%q is not understood: write it as 2026-01-31, 2026-01-31T09:00:00Z, 09:00, @1700000000, yesterday, -7 days, "+
-		"7 days ago, last month or next monday, or compute it in a script", s)
+		"7 days ago, last month or next monday, or compute the day in a script of the task", s)
 }
 
 func (d *dateString) readDate(groups []string) error {

@@ -114,7 +114,7 @@ func TestEvalRefuses(t *testing.T) {
 		"$(date --date)":                 "--date needs a date",
 		"$(date --utc=1)":                "the option --utc=1 is not known here",
 		"$(date -Ix)":                    `-I takes date, hours, minutes, seconds or ns, not "x"`,
-		"$(date --rfc-3339=date)":        "use -d, -u, -I or +FORMAT, or compute it in a script",
+		"$(date --rfc-3339=date)":        "use -d, -u, -I or +FORMAT, or compute the day in a script of the task",
 		"$(date 010100002026)":           `"010100002026" is neither an option nor a format`,
 		"$(date +%F -I)":                 "more than one format",
 		"$(date -R)":                     "the option -R is not known here",

@@ -26,7 +26,7 @@ func strftime(t time.Time, format string) (string, error) {
 		d, length := readDirective(format[i+1:])
 		text, ok := d.format(t)
 		if !ok {
-			return "", fmt.Errorf("the format has %q, which is not known here: docs/schedules.md lists what is, or compute it in a script",
+			return "", fmt.Errorf("the format has %q, which is not known here: docs/schedules.md lists what is, or compute the day in a script of the task",
 				format[i:min(len(format), i+1+length)])
 		}
 		out.WriteString(text)
