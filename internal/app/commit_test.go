@@ -285,3 +285,30 @@ func TestEventsDoNotWaitForTheBucket(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// What `run local` has brought to the disk as a checkpoint is not replaced by a file that may be empty after a crash of the machine.
+func TestCheckpointStaysOnTheDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.json")
+	p := &plan.Plan{Tasks: []plan.Task{{Name: "a", State: &plan.State{File: file, Checkpoint: true}}}}
+	var durable os.FileInfo
+	s := newStates(p, dir, func(_ context.Context, v state.Version) (err error) {
+		if err = state.WriteFiles(dir, []state.Version{v}); err == nil {
+			durable, err = os.Stat(file)
+		}
+		return err
+	})
+	s.follow(t.Context(), slog.New(slog.DiscardHandler), nil)
+	for _, kind := range []pipeline.Kind{pipeline.TaskStarted, pipeline.StageStarted} {
+		s.event(t.Context(), pipeline.Event{Kind: kind, Task: []string{"a"}})
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a_stdout.log"), []byte("{\"n\":1}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.close(t.Context())
+	now, err := os.Stat(file)
+	if err != nil || durable == nil || !os.SameFile(now, durable) {
+		t.Errorf("it was replaced: %v, %v", now, err)
+	}
+}

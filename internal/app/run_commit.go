@@ -112,8 +112,10 @@ func (r *releaseRun) stillHeld(ctx context.Context) error {
 func (r *releaseRun) storeCheckpoint(ctx context.Context, v state.Version) error {
 	ch := r.change(commit.ByCheckpoint)
 	ch.States = []state.Version{v}
-	_, err := r.commits.Commit(ctx, ch)
-	return err
+	if _, err := r.commits.Commit(ctx, ch); err != nil {
+		return err
+	}
+	return state.WriteFile(r.session.input.StateFile(v.Task), v.State)
 }
 
 func (r *releaseRun) fence() int64 {
