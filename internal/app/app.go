@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -110,6 +111,9 @@ func (a *App) load(dir string) (*project.Project, error) {
 }
 
 func (a *App) loadSecrets(s *session) error {
+	if _, err := os.Stat(s.target.secretsDir()); s.target.SecretsDir != "" && errors.Is(err, fs.ErrNotExist) {
+		return &UsageError{Message: fmt.Sprintf("no folder of secrets %q", s.target.SecretsDir), Hint: "correct --secrets-dir"}
+	}
 	entries, warnings, err := secret.Load(s.target.secretsDir(), s.target.EnvStage)
 	for _, w := range warnings {
 		a.Log.Warn(w)
