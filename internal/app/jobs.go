@@ -210,7 +210,9 @@ func (a *App) JobStatus(ctx context.Context, o JobsOptions) (res JobsResult, err
 		if err != nil {
 			return JobsResult{}, err
 		}
-		res.Jobs = append(res.Jobs, list...)
+		for _, job := range list {
+			res.Jobs = append(res.Jobs, a.withReason(ctx, c, job))
+		}
 	}
 	a.sayNone(c, "jobs", len(res.Jobs))
 	slices.SortStableFunc(res.Jobs, func(x, y cloud.Job) int { return y.Created.Compare(x.Created) })
@@ -283,6 +285,20 @@ func listJobs(ctx context.Context, c *cloud.Cloud, o JobsOptions) ([]cloud.Job, 
 		}
 	}
 	return list, nil
+}
+
+// withReason says why a job has ended badly where the provider knows no more than its exit code: the record of its run tells.
+func (a *App) withReason(ctx context.Context, c *cloud.Cloud, job cloud.Job) cloud.Job {
+	if !job.State.Ended() || job.State == cloud.JobSucceeded || job.Reason != "" {
+		return job
+	}
+	if run, err := a.ledger(c, 0).Get(ctx, job.RunID); err == nil {
+		job.Reason = run.Reason
+	}
+	if job.Reason == "" && job.ExitCode != nil {
+		job.Reason = fmt.Sprintf("exit code %d", *job.ExitCode)
+	}
+	return job
 }
 
 // JobStopOptions says which job to stop, and how. Without Job and Run it is the only one that is active.

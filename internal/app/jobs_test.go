@@ -13,6 +13,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/cloud/memory"
+	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/project"
 )
 
@@ -406,5 +407,26 @@ func TestTaskSpec(t *testing.T) {
 	}
 	if _, err := taskSpec(nil, InfraOptions{}); err == nil {
 		t.Error("a task without a project is registered")
+	}
+}
+
+// A provider that knows of a job no more than its exit code leaves the reason to the record of the run.
+func TestReasonOfTheRecord(t *testing.T) {
+	t.Parallel()
+	m := newMemoryApp(t, func(context.Context, *memory.Process) cloud.LastWord { return cloud.LastWord{Code: 1} })
+	silent, told := cloud.NewRunID(time.Now()), cloud.NewRunID(time.Now())
+	run := ledger.Run{ID: told, Start: time.Now(), Outcome: "failed", Reason: "task load, stage tap-rest-api: exit code 1"}
+	if err := m.ledger(m.cloud, 0).Put(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{silent: "exit code 1", told: run.Reason} {
+		job, err := m.awaitJob(t.Context(), m.cloud, m.job(id))
+		if err != nil || job.State != cloud.JobFailed || job.Reason != want {
+			t.Errorf("waited for: %+v, %v", job, err)
+		}
+		res, err := m.JobStatus(t.Context(), JobsOptions{Target: target(t, "", ""), Run: id})
+		if err != nil || len(res.Jobs) != 1 || res.Jobs[0].Reason != want {
+			t.Errorf("listed: %+v, %v", res.Jobs, err)
+		}
 	}
 }

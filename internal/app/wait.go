@@ -65,7 +65,7 @@ func (a *App) awaitJob(ctx context.Context, c *cloud.Cloud, job cloud.Job) (clou
 			}
 		}
 	}
-	return job, nil
+	return a.withReason(ctx, c, job), nil
 }
 
 // readLines passes on the lines that q asks for. Following goes on where a call fails, as awaitJob does.

@@ -1,7 +1,6 @@
 package cloud
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +96,7 @@ type Job struct {
 	ScheduleID  string    `json:"schedule,omitempty"`
 	ScheduledAt time.Time `json:"scheduled_at,omitzero"`
 	State       JobState  `json:"state,omitempty"`
-	Reason      string    `json:"reason,omitempty"` // why it is in this state, for a person
+	Reason      string    `json:"reason,omitempty"` // why it is in this state, for a person; empty where only the record of its run says so
 	Created     time.Time `json:"created,omitzero"`
 	Started     time.Time `json:"started,omitzero"`
 	Ended       time.Time `json:"ended,omitzero"`
@@ -132,7 +131,7 @@ func (w LastWord) State() (state JobState, reason string) {
 	default:
 		state = JobFailed
 	}
-	return state, cmp.Or(w.Reason, fmt.Sprintf("exit code %d", w.Code))
+	return state, w.Reason
 }
 
 // JobQuery says which jobs to list; the zero JobQuery asks for all that the provider still knows.

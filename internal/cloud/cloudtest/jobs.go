@@ -85,7 +85,7 @@ func wantEnd(t *testing.T, job cloud.Job, state cloud.JobState, code int) {
 		t.Errorf("job %+v, want %s", job, state)
 	case code >= 0 && (job.ExitCode == nil || *job.ExitCode != code):
 		t.Errorf("exit code %v, want %d", job.ExitCode, code)
-	case state == cloud.JobSucceeded != (job.Reason == ""):
+	case state == cloud.JobSucceeded && job.Reason != "", job.ExitCode == nil && job.Reason == "":
 		t.Errorf("job %s with the reason %q", job.State, job.Reason)
 	}
 }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -270,7 +271,7 @@ func (i *Inside) outcome(w cloud.LastWord) {
 	switch {
 	case w.Code == 0:
 	case w.Skipped || i.why == nil:
-		i.rec.Reason += i.rec.shortOfMemory()
+		i.rec.Reason = cmp.Or(i.rec.Reason, fmt.Sprintf("exit code %d", w.Code)) + i.rec.shortOfMemory()
 	default:
 		i.rec.State, i.rec.Reason = i.why.state, i.why.reason
 		if i.why.killed {
