@@ -240,7 +240,9 @@ func (a *App) recordUnstarted(ctx context.Context, to *ledger.Bucket, run ledger
 		run.Outcome, run.ExitCode = string(pipeline.Interrupted), ExitSignal+int(in.Signal)
 	}
 	run.End, run.Updated, run.Tasks = a.Now().UTC(), a.Now().UTC(), []*ledger.Task{}
-	return to.Put(context.WithoutCancel(ctx), run)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Lease.Stop())
+	defer cancel()
+	return to.Put(ctx, run)
 }
 
 // InShort is the text of err, on one line: of many mistakes in files the first one, of what is not there with the way out.

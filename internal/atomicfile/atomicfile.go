@@ -53,6 +53,10 @@ func WriteDurable(path string, content []byte, mode fs.FileMode) error {
 func write(path string, content []byte, mode fs.FileMode, durable bool) error {
 	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	err := fill(temp, content, mode, durable)
+	if errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.ELOOP) { // a program has put a named pipe or a link there
+		_ = os.Remove(temp)
+		err = fill(temp, content, mode, durable)
+	}
 	if err == nil {
 		err = os.Rename(temp, path)
 	}
@@ -67,7 +71,7 @@ func write(path string, content []byte, mode fs.FileMode, durable bool) error {
 }
 
 func fill(path string, content []byte, mode fs.FileMode, durable bool) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, mode)
 	if err != nil {
 		return err
 	}

@@ -112,3 +112,27 @@ func TestOnlyFilesAreRead(t *testing.T) {
 		t.Errorf("none: %v", err)
 	}
 }
+
+// What a program has planted in place of the new file neither stops the writer nor leads it elsewhere.
+func TestPlantedFiles(t *testing.T) {
+	t.Parallel()
+	for name, plant := range map[string]func(other, at string) error{
+		"pipe": func(_, at string) error { return syscall.Mkfifo(at, 0o600) },
+		"link": os.Symlink,
+	} {
+		dir, other := t.TempDir(), filepath.Join(t.TempDir(), "other")
+		path := filepath.Join(dir, "f")
+		if err := errors.Join(os.WriteFile(other, []byte("other"), 0o600), plant(other, filepath.Join(dir, ".f.new"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(path, []byte("new"), 0o600); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if text, err := Read(path); err != nil || string(text) != "new" {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+		if text, _ := os.ReadFile(other); string(text) != "other" {
+			t.Errorf("%s: the other file is %q", name, text)
+		}
+	}
+}
