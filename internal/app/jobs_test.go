@@ -13,6 +13,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/cloud/memory"
+	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/project"
 )
@@ -428,5 +429,27 @@ func TestReasonOfTheRecord(t *testing.T) {
 		if err != nil || len(res.Jobs) != 1 || res.Jobs[0].Reason != want {
 			t.Errorf("listed: %+v, %v", res.Jobs, err)
 		}
+	}
+}
+
+// Without an id the run that goes on is followed, not one that was refused because of it.
+func TestFollowWhatGoesOn(t *testing.T) {
+	t.Parallel()
+	m := newMemoryApp(t, nil)
+	now := time.Now()
+	goesOn, refused := cloud.NewRunID(now), cloud.NewRunID(now.Add(time.Minute))
+	_, held, err := lease.Acquire(t.Context(), m.cloud.Files, m.leaseOptions(m.cloud, goesOn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Release(t.Context())
+	for id, outcome := range map[string]string{goesOn: "success", refused: ledger.Skipped} {
+		if err := m.ledger(m.cloud, 0).Put(t.Context(), ledger.Run{ID: id, Start: now, Outcome: outcome}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run, err := m.RunFollow(t.Context(), target(t, "", ""), "", func(Step) {})
+	if err != nil || run.ID != goesOn {
+		t.Errorf("followed %q, %v; want %q", run.ID, err, goesOn)
 	}
 }

@@ -323,6 +323,11 @@ func (a *App) RunFollow(ctx context.Context, t Target, id string, tell func(Step
 		return ledger.Run{}, err
 	}
 	b := a.ledger(c, 0)
+	if id == "" { // what goes on, also where a later run was refused because of it
+		if held, _, err := lease.Read(ctx, c.Files, leaseKey(c)); err == nil && !held.Released {
+			id = held.RunID
+		}
+	}
 	if id, err = awaitRecord(ctx, c, b, id); err != nil {
 		return ledger.Run{}, err
 	}
