@@ -33,7 +33,7 @@ demo: build ## Run the earthquake example: real tap, real target, local feed
 
 .PHONY: check
 check: fmt-check vet lint ## The inner loop: format, vet, lint, quick tests with -race
-	go test -race -short $(PACKAGES)
+	GORACE=atexit_sleep_ms=0 go test -race -short $(PACKAGES)
 
 .PHONY: test
 test: build ## Everything: race, fuzz seeds, lint, stale files, end to end, compatibility
