@@ -42,7 +42,7 @@ static_result() {
 }
 
 part "format" make --no-print-directory fmt-check
-part "tests" go_tests -race -timeout 30m -p 4 ./... # many packages mostly wait
+part "tests" go_tests -race -timeout 30m ./...
 part "end to end" go_tests -tags e2e -timeout 30m ./test/compat ./test/docs ./test/e2e
 part "slow faults" go_tests -tags e2e -timeout 30m -run '^TestSlow' ./test/faults
 part "demo" test/demo.sh
