@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 VERSION ?= $(shell v=$$(git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null) && echo "$${v\#v}" || echo "0.5.0-dev+$$(git rev-parse --short HEAD 2>/dev/null || echo source)")
 MODULE := github.com/handoff-run/handoff
 BUILD := CGO_ENABLED=0 go build -trimpath -tags grpcnotrace -ldflags "-s -w -X $(MODULE)/internal/cli.Version=$(VERSION)"
-LINT := go tool -modfile=tools/go.mod golangci-lint
+TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 5s
 PACKAGES := ./cmd/... ./internal/... ./examples/... ./test/...
 
@@ -32,7 +32,7 @@ demo: build ## Run the earthquake example: real tap, real target, local feed
 	test/demo.sh
 
 .PHONY: check
-check: fmt-check vet lint ## The inner loop: format, vet, lint, quick tests with -race
+check: fmt-check lint ## The inner loop: format, lint, quick tests with -race
 	GORACE=atexit_sleep_ms=0 go test -race -short $(PACKAGES)
 
 .PHONY: test
@@ -47,13 +47,12 @@ fmt: ## Format the Go code
 fmt-check:
 	@unformatted=$$(gofmt -l cmd internal examples test); [ -z "$$unformatted" ] || { echo "not formatted (make fmt): $$unformatted" >&2; exit 1; }
 
-.PHONY: vet
-vet: ## go vet for macOS; that for Linux is part of lint
-	GOOS=darwin go vet ./cmd/... ./internal/...
-
 .PHONY: lint
-lint: ## golangci-lint; builds it on first use
-	$(LINT) run $(PACKAGES)
+lint: ## go vet for Linux and macOS, staticcheck, errcheck; builds them on first use
+	go vet -tags e2e $(PACKAGES)
+	GOOS=darwin go vet ./cmd/... ./internal/...
+	$(TOOL) staticcheck -tags e2e -checks all,-ST1003,-ST1016,-QF* $(PACKAGES)
+	$(TOOL) errcheck -ignoretests -exclude tools/errcheck.txt $(PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (5s) each

@@ -88,7 +88,7 @@ func (a *App) PlanRelease(ctx context.Context, o RunReleaseOptions) (res *plan.P
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary workspace: %w", err)
 	}
-	defer os.RemoveAll(tmp) //nolint:errcheck // only takes room
+	defer os.RemoveAll(tmp) // only takes room
 	shown := first(o.WorkspaceDir, anyWorkspace)
 	o.WorkspaceDir = tmp
 	f, err := a.openRelease(ctx, o.Target, o.Release)

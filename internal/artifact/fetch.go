@@ -34,7 +34,7 @@ func (s *Store) Fetch(ctx context.Context, name string, o FetchOptions) (got Fet
 	if err != nil {
 		return Fetched{}, fmt.Errorf("fetch artifacts: %w", err)
 	}
-	defer root.Close() //nolint:errcheck // nothing was written through it
+	defer root.Close() // nothing was written through it
 	entries := slices.DeleteFunc(slices.Clone(snap.Entries), func(e Entry) bool { return o.Skip != nil && o.Skip(e.Path) })
 	got.Archive = snap.Archive
 	if o.Exact {
@@ -70,7 +70,7 @@ func (s *Store) Loses(ctx context.Context, name string, o FetchOptions) (int, er
 	if err != nil {
 		return 0, fmt.Errorf("look at artifacts: %w", err)
 	}
-	defer root.Close() //nolint:errcheck // nothing was written through it
+	defer root.Close() // nothing was written through it
 	n := 0
 	for _, e := range snap.Entries {
 		if _, err := root.Lstat(filepath.FromSlash(e.Path)); err == nil && !same(root, filepath.FromSlash(e.Path), e) {
@@ -95,7 +95,7 @@ func Clear(o FetchOptions) (removed int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("clear artifacts: %w", err)
 	}
-	defer root.Close() //nolint:errcheck // nothing was written through it
+	defer root.Close() // nothing was written through it
 	return clean(o, root, nil)
 }
 
@@ -151,7 +151,7 @@ func (s *Store) fetchFile(ctx context.Context, root *os.Root, name string, e Ent
 	if err != nil {
 		return err
 	}
-	defer body.Close() //nolint:errcheck // read only
+	defer body.Close() // read only
 	if err := root.MkdirAll(filepath.Dir(local), 0o777); err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func same(root *os.Root, name string, e Entry) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close() // read only
 	h := sha256.New()
 	_, err = io.Copy(h, f)
 	return err == nil && hex.EncodeToString(h.Sum(nil)) == e.SHA256

@@ -116,7 +116,7 @@ func (s *Store) putFile(ctx context.Context, path, name string, e *Entry) error 
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close() // read only
 	body, err := cloud.FromFile(f)
 	if err != nil {
 		return err

@@ -52,13 +52,13 @@ func (c *cli) enterJob(ctx context.Context) (providers.Inside, error) {
 	process.Leave() // a run may have started the job
 	p, err := providers.Find(c.getenv(cloud.EnvProvider))
 	if err != nil {
-		return nil, nil //nolint:nilerr,nilnil // the job itself says so, with its last word
+		return nil, nil // the job itself says so, with its last word
 	}
 	if c.environ, err = p.JobEnviron(ctx, c.setup(), c.environ); err != nil {
 		c.logger(c.con).Warn(err.Error()) // it can do its work without
 	}
 	if p.Inside == nil {
-		return nil, nil //nolint:nilnil // there is nothing to do
+		return nil, nil // there is nothing to do
 	}
 	return p.Inside(c.setup())
 }

@@ -63,7 +63,7 @@ func (c *cli) confirmSecrets(cmd *cobra.Command, o app.SecretsOptions) error {
 	o.DryRun = true
 	res, err := quiet.SecretsPush(cmd.Context(), o)
 	if err != nil || len(res.Secrets) == 0 {
-		return nil //nolint:nilerr // the push itself says what is wrong
+		return nil // the push itself says what is wrong
 	}
 	question := fmt.Sprintf("Push these secrets for %s?", placeText(res.Place))
 	return c.confirmOnTerminal(cmd.Context(), question, strings.Split(secretsText(res), "\n")...)

@@ -25,7 +25,7 @@ func Copy(ctx context.Context, files Files, from, to string) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	defer content.Close() //nolint:errcheck // read only
+	defer content.Close() // read only
 	body, done, err := Spool(content)
 	if err != nil {
 		return Object{}, fmt.Errorf("copy object %q: %w", from, err)

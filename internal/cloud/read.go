@@ -17,7 +17,7 @@ func Read(ctx context.Context, files Files, key string, limit int64) ([]byte, Ob
 	if err != nil {
 		return nil, Object{}, err
 	}
-	defer body.Close() //nolint:errcheck // read only
+	defer body.Close() // read only
 	text, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err == nil && int64(len(text)) > limit {
 		err = fmt.Errorf("object %q: %w: longer than %d bytes", key, ErrCorrupt, limit)

@@ -224,6 +224,8 @@ func checkFile(t *testing.T, path, room string) {
 		switch {
 		case name == "text/template" || name == "html/template":
 			t.Errorf("%s imports %s: it makes the binary 10 MiB larger", path, name)
+		case name == "github.com/spf13/cobra" && room != "internal/cli":
+			t.Errorf("%s imports cobra: only cli knows the command line", path)
 		case strings.HasPrefix(name, module):
 			if !mayImport(room, strings.TrimPrefix(name, module+"internal/")) {
 				t.Errorf("%s may not import %s (docs/design.md, \"Who may import whom\")", room, strings.TrimPrefix(name, module+"internal/"))

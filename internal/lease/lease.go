@@ -169,7 +169,7 @@ func Read(ctx context.Context, files cloud.Files, key string) (Record, string, e
 	if err != nil {
 		return Record{}, "", fmt.Errorf("read lease: %w", err)
 	}
-	defer body.Close() //nolint:errcheck // read only
+	defer body.Close() // read only
 	r, err := decode(body)
 	if err != nil {
 		return Record{}, "", cloud.WithHint(fmt.Errorf("read lease %q: %w", key, err), whenDamaged)

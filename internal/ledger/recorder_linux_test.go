@@ -56,7 +56,7 @@ func TestEventsDoNotWaitForTheDisk(t *testing.T) {
 	if err := unix.SetNonblock(fd, false); err != nil {
 		t.Fatal(err)
 	}
-	go io.Copy(io.Discard, os.NewFile(uintptr(fd), slow)) //nolint:errcheck // the disk works again
+	go io.Copy(io.Discard, os.NewFile(uintptr(fd), slow)) // the disk works again
 	if _, err := r.Finish("success", "", 0); err != nil {
 		t.Fatal(err)
 	}

@@ -411,8 +411,8 @@ func TestWatch(t *testing.T) {
 			if err := other.Start(); err != nil {
 				t.Fatal(err)
 			}
-			defer other.Wait()         //nolint:errcheck // it is killed
-			defer other.Process.Kill() //nolint:errcheck // see above
+			defer other.Wait()         // it is killed
+			defer other.Process.Kill() // see above
 			defer func() {
 				if err := other.Process.Signal(syscall.Signal(0)); err != nil || readMark(other.Process.Pid).sameRun(s.mark) {
 					t.Errorf("a process of another part of the program was taken for one of the run: %v", err)

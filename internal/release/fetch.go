@@ -187,7 +187,7 @@ func (s *Store) content(ctx context.Context, data string, e *Entry) ([]byte, err
 	if err != nil {
 		return nil, lost(err)
 	}
-	defer body.Close() //nolint:errcheck // read only
+	defer body.Close() // read only
 	text := make([]byte, e.Size)
 	if _, err := io.ReadFull(body, text); err != nil {
 		return nil, failed(e, err)
@@ -289,7 +289,7 @@ func (x *extractor) large(in io.Reader, files []*Entry) error {
 		if err != nil {
 			return err
 		}
-		defer f.Close() //nolint:errcheck // a failed write shows in io.CopyN
+		defer f.Close() // a failed write shows in io.CopyN
 		outs = append(outs, f)
 	}
 	if _, err := io.CopyN(io.MultiWriter(outs...), in, files[0].Size); err != nil {

@@ -136,7 +136,7 @@ func (u *upload) large(ctx context.Context, e *Entry) (name string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close() // read only
 	body, err := cloud.FromFile(f)
 	if err == nil && body.Size() != e.Size {
 		err = cloud.ErrChanged

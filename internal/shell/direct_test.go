@@ -59,7 +59,7 @@ func TestDirectIsWhatShellsDo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // not for secrets
+	random := rand.New(rand.NewPCG(1, 2)) // not for secrets
 	var scripts []string
 	for tries := 0; len(scripts) < 2000; tries++ {
 		script := madeUp(random, dir)

@@ -46,7 +46,7 @@ func (c *Capture) Read(final bool) (Captured, error) {
 	if err != nil {
 		return Captured{}, fmt.Errorf("read states: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close() // read only
 	if info, err := f.Stat(); err == nil && info.Size() < c.offset {
 		c.Reset()
 	}

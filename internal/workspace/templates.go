@@ -26,7 +26,7 @@ func Templates(project string, raw []string, visit func(name, text string)) erro
 			return nil
 		}
 		if info, err := d.Info(); err != nil || info.Size() > maxTemplate {
-			return nil //nolint:nilerr // it is gone, or no template
+			return nil // it is gone, or no template
 		}
 		text, err := fs.ReadFile(files, name)
 		if err == nil && isText(text) && hasTags(text) {

@@ -101,7 +101,7 @@ func flush(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close() // read only
 	return unix.Syncfs(int(f.Fd()))
 }
 

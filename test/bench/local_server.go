@@ -31,7 +31,7 @@ func (b *localBench) server() ([]localRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() //nolint:errcheck // only to be read
+	defer log.Close() // only to be read
 	cmd := b.home("ledger", "server")
 	cmd.Args = append(cmd.Args, "-l", "info")
 	cmd.Stderr = log

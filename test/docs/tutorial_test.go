@@ -93,7 +93,7 @@ func newSession(t *testing.T) *session {
 	}
 	t.Cleanup(func() {
 		if _, err := os.Stat(filepath.Join(s.home, serverPID)); err == nil {
-			_ = exec.Command("sh", "-c", `kill -9 "$(cat "$0")" 2>/dev/null`, filepath.Join(s.home, serverPID)).Run() //nolint:noctx // the test's is over
+			_ = exec.Command("sh", "-c", `kill -9 "$(cat "$0")" 2>/dev/null`, filepath.Join(s.home, serverPID)).Run() // the test's is over
 		}
 	})
 	return s

@@ -318,7 +318,7 @@ func testChangedBody(t *testing.T, f cloud.Files) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer file.Close() //nolint:errcheck // it goes
+		defer file.Close() // it goes
 		body, err := cloud.FromFile(file)
 		if err == nil {
 			err = test.change(file, test.size)
@@ -711,7 +711,7 @@ func testFleeting(t *testing.T, f cloud.Files) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer body.Close() //nolint:errcheck // read only
+	defer body.Close() // read only
 	if text, err := io.ReadAll(body); err != nil || string(text) != "third" {
 		t.Errorf("content %q, %v", text, err)
 	}

@@ -50,7 +50,7 @@ func appendHeader(b []byte, o cloud.Object) []byte {
 	b = append(b, headSHA256...)
 	b = append(b, o.SHA256...)
 	b = append(b, headKey...)
-	key, _ := json.Marshal(o.Key) //nolint:errchkjson // a string can be marshalled
+	key, _ := json.Marshal(o.Key) // a string can be marshalled
 	b = append(b, key...)
 	return append(b, headEnd...)
 }
@@ -102,7 +102,7 @@ func statHeader(path string) (cloud.Object, error) {
 	if err != nil {
 		return cloud.Object{}, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer unix.Close(fd) //nolint:errcheck // read only
+	defer unix.Close(fd) // read only
 	o, _, err := readHeader(rawFile(fd))
 	return o, err
 }

@@ -12,7 +12,7 @@ func storageWarnings(dir string, gib int) []string {
 	if gib == 0 || unix.Statfs(dir, &st) != nil {
 		return nil
 	}
-	free := uint64(st.Bavail) * uint64(st.Bsize) //nolint:gosec,unconvert // the types differ between systems
+	free := uint64(st.Bavail) * uint64(st.Bsize) // the types differ between systems
 	if free >= uint64(gib)<<30 {
 		return nil
 	}

@@ -36,7 +36,7 @@ func (j *Jobs) prune() error {
 // remove removes a job and its log. A job of which something is still there is left alone.
 func (j *Jobs) remove(id string) error {
 	if f, err := os.Open(j.path(id, busyFile)); err == nil {
-		defer f.Close() //nolint:errcheck // frees the lock
+		defer f.Close() // frees the lock
 		if flock(f, unix.LOCK_EX|unix.LOCK_NB) != nil {
 			return nil
 		}

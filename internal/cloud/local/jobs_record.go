@@ -109,7 +109,7 @@ func (j *Jobs) busy(id string) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close() //nolint:errcheck // frees the lock
+	defer f.Close() // frees the lock
 	return errors.Is(flock(f, unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
@@ -204,7 +204,7 @@ func (j *Jobs) settle(r *jobRecord) (cloud.Job, error) {
 	if err != nil {
 		return r.Job, nil // pruned meanwhile
 	}
-	defer f.Close() //nolint:errcheck // frees the lock
+	defer f.Close() // frees the lock
 	busy := errors.Is(flock(f, unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 	if !busy { // it may have come to its end since it was read
 		if r, err = j.read(r.ID); err != nil {

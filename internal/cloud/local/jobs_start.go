@@ -38,7 +38,7 @@ func (j *Jobs) start(r *jobRecord) (cloud.Job, error) {
 	if err != nil {
 		return cloud.Job{}, err
 	}
-	defer busy.Close() //nolint:errcheck // the job has its own
+	defer busy.Close() // the job has its own
 	err = j.record(r)
 	if err == nil {
 		err = j.spawn(r, busy)
@@ -77,8 +77,8 @@ func (j *Jobs) spawn(r *jobRecord, busy *os.File) error {
 	if err != nil {
 		return err
 	}
-	defer words.Close()                                                 //nolint:errcheck // the job has its own
-	cmd := exec.Command(j.options.Command[0], j.options.Command[1:]...) //nolint:noctx,gosec // it outlives the caller
+	defer words.Close()                                                 // the job has its own
+	cmd := exec.Command(j.options.Command[0], j.options.Command[1:]...) // it outlives the caller
 	cmd.Env = slices.Concat(j.options.Environ, r.Start.Environ(), j.options.Place, []string{
 		cloud.EnvJob + "=" + r.ID, "HANDOFF_HOME=" + j.home.dir, EnvJobDir + "=" + dir, guardKey + "=job",
 	})
@@ -89,6 +89,6 @@ func (j *Jobs) spawn(r *jobRecord, busy *os.File) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the process of the job: %w", err)
 	}
-	go cmd.Wait() //nolint:errcheck // only to reap it, where the starter lives on
+	go func() { _ = cmd.Wait() }() // only to reap it, where the starter lives on
 	return nil
 }

@@ -30,7 +30,7 @@ var errLeft = errors.New("left")
 // walk yields the objects in the order of their keys. It reads one folder at a time, and the header of an object when it
 // is its turn.
 type walk struct {
-	ctx   context.Context //nolint:containedctx // lives as long as one call
+	ctx   context.Context // lives as long as one call
 	root  string
 	yield func(cloud.Object, error) bool
 	long  []cloud.Object // the objects in long/ that are still to come
@@ -89,7 +89,7 @@ func names(dir string) ([]string, error) {
 	if err != nil {
 		return nil, kind(err)
 	}
-	defer d.Close() //nolint:errcheck // read only
+	defer d.Close() // read only
 	list, err := d.Readdirnames(-1)
 	if notThere(err) { // removed meanwhile
 		return nil, nil

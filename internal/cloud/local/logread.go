@@ -259,7 +259,7 @@ func firstTime(dir string, seq int) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close() // read only
 	buf := make([]byte, len(timeFormat)+1)
 	if _, err := io.ReadFull(f, buf); err != nil {
 		return time.Time{}, nil

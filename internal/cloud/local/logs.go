@@ -156,7 +156,7 @@ func pruneRun(ctx context.Context, dir string, before time.Time) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer held.Close() //nolint:errcheck // frees the lock
+	defer held.Close() // frees the lock
 	end, err := endOf(dir)
 	if err != nil || !end.time.Before(before) {
 		return false, err

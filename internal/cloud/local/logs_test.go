@@ -97,7 +97,7 @@ func TestTailOfSegments(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		l := newLogs(filepath.Join(t.TempDir(), "logs"))
-		defer l.Close() //nolint:errcheck // of a folder that goes
+		defer l.Close() // of a folder that goes
 		l.segment = int64(rapid.IntRange(1, 400).Draw(rt, "segment"))
 		ids := rapid.SampledFrom([]string{"a", "b", "c"})
 		for n := range rapid.IntRange(0, 40).Draw(rt, "lines") {

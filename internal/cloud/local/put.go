@@ -52,7 +52,7 @@ func (f *Files) store(ctx context.Context, key string, o cloud.PutOptions, fill 
 	if err != nil {
 		return cloud.Object{}, kind(err)
 	}
-	defer temp.Close() //nolint:errcheck // what matters was flushed
+	defer temp.Close() // what matters was flushed
 	stored, err := fill(temp)
 	if err == nil {
 		err = kind(f.group.sync(temp.Sync))
@@ -179,7 +179,7 @@ func (f *Files) copy(ctx context.Context, from, to string) (cloud.Object, error)
 	if err != nil {
 		return cloud.Object{}, err
 	}
-	defer source.Close() //nolint:errcheck // read only
+	defer source.Close() // read only
 	at, err := seekContent(source, rest, old)
 	if err != nil {
 		return cloud.Object{}, err

@@ -72,7 +72,7 @@ func (s scheduler) look(st *cloud.SchedulerStatus) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // frees the lock
+	defer f.Close() // frees the lock
 	if !errors.Is(flock(f, unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK) {
 		return nil
 	}

@@ -53,7 +53,7 @@ func readJournal(path, prefix string) (fireStates, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close() // read only
 	mark := []byte(`"id":"` + prefix)
 	in := bufio.NewReaderSize(f, 1<<16)
 	for {

@@ -166,7 +166,7 @@ func (s *Secrets) change(ctx context.Context, level cloud.Level, edit func(*vaul
 	if err != nil {
 		return kind(err)
 	}
-	defer held.Close() //nolint:errcheck // frees the lock
+	defer held.Close() // frees the lock
 	v, err := s.read(ctx, level)
 	if err != nil {
 		return err

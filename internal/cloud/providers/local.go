@@ -66,7 +66,7 @@ func (h *served) OpenStore(ctx context.Context) (server.Store, func() error, err
 func enterLocal(s Setup) (Inside, error) {
 	dir := s.Getenv(local.EnvJobDir)
 	if dir == "" {
-		return nil, nil //nolint:nilnil // nothing has to be done
+		return nil, nil // nothing has to be done
 	}
 	home, err := s.Home()
 	if err != nil {
