@@ -41,6 +41,7 @@ type RunResult struct {
 	Tail      []string     `json:"stderr_tail,omitempty"`
 	Warnings  []string     `json:"warnings,omitempty"`
 	Seconds   float64      `json:"seconds"`
+	Rows      *int64       `json:"rows,omitempty"` // records that its tasks have moved; nil: nobody has counted
 	Tasks     []TaskResult `json:"tasks"`
 	Artifacts string       `json:"artifacts"`
 	Record    string       `json:"record"`
@@ -50,10 +51,12 @@ type RunResult struct {
 
 // TaskResult is how a task at the top of the tree ended.
 type TaskResult struct {
-	Name       string  `json:"name"`
-	Status     string  `json:"status"`
-	Seconds    float64 `json:"seconds"`
-	Bottleneck string  `json:"bottleneck,omitempty"`
+	Name       string         `json:"name"`
+	Status     string         `json:"status"`
+	Seconds    float64        `json:"seconds"`
+	Rows       *int64         `json:"rows,omitempty"` // records; nil: nobody has counted
+	Streams    ledger.Streams `json:"streams,omitempty"`
+	Bottleneck string         `json:"bottleneck,omitempty"`
 }
 
 // Run runs the project in its workspace. The error is for a run that could not be started; a run that
@@ -274,7 +277,7 @@ func (a *App) runRecord(s *session) ledger.Run {
 func (s *session) result(run ledger.Run, res pipeline.Result, code int) RunResult {
 	out := RunResult{
 		Status: run.Outcome, RunID: run.ID, Reason: run.Reason, Stage: res.Stage, Tail: res.Tail, Warnings: run.Warnings,
-		Seconds: seconds(run.End.Sub(run.Start)), Artifacts: s.ws.Artifacts(), Record: s.record(),
+		Seconds: seconds(run.End.Sub(run.Start)), Rows: run.Rows, Artifacts: s.ws.Artifacts(), Record: s.record(),
 		ExitCode: code, Tasks: []TaskResult{},
 	}
 	if len(res.Task) > 0 {
@@ -282,7 +285,8 @@ func (s *session) result(run ledger.Run, res pipeline.Result, code int) RunResul
 	}
 	for _, t := range run.Tasks {
 		out.Tasks = append(out.Tasks, TaskResult{
-			Name: t.Name, Status: t.Outcome, Seconds: seconds(t.End.Sub(t.Start)), Bottleneck: t.Slowest,
+			Name: t.Name, Status: t.Outcome, Seconds: seconds(t.End.Sub(t.Start)), Rows: t.Rows, Streams: t.Streams,
+			Bottleneck: t.Slowest,
 		})
 	}
 	return out

@@ -49,6 +49,7 @@ type RunSummary struct {
 	Trigger string    `json:"trigger,omitempty"`
 	Release string    `json:"release,omitempty"`
 	Job     string    `json:"job,omitempty"`
+	Rows    *int64    `json:"rows,omitempty"` // records; nil: nobody has counted
 	Reason  string    `json:"reason,omitempty"`
 }
 
@@ -131,7 +132,7 @@ func summary(run ledger.Run, now time.Time) RunSummary {
 	}
 	out := RunSummary{
 		ID: run.ID, Outcome: run.Outcome, Start: run.Start, Trigger: run.Trigger, Release: run.Release,
-		Job: run.JobID, Reason: run.Reason,
+		Job: run.JobID, Rows: run.Rows, Reason: run.Reason,
 	}
 	if !run.Start.IsZero() {
 		out.Seconds = seconds(end.Sub(run.Start))

@@ -36,6 +36,7 @@ type row struct {
 	rate  float64 // bytes/s
 	waits string
 	lines *pipeline.Lines // of a foreach
+	moved string          // records, where that is known
 }
 
 const maxRows = 12 // more would push the log off the screen
@@ -103,7 +104,20 @@ func (p *progress) update(key string, e pipeline.Event) {
 		r.bytes, r.at = now, e.Time
 		r.lines = e.Stats.Lines
 		r.waits = waits(e.Stats)
+		r.moved = moved(e.Stats.Rows)
 	}
+}
+
+// moved says how many records a stage has told of so far.
+func moved(rows map[string]int64) string {
+	if rows == nil {
+		return ""
+	}
+	var all int64
+	for _, n := range rows {
+		all += n
+	}
+	return app.Rows(all)
 }
 
 // waits says which neighbour holds a stage up.
@@ -172,6 +186,9 @@ func (r *row) done() string {
 		}
 	} else {
 		text += fmt.Sprintf(" %11s", size(r.rate)+"/s")
+	}
+	if r.moved != "" {
+		text += "  " + r.moved
 	}
 	if r.waits != "" {
 		text += "  " + r.waits

@@ -164,9 +164,9 @@ func (c *cli) stdin() *os.File {
 func (c *cli) runText(r app.RunResult) string {
 	var b strings.Builder
 	for _, t := range r.Tasks {
-		fmt.Fprintf(&b, "%s %s (%v)\n", c.outcome(fmt.Sprintf("%-11s", words(t.Status))), t.Name, took(t.Seconds))
+		fmt.Fprintf(&b, "%s %s (%v%s)\n", c.outcome(fmt.Sprintf("%-11s", words(t.Status))), t.Name, took(t.Seconds), andRows(t.Rows))
 	}
-	fmt.Fprintf(&b, "run %s: %s after %v", r.RunID, c.outcome(words(r.Status)), took(r.Seconds))
+	fmt.Fprintf(&b, "run %s: %s after %v%s", r.RunID, c.outcome(words(r.Status)), took(r.Seconds), andRows(r.Rows))
 	if r.Task != "" {
 		fmt.Fprintf(&b, ": %s", r.Task)
 	}
@@ -181,6 +181,14 @@ func (c *cli) runText(r app.RunResult) string {
 	}
 	fmt.Fprintf(&b, "\nartifacts: %s", filepath.Join(c.flags.workspace, "artifacts")) // as it was typed
 	return b.String()
+}
+
+// andRows says how many records something has moved, where that is known.
+func andRows(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return ", " + app.Rows(*n)
 }
 
 // took rounds to what a person wants to know, as the log does.

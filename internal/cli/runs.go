@@ -68,6 +68,9 @@ func (c *cli) runsText(r app.RunsList) string {
 	for _, run := range r.Runs {
 		line := fmt.Sprintf("%s  %s %s %8.1fs  %-8s", run.ID, c.outcome(fmt.Sprintf("%-11s", words(run.Outcome))),
 			run.Start.UTC().Format("2006-01-02 15:04:05Z"), run.Seconds, run.Trigger)
+		if run.Rows != nil {
+			line += "  " + app.Rows(*run.Rows)
+		}
 		if run.Reason != "" {
 			line += "  " + firstLine(run.Reason)
 		}

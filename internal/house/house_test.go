@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"internal/state":           {"atomicfile", "cloud"},
 	"internal/commit":          {"state", "artifact", "cloud"},
 	"internal/server":          {"schedule", "cloud"},
-	"internal/pipeline":        {"plan", "process", "pipe"},
+	"internal/pipeline":        {"plan", "process", "pipe", "stream"},
 	"internal/plan":            {"project", "jinja", "shell", "secret"},
 	"internal/workspace":       {"atomicfile"},
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
@@ -35,10 +37,11 @@ func TestRecorderFollowsARun(t *testing.T) {
 		{Kind: pipeline.StageEnded, Task: at, Stage: "tap", Result: &pipeline.Result{Outcome: pipeline.Failed, Code: 3, Reason: "exited with code 3"},
 			Stats: &pipeline.Stats{BytesIn: -1, BytesOut: 10, RecordsOut: -1, CPU: time.Second, BlockedOut: 0.9}},
 		{Kind: pipeline.StageEnded, Task: at, Stage: "target", Result: &pipeline.Result{Outcome: pipeline.Terminated, Signal: "SIGTERM"},
-			Stats: &pipeline.Stats{BytesIn: 10, BytesOut: 0, RecordsOut: 0, Exact: true}},
+			Stats: &pipeline.Stats{BytesIn: 10, BytesOut: 0, RecordsOut: 0, Exact: true, Rows: map[string]int64{"users": 3, "orders": 4}}},
 		{Kind: pipeline.Warning, Text: "careful"},
 		{Kind: pipeline.TaskEnded, Task: at, Result: &pipeline.Result{Outcome: pipeline.Failed, Stage: "tap", Reason: "r", Tail: []string{"boom"}}},
-		{Kind: pipeline.TaskEnded, Task: []string{"load"}, Result: &pipeline.Result{Outcome: pipeline.Failed}},
+		{Kind: pipeline.TaskEnded, Task: []string{"load"}, Result: &pipeline.Result{Outcome: pipeline.Failed, Rows: map[string]int64{"": 5}}},
+		{Kind: pipeline.RunEnded, Result: &pipeline.Result{Outcome: pipeline.Failed, Rows: map[string]int64{"users": 3}}},
 	} {
 		e.Time = start.Add(time.Duration(i) * time.Second)
 		rec.Event(e)
@@ -57,6 +60,12 @@ func TestRecorderFollowsARun(t *testing.T) {
 	tap, target := inner.Stages[0], inner.Stages[1]
 	if tap.ExitCode != 3 || tap.BytesIn != nil || *tap.BytesOut != 10 || tap.CPUSeconds != 1 || target.Signal != "SIGTERM" {
 		t.Errorf("stages: %+v %+v", tap, target)
+	}
+	if diff := cmp.Diff(Streams{"users": 3, "orders": 4}, target.Streams); diff != "" || *target.Rows != 7 || tap.Rows != nil {
+		t.Errorf("rows of stages: %s", diff)
+	}
+	if task := run.Tasks[0]; *task.Rows != 5 || task.Streams != nil || *run.Rows != 3 {
+		t.Errorf("rows: %+v", run)
 	}
 	if inner.Slowest != "target" {
 		t.Errorf("bottleneck is %q", inner.Slowest)

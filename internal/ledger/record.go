@@ -47,6 +47,7 @@ func (r *Recorder) taskStarted(e pipeline.Event) {
 	t := r.task(e.Task)
 	t.Tries = max(e.Try, 1)
 	t.Outcome, t.Reason, t.Failed, t.Tail, t.Stages = Running, "", "", nil, nil
+	t.Rows, t.Streams = nil, nil
 	if t.Start.IsZero() {
 		t.Start = e.Time.UTC()
 	}
@@ -72,6 +73,7 @@ func (r *Recorder) taskEnded(e pipeline.Event) {
 	}
 	t.Outcome, t.Reason, t.Failed = string(e.Result.Outcome), r.mask(e.Result.Reason), e.Result.Stage
 	t.Tail = r.maskAll(e.Result.Tail)
+	t.Rows, t.Streams = rowsOf(e.Result.Rows, r.mask)
 }
 
 // bodyEnded keeps a failed line with the task that holds the loop.
@@ -110,15 +112,32 @@ func (r *Recorder) stage(e pipeline.Event) {
 		}
 	}
 	if e.Stats != nil {
-		s.setStats(e.Stats)
+		s.setStats(e.Stats, r.mask)
 	}
 }
 
-func (s *Stage) setStats(st *pipeline.Stats) {
+func (s *Stage) setStats(st *pipeline.Stats, mask func(string) string) {
+	s.Rows, s.Streams = rowsOf(st.Rows, mask)
 	s.BytesIn, s.BytesOut, s.RecordsOut = known(st.BytesIn), known(st.BytesOut), known(st.RecordsOut)
 	s.BytesExact = st.Exact
 	s.CPUSeconds, s.PeakMemory = milli(st.CPU.Seconds()), st.PeakMemory
 	s.BlockedIn, s.BlockedOut = milli(st.BlockedIn), milli(st.BlockedOut)
+}
+
+// rowsOf returns what is known of records: how many, and of which streams where these have names.
+func rowsOf(rows map[string]int64, mask func(string) string) (*int64, Streams) {
+	if rows == nil {
+		return nil, nil
+	}
+	var all int64
+	streams := Streams{}
+	for name, n := range rows {
+		all += n
+		if name != "" {
+			streams[mask(name)] += n
+		}
+	}
+	return &all, streams
 }
 
 // milli rounds to three digits: more is noise.

@@ -172,5 +172,9 @@ func (r *Recorder) Event(e pipeline.Event) {
 		r.taskEnded(e)
 	case pipeline.StageStarted, pipeline.StageEnded:
 		r.stage(e)
+	case pipeline.RunEnded:
+		if e.Result != nil {
+			r.run.Rows, _ = rowsOf(e.Result.Rows, r.mask)
+		}
 	}
 }

@@ -37,7 +37,8 @@ type Run struct {
 	Updated       time.Time `json:"updated"` // last write: a running record that is not updated any more is of a run that died
 	Outcome       string    `json:"outcome"` // running, success, failed, timed_out, interrupted, died
 	Reason        string    `json:"reason,omitempty"`
-	ExitCode      int       `json:"exit_code"` // of handoff; -1 while it runs
+	ExitCode      int       `json:"exit_code"`      // of handoff; -1 while it runs
+	Rows          *int64    `json:"rows,omitempty"` // records that its tasks have moved; nil: nobody has counted
 	Warnings      []string  `json:"warnings,omitempty"`
 	Tasks         []*Task   `json:"tasks"`
 }
@@ -53,6 +54,8 @@ type Task struct {
 	Tail      []string  `json:"stderr_tail,omitempty"`  // last lines of its stderr
 	Tries     int       `json:"tries,omitempty"`
 	Slowest   string    `json:"bottleneck,omitempty"` // the stage that the others waited for
+	Rows      *int64    `json:"rows,omitempty"`       // records, as its last stage tells that counts them, or its children in all
+	Streams   Streams   `json:"streams,omitempty"`    // the same by stream
 	StateLine int64     `json:"state_line,omitempty"` // of its stdout artifact: the line that was taken for its state
 	Stages    []*Stage  `json:"stages,omitempty"`
 	Tasks     []*Task   `json:"tasks,omitempty"`    // children, and the branches of a fork
@@ -74,12 +77,17 @@ type Stage struct {
 	BytesOut   *int64    `json:"bytes_out,omitempty"`
 	BytesExact bool      `json:"bytes_exact"` // false: all that its processes read and wrote, files included
 	RecordsOut *int64    `json:"records_out,omitempty"`
+	Rows       *int64    `json:"rows,omitempty"`    // records, as its log or its output says
+	Streams    Streams   `json:"streams,omitempty"` // the same by stream
 	CPUSeconds float64   `json:"cpu_seconds"`
 	PeakMemory int64     `json:"peak_memory"`           // bytes
 	ErrorLines int64     `json:"error_lines,omitempty"` // of its stderr that say that they are at ERROR level or above
 	BlockedIn  float64   `json:"blocked_in"`            // share of its time with an empty pipe before it
 	BlockedOut float64   `json:"blocked_out"`           // share of its time with a full pipe behind it
 }
+
+// Streams are numbers of records by the name of a stream: a table, an endpoint.
+type Streams map[string]int64
 
 // Lines counts the lines of a foreach.
 type Lines struct {

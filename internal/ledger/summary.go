@@ -54,6 +54,7 @@ type line struct {
 	Release string    `json:"release,omitempty"`
 	JobID   string    `json:"job,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
+	Rows    *int64    `json:"rows,omitempty"`
 
 	Schedule    string    `json:"schedule,omitempty"`
 	ScheduledAt time.Time `json:"scheduled_at,omitzero"`
@@ -66,12 +67,12 @@ const summaryVersion = 2
 const open = "open"
 
 func lineOf(run Run) line {
-	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.JobID, run.Reason, run.ScheduleID, run.ScheduledAt}
+	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.JobID, run.Reason, run.Rows, run.ScheduleID, run.ScheduledAt}
 }
 
 func (l line) run() Run {
 	return Run{
-		Outcome: l.Outcome, ID: l.ID, Start: l.Start, End: l.End, Trigger: l.Trigger, Release: l.Release, JobID: l.JobID, Reason: l.Reason,
+		Outcome: l.Outcome, ID: l.ID, Start: l.Start, End: l.End, Trigger: l.Trigger, Release: l.Release, JobID: l.JobID, Reason: l.Reason, Rows: l.Rows,
 		ScheduleID: l.Schedule, ScheduledAt: l.ScheduledAt,
 	}
 }

@@ -42,6 +42,7 @@ func (st *stage) startCommand() (func() ending, error) {
 	}
 	st.in.release()
 	st.event(Event{Kind: StageStarted})
+	st.rowsSoFar = c.err.rows.rows
 	c.err.start()
 	if c.out != nil {
 		c.out.start()
@@ -263,10 +264,14 @@ func (c *command) asked(cause error, x process.Exit) ending {
 func (c *command) finalStats(u process.Usage) Stats {
 	s := unknown()
 	s.BytesIn, s.BytesOut, s.CPU, s.PeakMemory = u.Read, u.Written, u.CPU, u.PeakMemory
+	s.Rows = c.err.rows.rows()
 	if c.to.file != "" {
 		if to := sizeOf(c.to.f); to >= c.from {
 			s.BytesOut = to - c.from
-			s.RecordsOut = c.e.countRecords(c.to.file, c.from, to)
+			lines, rows := c.e.countRecords(c.to.file, c.from, to)
+			if s.RecordsOut = lines; rows != nil {
+				s.Rows = rows
+			}
 		}
 	}
 	return s

@@ -64,7 +64,8 @@ type Result struct {
 	Inner   bool          // what failed is a task inside of a foreach or fork
 	First   bool          // of a stage: the first to fail, of which the end of the task tells
 
-	ErrorLines int64 // of a stage: lines of its stderr at ERROR level, in a foreach those of bodies that succeeded
+	Rows       map[string]int64 // of a task or run: records by stream, as the last stage tells that counts them; nil: none does
+	ErrorLines int64            // of a stage: lines of its stderr at ERROR level, in a foreach those of bodies that succeeded
 }
 
 // Lines counts what a foreach did.
@@ -74,9 +75,10 @@ type Lines struct {
 
 // Stats is what the kernel knows of a stage.
 type Stats struct {
-	BytesIn, BytesOut int64 // -1: unknown
-	Exact             bool  // false: BytesIn/Out are what the stage's processes read and wrote in all, files included
-	RecordsOut        int64 // newline-ended records of the stage's stdout; -1: unknown
+	BytesIn, BytesOut int64            // -1: unknown
+	Exact             bool             // false: BytesIn/Out are what the stage's processes read and wrote in all, files included
+	RecordsOut        int64            // newline-ended records of the stage's stdout; -1: unknown
+	Rows              map[string]int64 // records by Singer stream, as the stage logs them or writes them into its artifact; nil: unknown
 	CPU               time.Duration
 	PeakMemory        int64   // bytes
 	BlockedIn         float64 // share of samples, 0..1, in which its input pipe was empty: it waits for the stage before

@@ -27,6 +27,7 @@ type foreach struct {
 	turn   chan struct{} // closed when the last body so far has piped on its output
 	piped  atomic.Int64  // bytes copied to out
 	errors atomic.Int64  // lines at ERROR level
+	rows   rowTally      // of the bodies that succeeded
 
 	mu     sync.Mutex
 	lines  Lines
@@ -192,6 +193,7 @@ func (f *foreach) took(n int64, line string, end ending) {
 		f.cancel(&terminated{why: fmt.Sprintf("nobody reads the output of stage %q any more", f.spec.Name)})
 	case end.ok():
 		f.lines.Succeeded++
+		f.rows.addAll(end.Rows, "")
 	case end.failed() && f.ctx.Err() == nil:
 		f.lines.Failed++
 		f.fail(n, line, end)
@@ -241,7 +243,7 @@ func (f *foreach) reads(rd *records) {
 // copied tells what has gone through handoff; f.mu is held.
 func (f *foreach) copied() Stats {
 	s := unknown()
-	s.Exact = true
+	s.Exact, s.Rows = true, f.rows.rows()
 	if f.rd != nil {
 		s.BytesIn = f.rd.n.Load()
 	}

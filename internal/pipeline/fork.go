@@ -19,6 +19,7 @@ type fork struct {
 	branches []*branch
 	all      sync.WaitGroup
 	taken    atomic.Int64 // bytes of the input
+	rows     rowTally     // all branches count the same records
 
 	mu    sync.Mutex
 	first *ending // of the first branch that failed
@@ -84,6 +85,7 @@ func (f *fork) branch(ctx context.Context, b *branch) {
 	sc.in, sc.out, sc.within = b.link.input(), nil, f.stage
 	end := f.e.runTask(ctx, &b.task, sc)
 	sc.in.release() // where no stage took it
+	f.rows.addAll(end.Rows, b.task.Name)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !end.ok() && f.cut == nil {
@@ -122,7 +124,7 @@ func (f *fork) feed(ctx context.Context) error {
 
 // statsSoFar tells how much has gone to the branches.
 func (f *fork) statsSoFar() Stats {
-	return Stats{BytesIn: f.taken.Load(), BytesOut: -1, Exact: true, RecordsOut: -1}
+	return Stats{BytesIn: f.taken.Load(), BytesOut: -1, Exact: true, RecordsOut: -1, Rows: f.rows.rows()}
 }
 
 func (f *fork) show() {

@@ -204,6 +204,22 @@ func (p *linear) judge(i int) bool {
 
 // finish closes the pipes and tells the end of the whole.
 func (p *linear) finish(ctx context.Context) ending {
+	end := p.outcome(ctx)
+	end.Rows = p.rows()
+	return end
+}
+
+// rows are those of the last stage that tells any: what was loaded, else what was read.
+func (p *linear) rows() map[string]int64 {
+	for _, st := range slices.Backward(p.stages) {
+		if st.stats.Rows != nil {
+			return st.stats.Rows
+		}
+	}
+	return nil
+}
+
+func (p *linear) outcome(ctx context.Context) ending {
 	for _, l := range p.links {
 		p.e.meter.removeLink(l)
 		l.drop()

@@ -38,10 +38,11 @@ type stage struct {
 	began  time.Time
 
 	warned     sync.Once
-	heard      chan struct{}    // see notice
-	proc       *process.Process // nil: performed by handoff itself
-	statsSoFar func() Stats     // of such a stage
-	stats      Stats            // final once done
+	heard      chan struct{}           // see notice
+	proc       *process.Process        // nil: performed by handoff itself
+	statsSoFar func() Stats            // of such a stage
+	rowsSoFar  func() map[string]int64 // of a command
+	stats      Stats                   // final once done
 
 	// Owned by the goroutine of the pipeline.
 	end                   ending
@@ -184,6 +185,7 @@ func (st *stage) liveStats() Stats {
 	case st.proc != nil:
 		u := st.proc.Usage()
 		s.CPU, s.PeakMemory, s.BytesIn, s.BytesOut = u.CPU, u.PeakMemory, u.Read, u.Written
+		s.Rows = st.rowsSoFar()
 	}
 	return st.blocked(s)
 }

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"io"
 	"maps"
 	"os"
@@ -9,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/handoff-run/handoff/internal/stream"
 )
 
 const (
@@ -126,39 +127,26 @@ func (st *stage) blocked(s Stats) Stats {
 	return s
 }
 
-// countRecords counts the newlines of the named artifact between two offsets; -1 when that would take too long.
-func (e *Engine) countRecords(name string, from, to int64) int64 {
+// countRecords counts the newlines of the named artifact between two offsets, and its Singer records by stream; -1 when that would
+// take too long.
+func (e *Engine) countRecords(name string, from, to int64) (lines int64, rows map[string]int64) {
 	if to-from > maxCounted {
-		return -1
+		return -1, nil
 	}
 	if to <= from {
-		return 0
+		return 0, nil
 	}
 	f, err := e.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // the stage may have put a named pipe in its place
 	if err != nil {
-		return -1
+		return -1, nil
 	}
 	defer f.Close()
-	n, err := countLines(io.NewSectionReader(f, from, to-from))
-	if err != nil {
-		return -1
+	var c stream.Counter
+	if _, err := io.CopyBuffer(&c, io.NewSectionReader(f, from, to-from), make([]byte, 64<<10)); err != nil {
+		return -1, nil
 	}
-	return n
-}
-
-func countLines(r io.Reader) (int64, error) {
-	buf := make([]byte, 64<<10)
-	var n int64
-	for {
-		k, err := r.Read(buf)
-		n += int64(bytes.Count(buf[:k], []byte{'\n'}))
-		if err == io.EOF {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-	}
+	c.Close()
+	return c.Lines, c.Rows()
 }
 
 func sizeOf(f *os.File) int64 {

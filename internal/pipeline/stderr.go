@@ -31,6 +31,7 @@ type lineReader struct {
 	done chan struct{}
 
 	errors atomic.Int64 // lines at ERROR level
+	rows   rowTally     // what lines with metrics tell
 	idle   atomic.Bool  // everything read so far has been worked on, and the pipe was empty after that
 	skipLF bool
 	flush  func() // after the lines of one read
@@ -156,6 +157,9 @@ func (l *lineReader) addBytes(raw []byte) {
 		l.errors.Add(1)
 	}
 	text := l.e.mask(string(raw))
+	if stream, source, n, ok := rowsIn(text); ok {
+		l.rows.add(stream, source, n)
+	}
 	l.mu.Lock()
 	if len(l.tail) == tailLines {
 		l.tail = append(l.tail[:0], l.tail[1:]...)

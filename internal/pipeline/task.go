@@ -11,6 +11,13 @@ import (
 
 // runTasks runs siblings in order (rule 6). Its end is that of the first task whose failure is not allowed.
 func (e *Engine) runTasks(ctx context.Context, tasks []plan.Task, sc scope) ending {
+	var rows rowTally
+	end := e.runEach(ctx, tasks, sc, &rows)
+	end.Rows = rows.rows()
+	return end
+}
+
+func (e *Engine) runEach(ctx context.Context, tasks []plan.Task, sc scope, rows *rowTally) ending {
 	end := ending{Result: Result{Outcome: Success}}
 	for i := range tasks {
 		t := &tasks[i]
@@ -19,6 +26,7 @@ func (e *Engine) runTasks(ctx context.Context, tasks []plan.Task, sc scope) endi
 			return stoppedBetween(ctx, end)
 		}
 		one := e.runTask(ctx, t, sc)
+		rows.addAll(one.Rows, "")
 		switch {
 		case one.broken:
 			return one

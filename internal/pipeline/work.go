@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/handoff-run/handoff/internal/plan"
 )
@@ -106,11 +107,14 @@ func (w *work) close(end ending) ending {
 // commands runs one after the other, up to the first that fails.
 func (w *work) commands(ctx context.Context) ending {
 	end := ending{Result: Result{Outcome: Success}}
+	var rows rowTally
 	for i := range w.t.Commands {
 		if ctx.Err() != nil {
 			return stoppedBetween(ctx, end)
 		}
 		end = w.newLinear(w.t.Commands[i:i+1], i).run(ctx)
+		rows.addAll(end.Rows, strconv.Itoa(i)) // one that reads what the one before has written counts the same
+		end.Rows = rows.rows()
 		if !end.ok() || end.broken {
 			return end
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/test/binary"
 )
 
@@ -121,6 +122,24 @@ func rowsEqualTheFeed(t *testing.T, feed, project, ws string) {
 	}
 	if got := outcome(t, ws); got != "success" {
 		t.Errorf("the record says %q", got)
+	}
+	rowsInTheRecord(t, ws, int64(len(want)))
+}
+
+// rowsInTheRecord checks the rows that the tap logs in the form of singer-python, and the target in that of the Meltano SDK.
+func rowsInTheRecord(t *testing.T, ws string, want int64) {
+	t.Helper()
+	var run ledger.Run
+	if err := json.Unmarshal([]byte(readFile(t, ws, "artifacts", "run.json")), &run); err != nil {
+		t.Fatal(err)
+	}
+	if run.Rows == nil || *run.Rows != want {
+		t.Fatalf("the run has %v rows, want %d", run.Rows, want)
+	}
+	for _, s := range run.Tasks[0].Stages {
+		if diff := cmp.Diff(ledger.Streams{"earthquakes": want}, s.Streams); diff != "" {
+			t.Errorf("%s: %s", s.Name, diff)
+		}
 	}
 }
 
