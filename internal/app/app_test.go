@@ -160,7 +160,7 @@ func TestPlanNeedsNoWorkspace(t *testing.T) {
 		"project.yml":          "version: 1\nsecrets: [{key: a}]\ninstalls: [{venv: py, command: pip install x}]\ntasks:\n- name: x\n  commands:\n  - command: echo {{ a }} {{ _today }}\n    venv: py\n",
 		".secrets/secrets.yml": "- {key: a, value: s3cr3t-word}\n",
 	})
-	p, err := a.Plan(t.Context(), PlanOptions{Target{ProjectDir: dir}})
+	p, err := a.Plan(t.Context(), PlanOptions{Target: Target{ProjectDir: dir}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -168,7 +168,13 @@ func (a *App) lastWord(ctx context.Context, t Target, start cloud.Start, why err
 	run := ledger.Run{
 		ID: start.RunID, Project: start.Scope.Task, ResourceGroup: start.Scope.ResourceGroup, Task: start.Scope.Task,
 		Client: start.Scope.Client, EnvStage: start.Scope.Stage, Trigger: string(start.Trigger), JobID: a.env(cloud.EnvJob), ScheduleID: start.ScheduleID,
-		ScheduledAt: start.ScheduledAt, Version: a.Version, Host: a.Host, Start: a.Now().UTC(),
+		ScheduledAt: start.ScheduledAt, Series: start.Series, Again: start.Again, Release: start.Release,
+		Version: a.Version, Host: a.Host, Start: a.Now().UTC(),
+	}
+	var s session
+	if at, err := a.jobTime(start); err == nil && a.cloudSecrets(ctx, &s, c) == nil { // else a secret could get into the record
+		run.Asked = asked(start, at, s.redactor.String)
+		run.Asked.Push = true
 	}
 	return a.recordUnstarted(ctx, to, run, string(pipeline.Failed), why, func(text string) string { return text })
 }

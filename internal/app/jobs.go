@@ -24,6 +24,7 @@ type CloudRunOptions struct {
 	Overlap cloud.Overlap    // "": as the task says
 	Release string           // "": that of the task, else the current one
 	Like    string           // target id of a schedule of the project, from which environment and zone are taken; "": none
+	Again   *Again           // the run to start again; nil: none
 }
 
 // JobResult is a job.
@@ -104,12 +105,14 @@ func ScopeKeys() []string {
 	return []string{"resource_group", "task", "cloud_provider", "cloud_platform"}
 }
 
-// start is a job as it is asked for: Envs add to what it takes from a schedule, and Vars are template variables of the run.
+// start is a job as it is asked for: Envs add to what it takes from a schedule or a run before it, and Vars are template variables
+// of the run.
 func (a *App) start(o CloudRunOptions, p *project.Project) (cloud.Start, error) {
-	s := cloud.Start{
-		RunID: cloud.NewRunID(a.Now()), Trigger: cloud.TriggerManual, Overlap: o.Overlap, Release: o.Release,
-		Env: map[string]string{}, Written: map[string]string{},
+	s := cloud.Start{Trigger: cloud.TriggerManual, Env: map[string]string{}, Written: map[string]string{}}
+	if o.Again != nil {
+		s = o.Again.start()
 	}
+	s.RunID, s.Overlap, s.Release = cloud.NewRunID(a.Now()), o.Overlap, first(o.Release, s.Release)
 	if p != nil && p.Deploy.PushOnFail != nil {
 		s.PushOnFail = *p.Deploy.PushOnFail
 	}
@@ -120,11 +123,19 @@ func (a *App) start(o CloudRunOptions, p *project.Project) (cloud.Start, error) 
 		}
 		s.Zone, s.Written = first(from.Timezone, "UTC"), writtenEnv(from)
 	}
-	var words []string
-	for _, v := range o.Vars {
-		words = append(words, shell.Quote(v.Key+"="+v.Value))
+	ask(&s, o.Target)
+	if err := o.Again.check(o.Target); err != nil {
+		return s, err
 	}
-	for _, e := range o.Envs {
+	if err := checkWritten(s.Written); err != nil {
+		return s, err
+	}
+	return s, nil
+}
+
+// ask adds the variables and the environment of the command line to a start.
+func ask(s *cloud.Start, t Target) {
+	for _, e := range t.Envs {
 		switch {
 		case slices.Contains(ScopeKeys(), e.Key):
 		case e.Key == "vars" || e.Key == cloud.EnvVars: // 0.4.x takes both
@@ -134,13 +145,18 @@ func (a *App) start(o CloudRunOptions, p *project.Project) (cloud.Start, error) 
 			delete(s.Written, e.Key)
 		}
 	}
-	if len(words) > 0 {
-		s.Written[cloud.EnvVars] = strings.TrimSpace(s.Written[cloud.EnvVars] + " " + strings.Join(words, " "))
+	if words := quoted(t.Vars); words != "" {
+		s.Written[cloud.EnvVars] = strings.TrimSpace(s.Written[cloud.EnvVars] + " " + words)
 	}
-	if err := checkWritten(s.Written); err != nil {
-		return s, err
+}
+
+// quoted returns variables as EnvVars has them: nothing in their values is evaluated.
+func quoted(vars []project.KeyValue) string {
+	words := make([]string, len(vars))
+	for i, v := range vars {
+		words[i] = shell.Quote(v.Key + "=" + v.Value)
 	}
-	return s, nil
+	return strings.Join(words, " ")
 }
 
 // scheduleOf returns the schedule of the project with this target id.

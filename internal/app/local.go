@@ -24,6 +24,8 @@ type localRun struct {
 	cloud   *cloud.Cloud // nil: the artifacts stay in the workspace
 	log     *slog.Logger // of the run
 	pushed  artifact.Pushed
+	again   *Again   // nil: the run is new
+	left    []string // tasks that it leaves out
 }
 
 func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan.Plan) (*localRun, error) {
@@ -59,7 +61,14 @@ func (l *localRun) storeState(_ context.Context, v state.Version) error {
 func (l *localRun) stateDir() string { return filepath.Join(l.session.ws.Dir(), plan.StateDir) }
 
 // describe implements hooks.
-func (l *localRun) describe(run *ledger.Run) { run.Local = true }
+func (l *localRun) describe(run *ledger.Run) {
+	run.Local, run.LeftOut = true, l.left
+	run.Asked = asked(typed(l.session.target), l.session.input.Now, l.session.redactor.String)
+	run.Asked.Push = l.cloud != nil
+	if l.again != nil {
+		run.Trigger, run.Again = string(cloud.TriggerRetry), l.again.Run.ID
+	}
+}
 
 // started implements hooks.
 func (l *localRun) started(ctx context.Context, _ *pipeline.Engine, log *slog.Logger, rec *ledger.Recorder) error {

@@ -9,18 +9,29 @@ import (
 )
 
 // PlanOptions names what to plan.
-type PlanOptions struct{ Target }
+type PlanOptions struct {
+	Target
+	Again *Again // the run to start again; nil: none
+}
 
 // Plan returns what `run local` would run, with the values of secrets masked. Nothing is changed.
 func (a *App) Plan(_ context.Context, o PlanOptions) (res *plan.Plan, err error) {
-	s, err := a.open(o.Target)
+	run := RunOptions{Target: o.Target, Again: o.Again}
+	if err := run.takeOver(); err != nil {
+		return nil, err
+	}
+	s, err := a.open(run.Target)
 	if err != nil {
 		return nil, err
 	}
 	defer s.hideSecrets(&err)
+	s.input.Now = o.Again.time(s.input.Now)
 	p, err := a.check(s)
 	if err != nil {
 		return nil, inProject(err)
+	}
+	if _, err := o.Again.leaveOut(p); err != nil {
+		return nil, err
 	}
 	return forShow(p, s.redactor.String), nil
 }

@@ -29,6 +29,7 @@ type RunOptions struct {
 	Progress time.Duration        // between progress events; 0: none
 	Started  func(killAll func()) // told how to kill every process of the run at once; may be nil
 	Push     bool                 // store the artifacts in the bucket at the end
+	Again    *Again               // the run to start again; nil: none
 }
 
 // RunResult is how a run ended.
@@ -62,6 +63,9 @@ type TaskResult struct {
 // Run runs the project in its workspace. The error is for a run that could not be started; a run that
 // failed is a result.
 func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) {
+	if err := o.takeOver(); err != nil {
+		return RunResult{}, err
+	}
 	s, err := a.open(o.Target)
 	if err != nil {
 		return RunResult{}, err
@@ -70,9 +74,14 @@ func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) 
 	if err := s.needWorkspace(); err != nil {
 		return RunResult{}, err
 	}
+	s.input.Now = o.Again.time(s.input.Now)
 	p, err := a.build(s)
 	if err != nil {
 		return RunResult{}, inProject(err)
+	}
+	left, err := o.Again.leaveOut(p)
+	if err != nil {
+		return RunResult{}, err
 	}
 	lock, err := a.lock(ctx, s)
 	if err != nil {
@@ -89,6 +98,7 @@ func (a *App) Run(ctx context.Context, o RunOptions) (res RunResult, err error) 
 	if err != nil {
 		return RunResult{}, err
 	}
+	at.again, at.left = o.Again, left
 	res, err = a.execute(ctx, o, s, p, lock, at)
 	res.Pushed = at.pushed.Name
 	return res, err

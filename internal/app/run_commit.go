@@ -27,6 +27,13 @@ func (r *releaseRun) describe(run *ledger.Run) {
 	if r.options.job.Trigger != "" {
 		run.Trigger = string(r.options.job.Trigger)
 	}
+	run.Again, run.Series, run.LeftOut = r.options.job.Again, r.options.job.Series, r.left
+	start := r.options.job
+	if r.options.jobID == "" {
+		start = typed(r.session.target)
+	}
+	run.Asked = asked(start, r.session.input.Now, r.session.redactor.String)
+	run.Asked.Push = r.options.Push
 }
 
 // started implements hooks.

@@ -49,6 +49,8 @@ type releaseRun struct {
 	commits *commit.Store
 
 	plan   *plan.Plan
+	left   []string   // tasks that it leaves out
+	before ledger.Run // the run of which it runs only those
 	states *states
 	lease  *lease.Lease    // nil: overlap is allowed
 	lock   *workspace.Lock // of the workspace
@@ -65,6 +67,9 @@ type releaseRun struct {
 func (a *App) RunRelease(ctx context.Context, o RunReleaseOptions) (res RunResult, err error) {
 	if err := o.Overlap.Check(); err != nil {
 		return RunResult{}, &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
+	}
+	if err := o.takeOver(a.Now()); err != nil {
+		return RunResult{}, err
 	}
 	f, err := a.openRelease(ctx, o.Target, o.Release)
 	if err != nil {
@@ -89,6 +94,9 @@ func (a *App) PlanRelease(ctx context.Context, o RunReleaseOptions) (res *plan.P
 		return nil, fmt.Errorf("make a temporary workspace: %w", err)
 	}
 	defer os.RemoveAll(tmp) // only takes room
+	if err := o.takeOver(a.Now()); err != nil {
+		return nil, err
+	}
 	shown := first(o.WorkspaceDir, anyWorkspace)
 	o.WorkspaceDir = tmp
 	f, err := a.openRelease(ctx, o.Target, o.Release)
@@ -99,9 +107,13 @@ func (a *App) PlanRelease(ctx context.Context, o RunReleaseOptions) (res *plan.P
 	defer s.hideSecrets(&err)
 	s.input.Workspace = shown
 	s.input.Activate = func(venv string) []string { return a.activate(shown + "/" + venv) }
+	s.input.Now = o.Again.time(s.input.Now)
 	p, err := a.build(s)
 	if err != nil {
 		return nil, inProject(err)
+	}
+	if _, err := o.Again.leaveOut(p); err != nil {
+		return nil, err
 	}
 	p.Project = f.cloud.Scope.Task
 	return forShow(p, s.redactor.String), nil
@@ -125,7 +137,7 @@ func (a *App) newReleaseRun(f *fetched, o RunReleaseOptions) *releaseRun {
 
 // prepare takes every step before the first task. The returned context ends when the run has to.
 func (r *releaseRun) prepare(ctx context.Context) (context.Context, error) {
-	if err := r.makePlan(); err != nil {
+	if err := r.makePlan(ctx); err != nil {
 		return ctx, err
 	}
 	ctx, err := r.takeLease(ctx)
@@ -151,7 +163,7 @@ func (r *releaseRun) close(ctx context.Context) {
 	r.releaseLease(ctx)
 }
 
-func (r *releaseRun) makePlan() error {
+func (r *releaseRun) makePlan(ctx context.Context) error {
 	if _, err := r.records.Key(r.session.input.RunID); err != nil {
 		return err
 	}
@@ -160,6 +172,14 @@ func (r *releaseRun) makePlan() error {
 		return inProject(err)
 	}
 	p.Project = r.cloud.Scope.Task
+	if r.options.job.FailedOnly {
+		if r.before, err = r.app.readRun(ctx, r.cloud, r.records, r.options.job.Again); err == nil {
+			r.left, err = (&Again{Run: r.before, FailedOnly: true}).leaveOut(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	r.plan, r.states = p, newStates(p, r.session.ws.Artifacts(), r.storeCheckpoint)
 	return nil
 }
@@ -214,7 +234,14 @@ func (r *releaseRun) fetchArtifacts(ctx context.Context) error {
 	if err := r.maySweep(ctx, o); err != nil {
 		return err
 	}
-	got, err := r.commits.Artifacts.Fetch(ctx, r.from.Artifacts, o)
+	name := r.from.Artifacts
+	if r.options.job.FailedOnly {
+		var err error
+		if name, err = r.leftBefore(ctx); err != nil {
+			return err
+		}
+	}
+	got, err := r.commits.Artifacts.Fetch(ctx, name, o)
 	if err != nil {
 		return err
 	}

@@ -235,7 +235,11 @@ stay as they are written. Nothing is changed. Where there are no secrets, as in 
 }
 
 func (c *cli) plan(cmd *cobra.Command, t app.Target) error {
-	p, err := c.app().Plan(cmd.Context(), app.PlanOptions{Target: t})
+	return c.planAgain(cmd, app.PlanOptions{Target: t})
+}
+
+func (c *cli) planAgain(cmd *cobra.Command, o app.PlanOptions) error {
+	p, err := c.app().Plan(cmd.Context(), o)
 	if err != nil {
 		return err
 	}
@@ -254,7 +258,7 @@ func planTasks(b *strings.Builder, tasks []plan.Task, indent string) {
 	for _, t := range tasks {
 		note := ""
 		if t.Skip {
-			note = " (not active)"
+			note = " (" + cmp.Or(t.Why, "not active") + ")"
 		}
 		fmt.Fprintf(b, "%s%s%s\n", indent, t.Name, note)
 		planStages(b, t.Pipeline, indent+"  ", "| ")

@@ -17,7 +17,7 @@ func (c *cli) runsCommand() *cobra.Command {
 		Short:   "See what has run, and what is running",
 		Example: "  handoff runs list -p my_project -s prod",
 	}
-	cmd.AddCommand(c.runsListCommand(), c.runsShowCommand(), c.runsFollowCommand())
+	cmd.AddCommand(c.runsListCommand(), c.runsShowCommand(), c.runsFollowCommand(), c.runsRerunCommand())
 	return cmd
 }
 

@@ -18,13 +18,17 @@ type Start struct {
 	Token       string            `json:"token,omitempty"`        // of this request, does not travel; "" takes RunID
 	Release     string            `json:"release,omitempty"`      // "": that of the task, else the one that is current when the job begins
 	Trigger     Trigger           `json:"trigger"`                // who asked for it
-	ScheduleID  string            `json:"schedule,omitempty"`     // target id, where Trigger is TriggerSchedule
+	ScheduleID  string            `json:"schedule,omitempty"`     // target id, where it is a fire of a schedule, or in the place of one
 	ScheduledAt time.Time         `json:"scheduled_at,omitzero"`  // the time for which it was due, at which Written is evaluated; zero: now
 	Zone        string            `json:"timezone,omitempty"`     // IANA name of the zone of Written and of _today; "": that of the machine
 	Overlap     Overlap           `json:"overlap,omitempty"`      // "": that of the task
 	PushOnFail  bool              `json:"push_on_fail,omitempty"` // keep the artifacts of a failed run, apart from the state
 	Env         map[string]string `json:"env,omitempty"`          // of the job, as it is; no secrets: those come from Secrets
 	Written     map[string]string `json:"written,omitempty"`      // as Env, with $(date ...) in it to be evaluated; and EnvVars
+	Asked       []string          `json:"asked,omitempty"`        // keys of Env that the start itself has asked for, not its task; Of sets it
+	Again       string            `json:"again,omitempty"`        // id of the run that it starts again; "": none
+	FailedOnly  bool              `json:"failed_only,omitempty"`  // of that run only the tasks that have not succeeded
+	Series      string            `json:"series,omitempty"`       // tells backfills with other variables apart; "": those of the schedule
 }
 
 // What the environment of a job says of it, at every provider.
@@ -45,6 +49,10 @@ const (
 	EnvZone          = "HANDOFF_TIMEZONE"     // Start.Zone
 	EnvOverlap       = "HANDOFF_OVERLAP"      // Start.Overlap
 	EnvPushOnFail    = "HANDOFF_PUSH_ON_FAIL" // "true" where Start.PushOnFail
+	EnvAsked         = "HANDOFF_ASKED"        // Start.Asked, with blanks in between
+	EnvAgain         = "HANDOFF_AGAIN"        // Start.Again
+	EnvFailedOnly    = "HANDOFF_FAILED_ONLY"  // "true" where Start.FailedOnly
+	EnvSeries        = "HANDOFF_SERIES"       // Start.Series
 	EnvEvaluate      = "HANDOFF_EVALUATE"     // the keys of Start.Written, with blanks in between; EnvVars need not be among them
 	EnvVars          = "__VARS"               // its words become template variables, as in 0.4.x
 )
@@ -62,18 +70,16 @@ func (s Start) Environ() []string {
 		env = map[string]string{}
 	}
 	maps.Copy(env, s.Written)
-	at, push := "", ""
+	at := ""
 	if !s.ScheduledAt.IsZero() {
 		at = s.ScheduledAt.UTC().Format(time.RFC3339Nano)
-	}
-	if s.PushOnFail {
-		push = "true"
 	}
 	for key, value := range map[string]string{
 		EnvStage: s.Scope.Stage, EnvResourceGroup: s.Scope.ResourceGroup, EnvTask: s.Scope.Task,
 		EnvClient: s.Scope.Client, EnvRun: s.RunID,
 		EnvRelease: s.Release, EnvTrigger: string(s.Trigger), EnvSchedule: s.ScheduleID, EnvZone: s.Zone,
-		EnvOverlap: string(s.Overlap), EnvScheduledAt: at, EnvPushOnFail: push, EnvEvaluate: strings.Join(slices.Sorted(maps.Keys(s.Written)), " "),
+		EnvOverlap: string(s.Overlap), EnvScheduledAt: at, EnvPushOnFail: yes(s.PushOnFail), EnvEvaluate: strings.Join(slices.Sorted(maps.Keys(s.Written)), " "),
+		EnvAsked: strings.Join(s.Asked, " "), EnvAgain: s.Again, EnvFailedOnly: yes(s.FailedOnly), EnvSeries: s.Series,
 	} {
 		if env[key] = value; value == "" { // one of Env would give it another client, say
 			delete(env, key)
@@ -87,7 +93,14 @@ func (s Start) Environ() []string {
 	return list
 }
 
-// StartFrom is the inverse of Environ, for the program in the job; Env stays where it is. getenv returns "" for what is not
+func yes(is bool) string {
+	if is {
+		return "true"
+	}
+	return ""
+}
+
+// StartFrom is the inverse of Environ, for the program in the job; of Env it has what was asked for. getenv returns "" for what is not
 // set. ErrInvalid: this is not the environment of a job. The Start is as good as can be even then.
 func StartFrom(getenv func(string) string) (Start, error) {
 	get := func(key string) string {
@@ -100,7 +113,11 @@ func StartFrom(getenv func(string) string) (Start, error) {
 		Scope: Scope{Stage: get(EnvStage), ResourceGroup: get(EnvResourceGroup), Task: get(EnvTask), Client: get(EnvClient)},
 		RunID: get(EnvRun), Release: get(EnvRelease), Trigger: Trigger(get(EnvTrigger)), ScheduleID: get(EnvSchedule),
 		Zone: get(EnvZone), Overlap: Overlap(get(EnvOverlap)), PushOnFail: get(EnvPushOnFail) == "true",
-		Written: map[string]string{},
+		Asked: strings.Fields(get(EnvAsked)), Again: get(EnvAgain), FailedOnly: get(EnvFailedOnly) == "true", Series: get(EnvSeries),
+		Env: map[string]string{}, Written: map[string]string{},
+	}
+	for _, key := range s.Asked {
+		s.Env[key] = getenv(key)
 	}
 	for _, key := range append(strings.Fields(get(EnvEvaluate)), EnvVars) {
 		if text := getenv(key); text != "" {
@@ -133,6 +150,7 @@ func (s Start) Of(scope Scope, task TaskSpec) (Start, error) {
 	s.Trigger = cmp.Or(s.Trigger, TriggerManual)
 	s.Release = cmp.Or(s.Release, task.Release)
 	s.Overlap = cmp.Or(s.Overlap, task.Overlap, OverlapSkip)
+	s.Asked = slices.Sorted(maps.Keys(s.Env))
 	env := maps.Clone(task.Env)
 	if env == nil {
 		env = map[string]string{}
@@ -154,8 +172,11 @@ func (s Start) Check() error {
 	if err := s.Scope.Check(); err != nil {
 		return err
 	}
-	if s.RunID != "" {
-		if err := checkName("run", s.RunID); err != nil {
+	for _, id := range []string{s.RunID, s.Again} {
+		if id == "" {
+			continue
+		}
+		if err := checkName("run", id); err != nil {
 			return err
 		}
 	}

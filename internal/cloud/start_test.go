@@ -29,10 +29,11 @@ func TestStartTravels(t *testing.T) {
 		Scope: Scope{Stage: "dev", ResourceGroup: "etl", Task: "load", Client: "acme"}, RunID: "r1", Release: "abc", Trigger: TriggerSchedule, ScheduleID: "7", Zone: "Asia/Tokyo", Overlap: OverlapQueue,
 		ScheduledAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), PushOnFail: true,
 		Written: map[string]string{"DAY": "$(date -I)", EnvVars: "day=$(date -I) text='a b'"},
+		Asked:   []string{"A"}, Env: map[string]string{"A": "$(date)"}, Again: "r0", FailedOnly: true, Series: "s1",
 	}
 	for name, s := range map[string]Start{
 		"full": full,
-		"bare": {Scope: scope, Written: map[string]string{}},
+		"bare": {Scope: scope, Asked: []string{}, Env: map[string]string{}, Written: map[string]string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -58,8 +59,8 @@ func TestStartOfAnOlderTask(t *testing.T) {
 	t.Parallel()
 	got, err := StartFrom(lookup([]string{"HO_STAGE=prod", "HO_RESOURCE_GROUP=etl", "HO_TASK=load", "__VARS=day=$(date -I)"}))
 	want := Start{
-		Scope:   Scope{Stage: "prod", ResourceGroup: "etl", Task: "load"},
-		Written: map[string]string{EnvVars: "day=$(date -I)"},
+		Scope: Scope{Stage: "prod", ResourceGroup: "etl", Task: "load"},
+		Asked: []string{}, Env: map[string]string{}, Written: map[string]string{EnvVars: "day=$(date -I)"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(diff, err)

@@ -26,6 +26,9 @@ type Run struct {
 	JobID         string    `json:"job,omitempty"`         // id of the job at its provider
 	ScheduleID    string    `json:"schedule,omitempty"`    // target id of the schedule that started it
 	ScheduledAt   time.Time `json:"scheduled_at,omitzero"` // the time for which it was due
+	Series        string    `json:"series,omitempty"`      // tells backfills with other variables apart: cloud.Start
+	Again         string    `json:"again,omitempty"`       // id of the run that it was started again from
+	LeftOut       []string  `json:"left_out,omitempty"`    // tasks ("a/b") that it did not run, since they had succeeded in Again
 	Release       string    `json:"release,omitempty"`     // hash of project.yml and files/
 	Version       string    `json:"handoff_version"`
 	Local         bool      `json:"local,omitempty"` // a run of a project folder; else of what a bucket has
@@ -40,7 +43,18 @@ type Run struct {
 	ExitCode      int       `json:"exit_code"`      // of handoff; -1 while it runs
 	Rows          *int64    `json:"rows,omitempty"` // records that its tasks have moved; nil: nobody has counted
 	Warnings      []string  `json:"warnings,omitempty"`
+	Asked         Asked     `json:"asked,omitzero"`
 	Tasks         []*Task   `json:"tasks"`
+}
+
+// Asked is what the start of a run has asked for, so that it can be asked for again. Secrets are masked in it.
+type Asked struct {
+	At      time.Time         `json:"at,omitzero"`        // the time of _today and of $(date ...); zero: nothing of this is known
+	Zone    string            `json:"timezone,omitempty"` // of At; "": that of the machine
+	Env     map[string]string `json:"env,omitempty"`      // environment, as it is
+	Written map[string]string `json:"written,omitempty"`  // the same with $(date ...) to be evaluated; __VARS are the variables
+	Hidden  []string          `json:"hidden,omitempty"`   // keys of those in which a secret is masked: they cannot be asked for again
+	Push    bool              `json:"push,omitempty"`     // its artifacts are stored
 }
 
 // Task is what became of one task, over all its tries.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -71,7 +72,7 @@ func (e *Engine) skip(t *plan.Task, sc scope, why string) {
 // runTask runs one task with its further tries.
 func (e *Engine) runTask(ctx context.Context, t *plan.Task, sc scope) ending {
 	if t.Skip {
-		e.skip(t, sc, "inactive")
+		e.skip(t, sc, cmp.Or(t.Why, "inactive"))
 		return ending{Result: Result{Outcome: Skipped}}
 	}
 	start := time.Now()

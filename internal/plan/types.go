@@ -24,7 +24,8 @@ type Plan struct {
 type Task struct {
 	Name                 string   `json:"name"`
 	Description          string   `json:"description,omitempty"`
-	Skip                 bool     `json:"skip,omitempty"` // active: false
+	Skip                 bool     `json:"skip,omitempty"` // active: false, or Why
+	Why                  string   `json:"why,omitempty"`  // it is left out of this run; "": it is inactive
 	Pipeline             []Stage  `json:"pipeline,omitempty"`
 	Commands             []Stage  `json:"commands,omitempty"` // Command stages only
 	Tasks                []Task   `json:"tasks,omitempty"`
