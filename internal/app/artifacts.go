@@ -2,10 +2,13 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/handoff-run/handoff/internal/artifact"
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/commit"
+	"github.com/handoff-run/handoff/internal/ledger"
 )
 
 // ArtifactsResult says what was copied, and where it is in the bucket.
@@ -22,8 +25,9 @@ func artifactsResult(a artifact.Archive) ArtifactsResult {
 	return ArtifactsResult{Status: "success", Name: a.Name, Run: a.RunID, Files: a.Files, Bytes: a.Bytes, Changed: true}
 }
 
-// ArtifactsGet brings the artifacts of the last good run into the workspace. What else is there stays.
-func (a *App) ArtifactsGet(ctx context.Context, t Target) (res ArtifactsResult, err error) {
+// ArtifactsGet brings the artifacts of the last good run into the workspace, or those of the run, failed or good, that is named, with
+// its record and its log. What else is there stays.
+func (a *App) ArtifactsGet(ctx context.Context, t Target, run string) (res ArtifactsResult, err error) {
 	c, s, err := a.openArtifacts(ctx, t)
 	if err != nil {
 		return ArtifactsResult{}, err
@@ -38,14 +42,91 @@ func (a *App) ArtifactsGet(ctx context.Context, t Target) (res ArtifactsResult, 
 	if err != nil {
 		return ArtifactsResult{}, err
 	}
-	if now.Artifacts == "" {
-		return ArtifactsResult{}, commit.NoArtifacts(c.Scope.Task)
+	name := now.Artifacts
+	if run != "" {
+		name, err = archiveNamed(ctx, commits.Artifacts, now.Artifacts, run)
+	} else if name == "" {
+		err = commit.NoArtifacts(c.Scope.Task)
 	}
-	got, err := commits.Artifacts.Fetch(ctx, now.Artifacts, artifact.FetchOptions{Dir: s.ws.Artifacts()})
+	if err != nil {
+		return ArtifactsResult{}, err
+	}
+	o := artifact.FetchOptions{Dir: s.ws.Artifacts()}
+	got, err := commits.Artifacts.Fetch(ctx, name, o)
+	if err == nil && run != "" {
+		err = commits.Artifacts.FetchBeside(ctx, name, o, ledger.FileName, runLog)
+	}
 	if err != nil {
 		return ArtifactsResult{}, err
 	}
 	return artifactsResult(got.Archive), nil
+}
+
+// archiveNamed returns the name of the archive that a person means: its name, or the id of its run, or the beginning or end of that.
+func archiveNamed(ctx context.Context, store *artifact.Store, current, word string) (string, error) {
+	good, failed, err := store.List(ctx, current)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, x := range append(good, failed...) {
+		if x.Name == word || x.RunID == word {
+			return x.Name, nil
+		}
+		if word != "" && (strings.HasPrefix(x.RunID, word) || strings.HasSuffix(x.RunID, word) || strings.HasPrefix(x.Name, "archives/"+word)) {
+			found = append(found, x.Name)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", cloud.WithHint(fmt.Errorf("artifacts of run %q: %w", word, cloud.ErrNotFound),
+			"see `handoff artifacts list`; a run stores its artifacts with -a, and older ones are removed (`artifacts: {keep: 30}`)")
+	}
+	return "", cloud.WithHint(fmt.Errorf("artifacts of run %q: %w: more than one fits", word, cloud.ErrInvalid),
+		"write more of it: "+strings.Join(found[:min(len(found), 5)], ", "))
+}
+
+// ArtifactsRestore makes an archive, or what a failed run has left, the artifacts that the next run finds: as a copy, so that what is
+// there now stays as well.
+func (a *App) ArtifactsRestore(ctx context.Context, t Target, word string, dryRun bool) (res ArtifactsResult, err error) {
+	c, p, err := a.openTask(ctx, t)
+	if err != nil {
+		return ArtifactsResult{}, err
+	}
+	commits := a.commits(c)
+	now, err := commits.Read(ctx)
+	if err != nil {
+		return ArtifactsResult{}, err
+	}
+	name, err := archiveNamed(ctx, commits.Artifacts, now.Artifacts, word)
+	if err != nil {
+		return ArtifactsResult{}, err
+	}
+	if dryRun {
+		found, err := commits.Artifacts.Snapshot(ctx, name)
+		if err != nil {
+			return ArtifactsResult{}, err
+		}
+		res = artifactsResult(found.Archive)
+		res.Status, res.Changed = "planned", name != now.Artifacts
+		return res, nil
+	}
+	if name == now.Artifacts {
+		res, err = a.lastArtifacts(ctx, c)
+		res.Status = "success"
+		return res, err
+	}
+	err = a.byHand(ctx, c, func(ctx context.Context, fence int64, id string) error {
+		done, err := commits.Commit(ctx, commit.Change{By: commit.ByRestore, Writer: id, Fence: fence, Restore: name, Keep: keep(p)})
+		if err == nil {
+			tellCommitted(a.Log, done)
+			res = artifactsResult(done.Pushed.Archive)
+		}
+		return err
+	})
+	return res, err
 }
 
 // ArtifactsPush makes the artifacts of the workspace those that the next run finds.

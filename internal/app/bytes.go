@@ -18,11 +18,11 @@ func Rows(n int64) string {
 	if n == 1 {
 		return "1 row"
 	}
-	return grouped(n) + " rows"
+	return Grouped(n) + " rows"
 }
 
-// grouped writes a number with a comma before each three digits.
-func grouped(n int64) string {
+// Grouped writes a number with a comma before each three digits.
+func Grouped(n int64) string {
 	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]

@@ -51,6 +51,21 @@ func (s *Store) Fetch(ctx context.Context, name string, o FetchOptions) (got Fet
 	return got, nil
 }
 
+// FetchBeside brings files that were stored beside an archive, by AddFile; one that is not there is left out.
+func (s *Store) FetchBeside(ctx context.Context, name string, o FetchOptions, files ...string) error {
+	root, err := os.OpenRoot(o.Dir)
+	if err != nil {
+		return fmt.Errorf("fetch artifacts: %w", err)
+	}
+	defer root.Close() // nothing was written through it
+	for _, file := range files {
+		if err := s.fetchFile(ctx, root, name, Entry{Path: file}); err != nil && !errors.Is(err, cloud.ErrNotFound) {
+			return fmt.Errorf("fetch artifacts: %w", err)
+		}
+	}
+	return nil
+}
+
 // Fetched is what a Fetch has brought.
 type Fetched struct {
 	Archive

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -17,20 +18,73 @@ func (c *cli) artifactsCommand() *cobra.Command {
 		Short:   "Look after the artifacts that runs find and leave in the bucket",
 		Example: "  handoff artifacts get -p my_project -w ws -s prod",
 	}
-	cmd.AddCommand(c.artifactsGetCommand(), c.artifactsPushCommand(), c.artifactsArchiveCommand(), c.artifactsDeleteCommand(), c.artifactsListCommand())
+	cmd.AddCommand(c.artifactsGetCommand(), c.artifactsPushCommand(), c.artifactsArchiveCommand(), c.artifactsRestoreCommand(),
+		c.artifactsDeleteCommand(), c.artifactsListCommand())
 	return cmd
 }
 
 func (c *cli) artifactsGetCommand() *cobra.Command {
-	return &cobra.Command{
+	var run string
+	cmd := &cobra.Command{
 		Use:   "get",
-		Short: "Copy the artifacts of the last good run into the workspace",
+		Short: "Copy the artifacts of the last good run, or of any run, into the workspace",
 		Long: `Copy the artifacts that the next run would find into <workspace>/artifacts. Files of
-the same name are replaced, others stay.`,
-		Example: "  handoff artifacts get -p my_project -w ws -s prod",
-		Args:    noArgs,
-		RunE:    show(c, c.anyTarget, (*app.App).ArtifactsGet, artifactsText),
+the same name are replaced, others stay.
+
+With --run it is what that run has left, with its record (run.json) and its log: also of
+one that has failed, or is long over, as long as "artifacts list" has it. To look at it,
+name a new folder with -w.`,
+		Example: `  handoff artifacts get -p my_project -w ws -s prod
+  handoff artifacts get -p my_project -s prod --run 1a2b3c -w /tmp/look`,
+		Args: noArgs,
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.ArtifactsResult, error) {
+			return verbs.ArtifactsGet(ctx, t, run)
+		}, artifactsText),
 	}
+	cmd.Flags().StringVar(&run, "run", "", "what this `run` has left: its id, or the beginning or end of it")
+	c.complete(cmd, "run", c.runIDs)
+	return cmd
+}
+
+func (c *cli) artifactsRestoreCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "restore ID",
+		Short: "Let the next run find the artifacts of an earlier one",
+		Long: `Make an archive what the next run finds. ID is the name of an archive ("artifacts list"),
+or the id of its run, or a part of that; it may be what a failed run has left. The archive
+is copied, and what the next run would have found stays as an archive: restoring that
+takes it back. States stay as they are ("state rollback"). Asks first; refused while a run
+of the task is going on.`,
+		Example: `  handoff artifacts restore 1a2b3c -p my_project -s prod
+  handoff artifacts restore archives/2026-11-26T02:00:00.000000 -p my_project -s prod -y`,
+		Args:              atMostOne,
+		ValidArgsFunction: first(c.completer(c.runIDs)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &app.UsageError{Message: "the ID of what to restore is missing", Hint: "see `handoff artifacts list`"}
+			}
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			verbs := c.twice()
+			plan, err := verbs.ArtifactsRestore(cmd.Context(), t, args[0], true)
+			if err != nil || dryRun {
+				return cmp.Or(err, c.print(plan, artifactsText(plan)))
+			}
+			if err := c.confirm(cmd.Context(), fmt.Sprintf("Let the next run find %s?", artifactsText(plan))); err != nil {
+				return err
+			}
+			res, err := verbs.ArtifactsRestore(cmd.Context(), t, args[0], false)
+			if err != nil {
+				return err
+			}
+			return c.print(res, artifactsText(res))
+		},
+	}
+	dryRunFlag(cmd, &dryRun)
+	return cmd
 }
 
 func (c *cli) artifactsPushCommand() *cobra.Command {
@@ -140,7 +194,11 @@ func archivesText(r app.ArtifactsListResult) string {
 		if r.Last != nil && r.Last.Name == a.Name {
 			mark = "*"
 		}
-		fmt.Fprintf(&b, "%s %s  %-44s %s, %s\n", mark, a.Time.Format(time.RFC3339), a.Name, app.Count(a.Files, "file"), app.Bytes(a.Bytes))
+		fmt.Fprintf(&b, "%s %s  %-44s %9s, %8s", mark, a.Time.Format(time.RFC3339), a.Name, app.Count(a.Files, "file"), app.Bytes(a.Bytes))
+		if a.RunID != "" && !strings.HasSuffix(a.Name, a.RunID) {
+			b.WriteString("  run " + a.RunID)
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -63,8 +65,11 @@ are understood, too.`,
 // errNoReader ends a command whose reader has all that it wanted.
 var errNoReader = errors.New("nobody reads")
 
+// ownTime is the time that handoff in a job writes before its lines: the provider has noted one.
+var ownTime = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d\d:\d\d:\d\d (DBG|INF|WRN|ERR) `) })
+
 func (c *cli) logLine(l cloud.Line) error {
-	text := fmt.Appendf(nil, "%s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"), l.Text)
+	text := fmt.Appendf(nil, "%s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"), ownTime().ReplaceAllString(l.Text, "$1 "))
 	if c.flags.output == "json" {
 		var err error
 		if text, err = json.Marshal(l); err != nil {

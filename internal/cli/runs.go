@@ -114,37 +114,6 @@ func optional(args []string) string {
 	return args[0]
 }
 
-func (c *cli) recordText(r ledger.Run) string {
-	var b strings.Builder
-	c.recordTasks(&b, r.Tasks, "")
-	end := r.End
-	if end.IsZero() {
-		end = r.Updated
-	}
-	fmt.Fprintf(&b, "run %s: %s after %.1fs", r.ID, c.outcome(words(r.Outcome)), max(end.Sub(r.Start).Seconds(), 0))
-	if r.Reason != "" {
-		fmt.Fprintf(&b, ": %s", r.Reason)
-	}
-	return b.String()
-}
-
-func (c *cli) recordTasks(b *strings.Builder, tasks []*ledger.Task, indent string) {
-	for _, t := range tasks {
-		fmt.Fprintf(b, "%s%s %s", indent, c.outcome(fmt.Sprintf("%-11s", words(t.Outcome))), t.Name)
-		if !t.End.IsZero() {
-			fmt.Fprintf(b, " (%.1fs)", t.End.Sub(t.Start).Seconds())
-		}
-		if t.Reason != "" {
-			b.WriteString(": " + t.Reason)
-		}
-		b.WriteString("\n")
-		for _, l := range t.Tail {
-			fmt.Fprintf(b, "%s  | %s\n", indent, l)
-		}
-		c.recordTasks(b, t.Tasks, indent+"  ")
-	}
-}
-
 func (c *cli) runsFollowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "follow [RUN]", ValidArgsFunction: first(c.completer(c.runIDs)),

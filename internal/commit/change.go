@@ -15,20 +15,22 @@ import (
 
 // Change is what is to become current. What it does not speak of stays as it is.
 type Change struct {
-	By     By
-	Writer string // id of the run, or of the change by hand
-	Fence  int64  // of the lease under which it is made; 0: none
-	States []state.Version
-	Push   *artifact.PushOptions           // a folder that becomes the artifacts; nil: they stay
-	Delete bool                            // there are no artifacts any more
-	Also   func(ctx context.Context) error // stores something else that has to be there before; may be nil
+	By      By
+	Writer  string // id of the run, or of the change by hand
+	Fence   int64  // of the lease under which it is made; 0: none
+	States  []state.Version
+	Push    *artifact.PushOptions           // a folder that becomes the artifacts; nil: they stay
+	Delete  bool                            // there are no artifacts any more
+	Restore string                          // name of an archive, of which a copy becomes the artifacts
+	Keep    int                             // archives beyond so many are removed, with Restore
+	Also    func(ctx context.Context) error // stores something else that has to be there before; may be nil
 }
 
 // Done is a change that was made.
 type Done struct {
 	Commit
 	Versions []state.Version // in the order of Change.States
-	Pushed   artifact.Pushed // with Push
+	Pushed   artifact.Pushed // with Push or Restore
 	Untidy   error           // something that is not current any more is still there; a later commit tries again
 }
 
@@ -51,7 +53,7 @@ func (s *Store) Commit(ctx context.Context, ch Change) (Done, error) {
 			c.States[v.Task] = v.Ref()
 		}
 		switch {
-		case ch.Push != nil:
+		case ch.Push != nil, ch.Restore != "":
 			c.Artifacts = d.Pushed.Name
 		case ch.Delete:
 			c.Artifacts = ""
@@ -72,7 +74,10 @@ func (s *Store) store(ctx context.Context, ch Change, before Commit) ([]state.Ve
 	var wg sync.WaitGroup
 	var pushed artifact.Pushed
 	var pushErr, alsoErr error
-	if ch.Push != nil {
+	switch {
+	case ch.Restore != "":
+		wg.Go(func() { pushed.Archive, pushErr = s.Artifacts.Copy(ctx, ch.Restore, ch.Fence) })
+	case ch.Push != nil:
 		wg.Go(func() { pushed, pushErr = s.Artifacts.Upload(ctx, before.Artifacts, *ch.Push) })
 	}
 	if ch.Also != nil {
@@ -97,9 +102,9 @@ func (s *Store) store(ctx context.Context, ch Change, before Commit) ([]state.Ve
 func (s *Store) tidy(ctx context.Context, ch Change, before Commit, d Done) error {
 	var wg sync.WaitGroup
 	var artifacts error
-	if ch.Push != nil || ch.Delete {
+	if ch.Push != nil || ch.Delete || ch.Restore != "" {
 		wg.Go(func() {
-			keep := 0
+			keep := ch.Keep
 			if ch.Push != nil {
 				keep = ch.Push.Keep
 			}

@@ -393,6 +393,21 @@ func TestByHand(t *testing.T) {
 	if _, err := b.Archive(t.Context(), 0); !errors.Is(err, cloud.ErrNotFound) || cloud.Hint(err) == "" {
 		t.Errorf("archive of nothing: %v", err)
 	}
+	archives, _, err := b.Artifacts.List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := b.Commit(t.Context(), Change{By: ByRestore, Writer: "hand", Fence: 4, Restore: archives[0].Name, Keep: 1})
+	if err != nil || back.Artifacts == "" || back.Artifacts == archives[0].Name || back.States[name(1)].RunID != "r1" {
+		t.Errorf("%+v, %v", back, err)
+	}
+	snap, err := b.Artifacts.Snapshot(t.Context(), back.Artifacts)
+	if err != nil || len(snap.Entries) != len(files) {
+		t.Errorf("restored: %+v, %v", snap, err)
+	}
+	if archives, _, err := b.Artifacts.List(t.Context(), back.Artifacts); err != nil || len(archives) != 1 || archives[0].Name != back.Artifacts {
+		t.Errorf("archives after that: %+v, %v", archives, err)
+	}
 }
 
 // Where the commit is lost, the newest of everything counts. Where it is damaged, only a person can go on.

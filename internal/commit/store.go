@@ -37,6 +37,7 @@ const (
 	ByRollback   By = "rollback"
 	ByPush       By = "push"
 	ByDelete     By = "delete"
+	ByRestore    By = "restore"
 )
 
 // Commit is from what the next run goes on. It is never deleted: what it does not name does not count.

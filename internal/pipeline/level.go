@@ -21,9 +21,9 @@ var (
 	})
 )
 
-// atErrorLevel reports whether a line says that it is at ERROR level or above. The first level in it counts: a later one
+// AtErrorLevel reports whether a line says that it is at ERROR level or above. The first level in it counts: a later one
 // is part of its message.
-func atErrorLevel(line []byte) bool {
+func AtErrorLevel(line []byte) bool {
 	line = bytes.TrimLeft(line, " \t")
 	if len(line) == 0 {
 		return false

@@ -41,7 +41,7 @@ func TestAtErrorLevel(t *testing.T) {
 		strings.Repeat("x", 1<<16):                                         false,
 		"2026-11-26 10:00:00 " + strings.Repeat("x", 200) + " ERROR later": false,
 	} {
-		if got := atErrorLevel([]byte(line)); got != want {
+		if got := AtErrorLevel([]byte(line)); got != want {
 			t.Errorf("%.80q: %v", line, got)
 		}
 	}

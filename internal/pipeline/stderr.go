@@ -153,7 +153,7 @@ func (l *lineReader) cut(b []byte) int {
 }
 
 func (l *lineReader) addBytes(raw []byte) {
-	if atErrorLevel(raw) {
+	if AtErrorLevel(raw) {
 		l.errors.Add(1)
 	}
 	text := l.e.mask(string(raw))

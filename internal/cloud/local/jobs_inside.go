@@ -258,7 +258,11 @@ func (i *Inside) finishLog(w cloud.LastWord) {
 	case <-time.After(10 * time.Second): // a process that got away has it open
 	}
 	i.outcome(w)
-	if i.rec.State != cloud.JobSucceeded && i.rec.Reason != "" {
+	switch {
+	case i.rec.State == cloud.JobSucceeded || i.rec.Reason == "":
+	case i.rec.Reason == w.Reason: // the job has told that
+		i.say(fmt.Sprintf("job %s with exit code %d", i.rec.State, w.Code))
+	default:
 		i.say("job " + string(i.rec.State) + ": " + i.rec.Reason)
 	}
 	_ = i.logs.Close() // the job does not depend on it

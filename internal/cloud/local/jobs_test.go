@@ -182,11 +182,11 @@ func TestJobEnds(t *testing.T) {
 		{name: "failure", script: "exit 7", state: cloud.JobFailed, code: 7, reason: "exit code 7", log: "handoff: job failed: exit code 7"},
 		{
 			name: "reason", script: `printf 'the tap broke' >reason; exit 1`, code: 1,
-			state: cloud.JobFailed, reason: "the tap broke", log: "handoff: job failed: the tap broke",
+			state: cloud.JobFailed, reason: "the tap broke", log: "handoff: job failed with exit code 1",
 		},
 		{
 			name: "skipped", script: `printf 'run x goes on' >reason; exit 4`, state: cloud.JobSkipped, code: 4,
-			reason: "run x goes on", log: "handoff: job skipped: run x goes on",
+			reason: "run x goes on", log: "handoff: job skipped with exit code 4",
 		},
 		{
 			name: "what it says is no reason", script: "echo 'error: no release'; echo 'run run-1: skipped after 0s'; exit 3", state: cloud.JobFailed, code: 3,
