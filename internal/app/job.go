@@ -20,6 +20,7 @@ type JobOptions struct {
 	RunOptions                  // what to run does not count: the environment says it
 	Waits      func(run string) // told which run the job waits for, once; may be nil
 	Begins     func()           // told when nothing has to be waited for any more; may be nil
+	Ends       func()           // told when all tasks have ended, before what they have left is stored; may be nil
 }
 
 // RunJob is a job from the inside: it runs what the environment of this process says, as cloud.Start has put it there.
@@ -68,7 +69,7 @@ func (a *App) runJob(ctx context.Context, o JobOptions, start cloud.Start) (RunR
 	o.Vars = vars
 	return inside.RunRelease(ctx, RunReleaseOptions{
 		RunOptions: o.RunOptions, Release: start.Release, Overlap: start.Overlap,
-		jobID: a.env(cloud.EnvJob), job: start, at: at, waits: o.Waits, begins: o.Begins,
+		jobID: a.env(cloud.EnvJob), job: start, at: at, waits: o.Waits, begins: o.Begins, ends: o.Ends,
 	})
 }
 

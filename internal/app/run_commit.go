@@ -54,6 +54,9 @@ func (r *releaseRun) event(ctx context.Context, e pipeline.Event) { r.states.eve
 
 // commit implements hooks.
 func (r *releaseRun) commit(ctx context.Context, _ pipeline.Result, code int) (final bool, err error) {
+	if r.options.ends != nil {
+		r.options.ends()
+	}
 	ctx = r.storing(ctx)
 	r.states.close(ctx)
 	if code == 0 {

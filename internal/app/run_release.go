@@ -36,6 +36,7 @@ type RunReleaseOptions struct {
 
 	waits  func(runID string) // see JobOptions
 	begins func()
+	ends   func()
 }
 
 // releaseRun is a run of a release, and what was made for it so far.

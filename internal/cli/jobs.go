@@ -84,7 +84,7 @@ func (c *cli) runInside(ctx context.Context, stop context.CancelCauseFunc, job p
 	c.held = job.Held()
 	c.environ = append(job.Environ(c.environ), cloud.EnvWorkspace+"="+job.Workspace())
 	job.Watch(func() { stop(pipeline.Interrupt{Signal: syscall.SIGTERM}) }, c.killNow)
-	res, code := c.runJob(ctx, stop, app.JobOptions{Waits: job.Waits, Begins: job.Begins})
+	res, code := c.runJob(ctx, stop, app.JobOptions{Waits: job.Waits, Begins: job.Begins, Ends: job.Ends})
 	c.con.close()
 	c.con = words
 	err := job.End(cloud.LastWord{

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/handoff-run/handoff/internal/jinja"
 	"github.com/handoff-run/handoff/internal/project"
@@ -64,7 +65,7 @@ func (b *builder) command(at string, c *project.Command, depth int) *Command {
 	return out
 }
 
-var templateTag = regexp.MustCompile(`(?s)\{\{.*?\}\}|\{%.*?%\}`)
+var templateTag = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)\{\{.*?\}\}|\{%.*?%\}`) })
 
 // noPipe stands for a | that is none of the shell.
 const noPipe = "\ufffc"
@@ -76,7 +77,7 @@ func (b *builder) unseenFailure(c *project.Command, at string, out *Command) {
 		return
 	}
 	// The script of a foreach body has its templates still in it, and a filter is no pipe.
-	script := templateTag.ReplaceAllStringFunc(out.Script, func(tag string) string { return strings.ReplaceAll(tag, "|", noPipe) })
+	script := templateTag().ReplaceAllStringFunc(out.Script, func(tag string) string { return strings.ReplaceAll(tag, "|", noPipe) })
 	if line, part, found := shell.UnseenFailure(out.Shell, script); found {
 		part = strings.ReplaceAll(part, noPipe, "|")
 		b.warnings = append(b.warnings, project.Diagnostic{

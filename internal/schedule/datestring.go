@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -32,14 +33,14 @@ func dateAt(s string, now time.Time) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("the date is longer than %d bytes", maxDateString)
 	}
 	rest := strings.Map(small, strings.Trim(s, " \t\n"))
-	if m := epochForm.FindStringSubmatch(rest); m != nil {
+	if m := epochForm().FindStringSubmatch(rest); m != nil {
 		seconds, err := strconv.ParseInt(m[1], 10, 64)
 		if err != nil {
 			return time.Time{}, fmt.Errorf("read %q: %w", m[1], err)
 		}
 		return inYears(time.Unix(seconds, 0).In(now.Location()))
 	}
-	if trapForm.MatchString(rest) {
+	if trapForm().MatchString(rest) {
 		return time.Time{}, errors.New("to GNU date a number with a sign after a time is an offset from UTC: write it before the time, as in -7 days 00:00")
 	}
 	d := &dateString{now: now}
@@ -70,18 +71,23 @@ const (
 )
 
 var (
-	epochForm   = regexp.MustCompile(`^@(-?\d{1,12})$`)
-	dateForm    = regexp.MustCompile(`^(\d{4})-(\d\d?)-(\d\d?)(?:t` + clockPart + `)?` + end)
-	shortForm   = regexp.MustCompile(`^(\d{4})(\d\d)(\d\d)` + end)
-	clockForm   = regexp.MustCompile(`^` + clockPart + end)
-	zoneForm    = regexp.MustCompile(`^(?:z|utc|gmt)` + end)
-	weekdayForm = regexp.MustCompile(`^(?:(last|this|next)\s+)?` +
+	epochForm   = form(`^@(-?\d{1,12})$`)
+	dateForm    = form(`^(\d{4})-(\d\d?)-(\d\d?)(?:t` + clockPart + `)?` + end)
+	shortForm   = form(`^(\d{4})(\d\d)(\d\d)` + end)
+	clockForm   = form(`^` + clockPart + end)
+	zoneForm    = form(`^(?:z|utc|gmt)` + end)
+	weekdayForm = form(`^(?:(last|this|next)\s+)?` +
 		`(sun(?:day)?|mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?)` + end)
-	nearForm  = regexp.MustCompile(`^(now|today|yesterday|tomorrow)` + end)
-	shiftForm = regexp.MustCompile(`^(?:([+-]?)(\d{1,10})\s*|(last|this|next)\s+)` +
+	nearForm  = form(`^(now|today|yesterday|tomorrow)` + end)
+	shiftForm = form(`^(?:([+-]?)(\d{1,10})\s*|(last|this|next)\s+)` +
 		`(year|month|week|day|hour|min|minute|sec|second)s?(\s+ago)?` + end)
-	trapForm = regexp.MustCompile(`(?:^|[\st])\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?\s*[+-]\s*\d+\s*(?:year|month|week|day|hour|min|sec)`)
+	trapForm = form(`(?:^|[\st])\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?\s*[+-]\s*\d+\s*(?:year|month|week|day|hour|min|sec)`)
 )
+
+// form returns what compiles expr when it is asked for first: most programs that start read no date.
+func form(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // dateString is what was read of one.
 type dateString struct {
@@ -104,13 +110,13 @@ type dateString struct {
 // readItem reads the first item of s and returns its length, with the blanks after it.
 func (d *dateString) readItem(s string) (int, error) {
 	for _, kind := range []struct {
-		form *regexp.Regexp
+		form func() *regexp.Regexp
 		read func(groups []string) error // of its submatches
 	}{
 		{dateForm, d.readDate}, {shortForm, d.readDate}, {clockForm, d.readClock}, {zoneForm, d.readZone},
 		{weekdayForm, d.readWeekday}, {nearForm, d.readNear}, {shiftForm, d.readShift},
 	} {
-		groups := kind.form.FindStringSubmatch(s)
+		groups := kind.form().FindStringSubmatch(s)
 		if groups == nil {
 			continue
 		}

@@ -48,6 +48,7 @@ type Inside struct {
 	rec   *jobRecord
 	why   *demand
 	ended bool
+	turn  func() // gives it back
 }
 
 // demand is why a job was made to end.
@@ -71,6 +72,7 @@ func Enter(home, dir, cgroup string) (*Inside, error) {
 	if err != nil {
 		return nil, err
 	}
+	turn := h.turn(turnStart)
 	rec, err := readJob(dir)
 	if err != nil {
 		return nil, err
@@ -78,7 +80,7 @@ func Enter(home, dir, cgroup string) (*Inside, error) {
 	scope := rec.Start.Scope
 	i := &Inside{
 		jobs: h.Jobs(scope, JobOptions{}), dir: dir, logs: h.Logs(scope), busy: busy, rec: rec,
-		lines: make(chan struct{}), done: make(chan struct{}),
+		lines: make(chan struct{}), done: make(chan struct{}), turn: turn,
 	}
 	rec.Pid = os.Getpid()
 	if err := i.save(false); err != nil {
@@ -149,10 +151,30 @@ func (i *Inside) Held() []*os.File { return []*os.File{i.busy, i.slot.lock} }
 func (i *Inside) Output() *os.File { return i.out }
 
 // Waits tells that the job waits for the end of another run.
-func (i *Inside) Waits(run string) { i.tell(cloud.JobQueued, "waits for the end of run "+run) }
+func (i *Inside) Waits(run string) {
+	i.tell(cloud.JobQueued, "waits for the end of run "+run)
+	i.swapTurn(nil)
+}
 
 // Begins tells that the run begins.
-func (i *Inside) Begins() { i.tell(cloud.JobRunning, "") }
+func (i *Inside) Begins() {
+	i.tell(cloud.JobRunning, "")
+	i.swapTurn(nil)
+}
+
+// Ends tells that the tasks of the run have ended, and that what they have left is stored now.
+func (i *Inside) Ends() { i.swapTurn(i.jobs.home.turn(turnEnd)) }
+
+// swapTurn gives the turn back that the job has, for another one or nil.
+func (i *Inside) swapTurn(next func()) {
+	i.mu.Lock()
+	last := i.turn
+	i.turn = next
+	i.mu.Unlock()
+	if last != nil {
+		last()
+	}
+}
 
 func (i *Inside) tell(state cloud.JobState, reason string) {
 	i.mu.Lock()

@@ -86,7 +86,7 @@ func kept(t *testing.T, h *Home) []string {
 	err := filepath.WalkDir(h.dir, func(path string, d fs.DirEntry, err error) error {
 		rel, _ := filepath.Rel(h.dir, path)
 		lock := strings.HasSuffix(rel, "lock") || d.Name() == busyFile || d.Name() == crashFile
-		if err == nil && !d.IsDir() && !lock && !strings.Contains(rel, "/workspaces/") && !strings.Contains(rel, "/locks/") {
+		if err == nil && !d.IsDir() && !lock && !strings.Contains(rel, "/workspaces/") && !strings.Contains(rel, "/locks/") && !strings.HasPrefix(rel, "turns/") {
 			list = append(list, filepath.ToSlash(rel))
 		}
 		return err

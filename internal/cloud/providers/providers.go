@@ -62,6 +62,7 @@ type Inside interface {
 	Workspace() string
 	Waits(run string)         // the job waits for the end of another run
 	Begins()                  // it waits for nothing any more
+	Ends()                    // its tasks have ended, and what they have left is stored now
 	Watch(stop, kill func())  // calls stop when the job is to end, and kill when it has to
 	End(cloud.LastWord) error // the first call counts
 }
