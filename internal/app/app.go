@@ -99,22 +99,45 @@ func openWorkspace(t Target) (*workspace.Workspace, error) {
 
 func (a *App) loadProject(s *session) error {
 	var err error
-	s.project, err = a.load(s.target.ProjectDir)
+	s.project, err = a.load(s.target)
 	return err
 }
 
-// load reads the project of a folder. Warnings are logged.
-func (a *App) load(dir string) (*project.Project, error) {
-	p, warnings, err := project.Load(dir, a.Providers...)
+// load reads the project of t, as it is for the client and the env stage of t. Warnings are logged.
+func (a *App) load(t Target) (*project.Project, error) {
+	p, warnings, err := project.Load(t.ProjectDir, a.Providers...)
 	a.warn(warnings)
-	return p, inProject(err)
+	if err != nil {
+		return nil, inProject(err)
+	}
+	return t.of(p)
+}
+
+// of returns the project as it is for the client and the env stage of t.
+func (t Target) of(p *project.Project) (*project.Project, error) {
+	if own, ok := p.For(t.Client, first(t.EnvStage, "dev")); ok {
+		return own, nil
+	}
+	return nil, NoClient(p, t.Client)
+}
+
+// NoClient is the error for a client that a project does not have.
+func NoClient(p *project.Project, name string) error {
+	names := p.ClientNames()
+	hint := fmt.Sprintf("it has: %s; `handoff clients add %s` makes it", strings.Join(names, ", "), name)
+	if near := project.Suggest(name, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	} else if len(names) == 0 {
+		hint = fmt.Sprintf("it has none: `handoff clients add %s` makes one", name)
+	}
+	return &UsageError{Message: fmt.Sprintf("the project has no client %q", name), Hint: hint}
 }
 
 func (a *App) loadSecrets(s *session) error {
 	if _, err := os.Stat(s.target.secretsDir()); s.target.SecretsDir != "" && errors.Is(err, fs.ErrNotExist) {
 		return &UsageError{Message: fmt.Sprintf("no folder of secrets %q", s.target.SecretsDir), Hint: "correct --secrets-dir"}
 	}
-	entries, warnings, err := secret.Load(s.target.secretsDir(), s.target.EnvStage)
+	entries, warnings, err := secret.LoadFor(s.target.secretsDir(), s.target.Client, s.target.EnvStage)
 	for _, w := range warnings {
 		a.Log.Warn(w)
 	}
@@ -133,6 +156,11 @@ func (t Target) secretsDir() string {
 	return filepath.Join(t.ProjectDir, ".secrets")
 }
 
+// clientSecrets returns the folder of the secrets of the client.
+func (t Target) clientSecrets() string {
+	return filepath.Join(t.secretsDir(), secret.ClientsDir, t.Client)
+}
+
 // mask gives the session its secrets, and hides them from then on.
 func (a *App) mask(s *session, entries []secret.Entry) {
 	s.secrets = entries
@@ -148,19 +176,36 @@ func (a *App) mask(s *session, entries []secret.Entry) {
 func (a *App) planInput(s *session) plan.Input {
 	now := a.Now()
 	in := plan.Input{
-		Project: s.project, EnvStage: s.target.EnvStage, RunID: cloud.NewRunID(now), Now: now,
+		Project: s.project, EnvStage: s.target.EnvStage, Client: s.target.Client, RunID: cloud.NewRunID(now), Now: now,
 		Workspace: anyWorkspace,
 		Vars:      s.target.Vars, Envs: s.target.Envs, Secrets: s.secrets, Redactor: s.redactor, Inherited: a.inherited,
 		Activate: func(venv string) []string { return a.activate(anyWorkspace + "/" + venv) },
 	}
-	if s.fetched { // nobody here has its .secrets
-		in.AddSecret = fmt.Sprintf("push it where the project is: `handoff secrets push -s %s`", s.target.EnvStage)
+	switch {
+	case s.fetched: // nobody here has its .secrets
+		in.AddSecret = fmt.Sprintf("push it where the project is: `handoff secrets push -s %s%s`", s.target.EnvStage, s.target.clientFlag())
+	case s.target.Client != "":
+		in.AddSecret = addClientSecret(s.target.Client)
 	}
 	if s.ws != nil {
 		in.Workspace = s.ws.Dir()
 		in.Activate = func(venv string) []string { return a.activate(s.ws.Venv(venv)) }
 	}
 	return in
+}
+
+// clientFlag is what to add to a command that is for the client of t.
+func (t Target) clientFlag() string {
+	if t.Client == "" {
+		return ""
+	}
+	return " --client " + t.Client
+}
+
+// addClientSecret says where a secret of a client goes: of what is for nobody in particular it gets only what all share.
+func addClientSecret(client string) string {
+	return fmt.Sprintf("add it to .secrets/%s, or, for all clients, to .secrets/secrets.yml with level: %s",
+		filepath.Join(secret.ClientsDir, client, "secrets.yml"), secret.LevelResourceGroup)
 }
 
 // activate returns what a virtual environment changes in the environment of a command.

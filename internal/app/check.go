@@ -8,7 +8,6 @@ import (
 
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/project"
-	"github.com/handoff-run/handoff/internal/secret"
 )
 
 // check makes the plan of a session that will not run, and looks for all else that can be found wrong with the project
@@ -57,9 +56,7 @@ func (a *App) check(s *session) (*plan.Plan, error) {
 
 // hasSecrets reports whether each secret that the project declares is here.
 func (s *session) hasSecrets() bool {
-	return !slices.ContainsFunc(s.project.Secrets, func(d project.Secret) bool {
-		return !slices.ContainsFunc(s.secrets, func(e secret.Entry) bool { return e.Key == d.Key })
-	})
+	return !slices.ContainsFunc(s.project.Secrets, func(d project.Secret) bool { return !s.has(d.Key) })
 }
 
 // uninstalled finds the venvs that commands run in and no install makes.

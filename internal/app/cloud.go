@@ -140,7 +140,7 @@ func (a *App) openScope(ctx context.Context, t Target) (*cloud.Cloud, *project.P
 	var p *project.Project
 	if t.ProjectDir != "" {
 		var err error
-		if p, err = a.load(t.ProjectDir); err != nil {
+		if p, err = a.load(t); err != nil {
 			return nil, nil, err
 		}
 	}

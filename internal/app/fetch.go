@@ -81,7 +81,9 @@ func (a *App) loadFetched(ctx context.Context, f *fetched) error {
 	if err != nil {
 		return inProject(err)
 	}
-	s.project = p
+	if s.project, err = s.target.of(p); err != nil {
+		return err
+	}
 	if err := a.cloudSecrets(ctx, s, f.cloud); err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (a *App) unused(p *project.Project, known map[string]bool, unknown project.
 
 // declared returns the names that project.yml declares or uses, and those that every project has.
 func declared(p *project.Project) map[string]bool {
-	known := map[string]bool{"_line": true, "_line_safe": true, "_lines": true, "_state_file": true, "secrets_dir": true}
+	known := map[string]bool{"_line": true, "_line_safe": true, "_lines": true, "_state_file": true, "secrets_dir": true, "_client": true}
 	for name := range jinja.Reserved("dev", time.Time{}, "", "") {
 		known[name] = true
 	}

@@ -33,7 +33,7 @@ type InfraResult struct {
 
 // Infra makes the world as the project wants it.
 func (a *App) Infra(ctx context.Context, o InfraOptions) (res InfraResult, err error) {
-	c, p, err := a.openScope(ctx, o.Target)
+	c, p, err := a.openKind(ctx, o.Target, o.Kind)
 	if err != nil {
 		return InfraResult{}, err
 	}
@@ -73,6 +73,24 @@ func (a *App) Infra(ctx context.Context, o InfraOptions) (res InfraResult, err e
 		a.warnUnpushed(ctx, c)
 	}
 	return res, nil
+}
+
+// openKind is openScope for a kind of infrastructure: clients have a role and a task of their own; all else is that of the resource
+// group, of which a client may have another one.
+func (a *App) openKind(ctx context.Context, t Target, k cloud.Kind) (*cloud.Cloud, *project.Project, error) {
+	if k == cloud.KindRole || k == cloud.KindTask || t.Client == "" {
+		return a.openScope(ctx, t)
+	}
+	var p *project.Project
+	if t.ProjectDir != "" {
+		var err error
+		if p, err = a.load(t); err != nil {
+			return nil, nil, err
+		}
+	}
+	t.Client = ""
+	c, err := a.openCloud(ctx, t, p)
+	return c, p, err
 }
 
 // check refuses to update what is not there.
@@ -137,7 +155,7 @@ type InfraStatusResult struct {
 
 // InfraStatus returns what exists of a kind.
 func (a *App) InfraStatus(ctx context.Context, t Target, k cloud.Kind) (res InfraStatusResult, err error) {
-	c, _, err := a.openScope(ctx, t)
+	c, _, err := a.openKind(ctx, t, k)
 	if err != nil {
 		return InfraStatusResult{}, err
 	}

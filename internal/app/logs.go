@@ -69,7 +69,7 @@ func (a *App) sayNone(c *cloud.Cloud, what string, found int) {
 	}
 	where := fmt.Sprintf("resource group %q, env stage %s", c.Scope.ResourceGroup, c.Scope.Stage)
 	if c.Scope.Task != "" {
-		where = fmt.Sprintf("task %q, %s", c.Scope.Task, where)
+		where = fmt.Sprintf("task %q, %s%s", c.Scope.Task, ofClient(c.Scope.Client), where)
 	}
 	a.Log.Info(fmt.Sprintf("no %s found: %s", what, where))
 }

@@ -53,6 +53,19 @@ func (a *App) Push(ctx context.Context, o PushOptions) (res PushResult, err erro
 	if err := a.checkPush(ctx, s, c, o); err != nil {
 		return PushResult{}, err
 	}
+	var secrets []SecretStatus
+	if o.Secrets {
+		if secrets, err = a.pushSecrets(ctx, s, c, o.DryRun); err != nil {
+			return PushResult{}, err
+		}
+	}
+	res, err = a.pushRelease(ctx, s, c, o)
+	res.Secrets = secrets
+	return res, err
+}
+
+// pushRelease pushes what is no secret.
+func (a *App) pushRelease(ctx context.Context, s *session, c *cloud.Cloud, o PushOptions) (PushResult, error) {
 	tree, err := release.Scan(ctx, s.project.Dir, o.Parts)
 	if err != nil {
 		return PushResult{}, inProject(fmt.Errorf("read the project: %w", err))
@@ -60,22 +73,13 @@ func (a *App) Push(ctx context.Context, o PushOptions) (res PushResult, err erro
 	for _, w := range tree.Warnings {
 		a.Log.Warn(w)
 	}
-	var secrets []SecretStatus
-	if o.Secrets {
-		if secrets, err = a.pushSecrets(ctx, s, c, o.DryRun); err != nil {
-			return PushResult{}, err
-		}
-	}
 	p := release.PushOptions{
 		Tree: tree, Parts: o.Parts, Force: o.Force, Progress: o.Progress, Info: a.pushInfo(action(o.Parts, "push")),
 	}
 	if o.DryRun {
-		res, err = previewPush(ctx, c, p)
-	} else {
-		res, err = push(ctx, c, p)
+		return previewPush(ctx, c, p)
 	}
-	res.Secrets = secrets
-	return res, err
+	return push(ctx, c, p)
 }
 
 // action names a change of a release as the command line does.
@@ -165,7 +169,7 @@ type ProjectDeleteResult struct {
 }
 
 // ProjectDelete deletes every release of the task and its own secrets. Secrets of the resource group, artifacts, state
-// and run records stay.
+// and run records stay. For a client it deletes only the secrets: the releases are those of all clients.
 func (a *App) ProjectDelete(ctx context.Context, o DeleteOptions) (res ProjectDeleteResult, err error) {
 	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
@@ -183,16 +187,21 @@ func (a *App) ProjectDelete(ctx context.Context, o DeleteOptions) (res ProjectDe
 	}
 	store := release.Open(c)
 	if o.DryRun {
-		pushes, err := store.List(ctx)
-		res.Pushes = len(pushes)
-		return res, err
+		if c.Scope.Client == "" {
+			pushes, err := store.List(ctx)
+			res.Pushes = len(pushes)
+			return res, err
+		}
+		return res, nil
 	}
 	if err := cloud.NeedIdle(ctx, c.Jobs); err != nil {
 		return res, err
 	}
 	res.Status = "success"
-	if res.Pushes, err = store.Delete(ctx); err != nil {
-		return res, err
+	if c.Scope.Client == "" {
+		if res.Pushes, err = store.Delete(ctx); err != nil {
+			return res, err
+		}
 	}
 	return res, c.Secrets.Delete(ctx, cloud.LevelTask, res.Secrets...)
 }

@@ -80,15 +80,27 @@ func (s *session) brings(key string) bool {
 	return slices.ContainsFunc(s.secrets, func(e secret.Entry) bool { return e.Key == key && e.Push })
 }
 
+// has reports whether a secret is in .secrets.
+func (s *session) has(key string) bool {
+	return slices.ContainsFunc(s.secrets, func(e secret.Entry) bool { return e.Key == key })
+}
+
 // missingSecrets returns those that the project declares and no job would find.
 func (s *session) missingSecrets(there map[string]bool) (errs project.Errors) {
 	for _, d := range s.project.Secrets {
 		if s.brings(d.Key) || there[d.Key] {
 			continue
 		}
+		add := "add it to .secrets/secrets.yml"
+		switch {
+		case s.target.Client != "" && s.has(d.Key):
+			add = fmt.Sprintf("it is for all clients: push it once, without --client, `handoff secrets push -s %s`", s.target.EnvStage)
+		case s.target.Client != "":
+			add = addClientSecret(s.target.Client)
+		}
 		errs = append(errs, project.Diagnostic{
 			Pos: d.Pos, Path: "secrets", Message: fmt.Sprintf("secret %q has no value, neither in .secrets nor at the provider: every job would fail", d.Key),
-			Hint: fmt.Sprintf("add it to .secrets/secrets.yml; --force pushes without it, for `handoff secrets push -s %s` later", s.target.EnvStage),
+			Hint: fmt.Sprintf("%s; --force pushes without it, for `handoff secrets push -s %s%s` later", add, s.target.EnvStage, s.target.clientFlag()),
 		})
 	}
 	return errs

@@ -218,7 +218,7 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	if o.Started != nil {
 		o.Started(engine.KillAll)
 	}
-	log.Info(fmt.Sprintf("run %s of %s (env stage %s)", s.input.RunID, p.Project, p.EnvStage))
+	log.Info(fmt.Sprintf("run %s of %s (%senv stage %s)", s.input.RunID, p.Project, ofClient(p.Client), p.EnvStage))
 	err = at.started(ctx, engine, log, rec)
 	var res pipeline.Result
 	if err == nil {
@@ -272,6 +272,14 @@ func (r *RunResult) failWithoutRecord(err error, code int) {
 	r.Reason = strings.TrimPrefix(r.Reason+"; the tasks ended, but "+err.Error(), "; ")
 }
 
+// ofClient names a client, if there is one, in front of other words.
+func ofClient(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "client " + name + ", "
+}
+
 func (a *App) runRecord(s *session) ledger.Run {
 	hash, err := release.Hash(s.project.Dir)
 	if err != nil {
@@ -279,7 +287,7 @@ func (a *App) runRecord(s *session) ledger.Run {
 	}
 	return ledger.Run{
 		ID: s.input.RunID, Project: filepath.Base(s.project.Dir), ResourceGroup: s.project.Deploy.ResourceGroup,
-		Task: s.project.Deploy.Task, EnvStage: s.target.EnvStage, Trigger: "manual", Release: hash,
+		Task: s.project.Deploy.Task, Client: s.target.Client, EnvStage: s.target.EnvStage, Trigger: "manual", Release: hash,
 		Version: a.Version, Host: a.Host, Pid: os.Getpid(), Start: a.Now().UTC(),
 	}
 }

@@ -255,7 +255,7 @@ func (a *App) wantedSchedules(o ScheduleOptions, p *project.Project) ([]cloud.Sc
 	if err != nil && o.Over.Cron != "" {
 		list, err = []project.Schedule{{TargetID: o.TargetIDs[0]}}, nil
 	}
-	if err == nil && len(list) == 0 && !o.Prune {
+	if err == nil && len(list) == 0 && !o.Prune && o.Client == "" { // a client may have none
 		err = &UsageError{
 			Message: "there are no schedules in project.yml",
 			Hint:    "write schedules: in it, or name one: --target-id 1 --cron '0 9 * * ? *'",

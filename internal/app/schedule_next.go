@@ -84,7 +84,7 @@ func (a *App) wantProject(t Target, instead string) (*project.Project, error) {
 	if t.ProjectDir == "" {
 		return nil, &UsageError{Message: "no project given, and there is no project.yml in this folder", Hint: "add -p FOLDER, " + instead}
 	}
-	return a.load(t.ProjectDir)
+	return a.load(t)
 }
 
 // chosen returns the schedules with these target ids, all where none are named.

@@ -59,6 +59,9 @@ func status(dryRun bool) string {
 // noSecrets says where none was found.
 func (s *session) noSecrets() error {
 	dir := s.target.secretsDir()
+	if s.target.Client != "" {
+		dir = s.target.clientSecrets()
+	}
 	return &UsageError{
 		Message: fmt.Sprintf("no secrets are defined in %s for env stage %s", dir, s.target.EnvStage),
 		Hint:    fmt.Sprintf("write %s with a list of {key, value} or {key, file}", filepath.Join(dir, "secrets.yml")),

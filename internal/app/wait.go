@@ -167,6 +167,7 @@ func StopCommand(t Target, job string) string {
 	}
 	add("-p", t.ProjectDir)
 	add("-s", t.EnvStage)
+	add("--client", t.Client)
 	for _, e := range t.Envs {
 		for _, key := range ScopeKeys() {
 			if e.Key == key {

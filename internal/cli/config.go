@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
@@ -27,15 +28,24 @@ func (c *cli) configCommand() *cobra.Command {
 		Short: "Check the project.yml of a folder",
 		Long: `Check project.yml: its keys and values, and every template in its commands. All
 problems are shown at once, each with file, line and column. Exit 2 if there is one.
+A project that has clients is checked for each of them, or for those of --client.
 A declared secret without a value is a warning here, an error in "plan" and "run local".`,
 		Example: `  handoff config validate local -p my_project
   handoff config validate local -p my_project -s prod -o json`,
 		Args: noArgs,
-		RunE: show(c, c.target, (*app.App).Validate, func(r app.ValidateResult) string { return r.Project + " is valid" }),
+		RunE: show(c, c.target, (*app.App).Validate, validText),
 	}
 	validate.AddCommand(local)
-	config.AddCommand(validate, c.configPushCommand(), c.configPrintCommand(), c.configDeleteCommand(), c.schemaCommand())
+	config.AddCommand(validate, c.configPushCommand(), takes(clientsShared, c.configPrintCommand()), c.configDeleteCommand(), takes(clientsShared, c.schemaCommand()))
 	return config
+}
+
+func validText(r app.ValidateResult) string {
+	text := r.Project + " is valid"
+	if len(r.Clients) > 0 {
+		text += " for " + strings.Join(r.Clients, ", ")
+	}
+	return text
 }
 
 func (c *cli) schemaCommand() *cobra.Command {

@@ -34,11 +34,21 @@ func (c *cli) confirmOnTerminal(ctx context.Context, question string, details ..
 	return c.ask(ctx, question, details)
 }
 
-func (c *cli) canAsk() bool { return isTerminal(c.In) && isTerminal(c.Err) }
+func (c *cli) canAsk() bool {
+	if c.parent != nil {
+		return c.parent.canAsk()
+	}
+	return isTerminal(c.In) && isTerminal(c.Err)
+}
 
 func (c *cli) ask(ctx context.Context, question string, details []string) error {
 	if c.flags.yes {
 		return nil
+	}
+	if c.parent != nil { // one question at a time
+		c.parent.asking.Lock()
+		defer c.parent.asking.Unlock()
+		return c.parent.ask(ctx, c.client+": "+question, details)
 	}
 	for _, d := range details {
 		fmt.Fprintln(c.con, "  "+d)

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"fmt"
-	"os"
+	"io"
 	"sync"
 	"time"
 
@@ -18,7 +18,7 @@ const (
 // hold a run up for a moment, never for ever: what it does not take is dropped and counted, and run.log has all of it.
 // Safe for concurrent use.
 type console struct {
-	f    *os.File
+	f    io.Writer
 	wake chan struct{} // there is something to write
 	room chan struct{} // something was written
 	done chan struct{} // the writer has ended
@@ -31,7 +31,7 @@ type console struct {
 	closed  bool
 }
 
-func newConsole(f *os.File) *console {
+func newConsole(f io.Writer) *console {
 	c := &console{f: f, wake: make(chan struct{}, 1), room: make(chan struct{}, 1), done: make(chan struct{})}
 	go c.run()
 	return c

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -24,6 +25,11 @@ type flags struct {
 	output                    string
 	cloud                     app.CloudFlags
 	pushArtifacts             bool
+
+	clients    []string
+	allClients bool
+	atOnce     int  // clients
+	saidLevel  bool // of the log
 }
 
 func (c *cli) addFlags(f *pflag.FlagSet) {
@@ -31,6 +37,9 @@ func (c *cli) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&c.flags.project, "project-dir", "p", "", "project `folder` (the one with project.yml; default: this folder)")
 	f.StringVarP(&c.flags.workspace, "workspace-dir", "w", "", "workspace `folder`, made on demand; it may lie in the project, and is no part of it")
 	f.StringVarP(&c.flags.stage, "stage", "s", "dev", "env `stage`: dev, prod, ...")
+	f.StringSliceVar(&c.flags.clients, "client", nil, "for this `client` of the project, or for several: --client acme,globex")
+	f.BoolVar(&c.flags.allClients, "all-clients", false, "for each client of the project, side by side")
+	f.IntVar(&c.flags.atOnce, "clients-at-once", app.AtOnce, "for so many clients (`N`) at a time")
 	f.StringVar(&c.flags.secrets, "secrets-dir", "", "`folder` of secrets.yml (default: .secrets in the project folder)")
 	f.StringArrayVarP(&c.flags.vars, "vars", "v", nil, "template variables: -v `k=v` k2=v2 ..., or a file with one k=v per line")
 	f.StringArrayVarP(&c.flags.envs, "envs", "e", nil, "environment variables of the commands: -e `K=v` K2=v2 ...")
@@ -77,7 +86,7 @@ var (
 // completeFlags lets a shell complete the values of flags that take a choice or a folder.
 func (c *cli) completeFlags(root *cobra.Command) {
 	for flag, list := range map[string]lister{
-		"stage": c.stages, "envs": c.places, "cloud-provider": c.providers, "cloud-platform": c.platforms,
+		"stage": c.stages, "client": c.clientChoices, "envs": c.places, "cloud-provider": c.providers, "cloud-platform": c.platforms,
 	} {
 		c.complete(root, flag, list)
 	}
@@ -180,6 +189,9 @@ func (c *cli) check() error {
 			}
 		}
 	}
+	if f.atOnce < 1 {
+		return &app.UsageError{Message: "--clients-at-once is a number of at least 1", Hint: fmt.Sprintf("leave it out: %d at a time", app.AtOnce)}
+	}
 	if strings.ContainsAny(f.stage, "/\\ \t\n\x00") || f.stage == "" || strings.HasPrefix(f.stage, ".") {
 		return &app.UsageError{Message: fmt.Sprintf("--stage %q is not a name", f.stage), Hint: "use letters, digits, - and _: -s prod"}
 	}
@@ -216,9 +228,18 @@ func (c *cli) anyTarget() (app.Target, error) {
 		vars, envs = c.read.vars, append(envs, c.read.envs...)
 	}
 	return app.Target{
-		ProjectDir: dir, WorkspaceDir: c.flags.workspace, SecretsDir: c.secretsDir(vars), EnvStage: c.flags.stage,
+		ProjectDir: dir, WorkspaceDir: c.workspace(), Client: c.client, SecretsDir: c.secretsDir(vars), EnvStage: c.flags.stage,
 		Vars: vars, Envs: envs, Cloud: c.flags.cloud,
 	}, nil
+}
+
+// workspace is the folder of the workspace. Each client has one of its own in it: what a run of one leaves, such as its state, no
+// other one finds.
+func (c *cli) workspace() string {
+	if c.flags.workspace == "" || c.client == "" {
+		return c.flags.workspace
+	}
+	return filepath.Join(c.flags.workspace, project.ClientsDir, c.client)
 }
 
 // secretsDir is what --secrets-dir says, or, as 0.4.x has it, -v secrets_dir.

@@ -62,6 +62,9 @@ func (c *cli) infraCommand(k infraKind) *cobra.Command {
 		Short:   "Make, change or delete " + k.what,
 		Example: fmt.Sprintf("  handoff cloud %s create -p my_project", k.kind),
 	}
+	if k.kind == cloud.KindBucket || k.kind == cloud.KindResources {
+		takes(clientsInTurn, cmd)
+	}
 	cmd.AddCommand(
 		c.infraChange(k, "create", "Make "+k.what, k.make+"\nWhat is there already is changed where it differs.", app.InfraOptions{}),
 		c.infraChange(k, "update", "Change "+k.what, "It has to be there already.\n"+k.make, app.InfraOptions{Update: true}),

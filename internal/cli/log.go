@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 
 	"github.com/lmittmann/tint"
 
@@ -13,6 +11,9 @@ import (
 )
 
 func (c *cli) level() slog.Level {
+	if c.parent != nil && !c.flags.saidLevel && !c.flags.debug {
+		return slog.LevelWarn // of several clients at a time a person wants to know what is wrong; the logs of runs have all
+	}
 	if c.flags.debug {
 		return slog.LevelDebug
 	}
@@ -30,7 +31,11 @@ func (c *cli) level() slog.Level {
 // logger writes to w, which is stderr or what stands before it: lines for a person, or JSON.
 func (c *cli) logger(w io.Writer) *slog.Logger {
 	if c.flags.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.level()}))
+		log := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.level()}))
+		if c.parent != nil {
+			log = log.With("client", c.client)
+		}
+		return log
 	}
 	return slog.New(tint.NewTextHandler(w, &tint.Options{
 		Level: c.level(), TimeFormat: "15:04:05", NoColor: !c.colors(c.Err),
@@ -48,22 +53,4 @@ func (c *cli) logger(w io.Writer) *slog.Logger {
 
 // twice returns the verbs for a command that calls one twice: to show what it would do, and to do it. What was warned of the
 // first time is not said again.
-func (c *cli) twice() *app.App {
-	verbs := c.app()
-	verbs.Log = slog.New(once{verbs.Log.Handler(), &sync.Map{}})
-	return verbs
-}
-
-// once drops records whose text has been logged.
-type once struct {
-	slog.Handler
-	told *sync.Map
-}
-
-// Handle implements slog.Handler.
-func (o once) Handle(ctx context.Context, r slog.Record) error {
-	if _, told := o.told.LoadOrStore(r.Message, true); told {
-		return nil
-	}
-	return o.Handler.Handle(ctx, r)
-}
+func (c *cli) twice() *app.App { return c.app().Once() }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -59,7 +60,7 @@ are understood, too.`,
 	f.BoolVarP(&o.Follow, "follow", "f", false, "wait for more, until Ctrl-C or the end of the run or job that is named")
 	c.complete(cmd, "run", c.runIDs)
 	c.complete(cmd, "job", c.jobIDs)
-	return cmd
+	return takes(clientsStream, cmd)
 }
 
 // errNoReader ends a command whose reader has all that it wanted.
@@ -69,10 +70,18 @@ var errNoReader = errors.New("nobody reads")
 var ownTime = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d\d:\d\d:\d\d (DBG|INF|WRN|ERR) `) })
 
 func (c *cli) logLine(l cloud.Line) error {
-	text := fmt.Appendf(nil, "%s %s\n", l.Time.UTC().Format("2006-01-02T15:04:05.000Z"), ownTime().ReplaceAllString(l.Text, "$1 "))
+	client := ""
+	if c.parent != nil {
+		client = c.client
+	}
+	text := fmt.Appendf(nil, "%s %s\n", strings.TrimSpace(l.Time.UTC().Format("2006-01-02T15:04:05.000Z")+" "+client), ownTime().ReplaceAllString(l.Text, "$1 "))
 	if c.flags.output == "json" {
 		var err error
-		if text, err = json.Marshal(l); err != nil {
+		of := struct {
+			Client string `json:"client,omitempty"` // where the lines of several are printed
+			cloud.Line
+		}{client, l}
+		if text, err = json.Marshal(of); err != nil {
 			return fmt.Errorf("encode line: %w", err)
 		}
 		text = append(text, '\n')

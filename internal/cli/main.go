@@ -51,7 +51,8 @@ func Main(args []string, io Stdio) int {
 	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
 		plainUsages(root)
 	}
-	root.SetArgs(splitLists(args, root))
+	c.args = splitLists(args, root)
+	root.SetArgs(c.args)
 	root.SetIn(io.In)
 	root.SetOut(io.Out)
 	root.SetErr(c.con)
@@ -80,9 +81,17 @@ type cli struct {
 	read    *readVars  // nil: -v holds template variables only
 	code    int        // exit code of a command that ended without an error
 	held    []*os.File // see app.App
+	args    []string   // of the command line, lists split
 
+	client  string   // for whom the command works
+	many    []string // for whom it does, where it does not work for each of them alone
+	parent  *cli     // nil: this is the process; else it works for one client of several, and its product goes there:
+	product any
+	text    string // the product as text
+
+	asking  sync.Mutex // held while a person is asked for one of several clients
 	mu      sync.Mutex
-	killAll func() // ends every process of the current run at once
+	killAll map[*cli]func() // ends every process of the current run at once
 	ending  string // what the first signal does, where it is not the end of a run
 }
 
@@ -96,6 +105,14 @@ func (c *cli) fail(ctx context.Context, err error) int {
 		return app.ExitSignal + int(in.Signal)
 	}
 	c.printError(err)
+	return c.codeOf(ctx, err)
+}
+
+// codeOf returns the exit code of a command that ended with err.
+func (c *cli) codeOf(ctx context.Context, err error) int {
+	if in, ok := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); ok {
+		return app.ExitSignal + int(in.Signal)
+	}
 	if c.code != 0 { // what was run tells more than what could not be said about it
 		return c.code
 	}

@@ -37,6 +37,10 @@ func show[R any](
 
 // print writes the product of a command to stdout: v as YAML or JSON, or text where that is asked for.
 func (c *cli) print(v any, text string) error {
+	if c.parent != nil {
+		c.product, c.text = v, text
+		return nil
+	}
 	if c.flags.output == "text" {
 		return c.deliver([]byte(lines(text)))
 	}
@@ -67,6 +71,10 @@ func lines(text string) string {
 
 // deliver writes the product, after all that was said on stderr. A disk that is full is no mistake of the caller.
 func (c *cli) deliver(text []byte) error {
+	if c.parent != nil {
+		c.product, c.text = string(text), string(text)
+		return nil
+	}
 	c.con.flush()
 	_, err := c.Out.Write(text)
 	if err != nil && !errors.Is(err, syscall.EPIPE) { // else its reader has all that it wanted

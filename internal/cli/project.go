@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -56,6 +57,9 @@ func (c *cli) pushCommand(w pushWords) *cobra.Command {
 			if o.Target, err = c.target(); err != nil {
 				return err
 			}
+			if len(c.many) > 0 {
+				return c.pushMany(cmd.Context(), o)
+			}
 			if o.Secrets && !o.DryRun {
 				if err := c.confirmSecrets(cmd, app.SecretsOptions{Target: o.Target}); err != nil {
 					return err
@@ -71,9 +75,31 @@ func (c *cli) pushCommand(w pushWords) *cobra.Command {
 			return c.print(res, c.pushText(res))
 		},
 	}
+	takes(clientsAtOnce, cmd)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would change, and change nothing")
 	cmd.Flags().BoolVar(&o.Force, "force", false, "push also where something is wrong with the project, and upload also what the bucket seems to have: mends a bucket that has lost something")
 	return cmd
+}
+
+// pushMany pushes for several clients: the secrets of each, and one release for all.
+func (c *cli) pushMany(ctx context.Context, o app.PushOptions) error {
+	if o.Secrets && !o.DryRun {
+		if err := c.confirmOnTerminal(ctx, fmt.Sprintf("Push the secrets of %s?", strings.Join(c.many, ", "))); err != nil {
+			return err
+		}
+	}
+	var done func()
+	o.Progress, done = c.uploads()
+	list := c.app().Once().PushClients(ctx, o, c.many, c.tellClient)
+	done()
+	return c.printClients(list, func(client string) string {
+		for _, r := range list {
+			if res, ok := r.Result.(app.PushResult); ok && r.Client == client {
+				return c.pushText(res)
+			}
+		}
+		return ""
+	})
 }
 
 // uploads returns what shows the progress of a push to a person, and what takes it away.
@@ -169,12 +195,16 @@ back. Asks first; -y answers.`,
 		},
 	}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would be deleted, and delete nothing")
-	return cmd
+	return takes(clientsShared, cmd)
 }
 
 // placeText names a task for a person.
 func placeText(p app.Place) string {
-	return fmt.Sprintf("task %s (resource group %s, env stage %s, %s)", p.Task, p.ResourceGroup, p.Stage, p.Provider)
+	client := ""
+	if p.Client != "" {
+		client = "client " + p.Client + ", "
+	}
+	return fmt.Sprintf("task %s (%sresource group %s, env stage %s, %s)", p.Task, client, p.ResourceGroup, p.Stage, p.Provider)
 }
 
 func (c *cli) projectDeleteCommand() *cobra.Command {

@@ -46,6 +46,7 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 			if err := c.check(); err != nil {
 				return err
 			}
+			c.flags.saidLevel = cmd.Flags().Changed("log-level")
 			return c.translate(cmd)
 		},
 	}
@@ -56,10 +57,10 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		c.runCommand(), c.planCommand(), c.configCommand(), c.filesCommand(), c.workspaceCommand(),
-		c.initCommand(), c.quickStartCommand(), c.versionCommand(), c.cloudCommand(),
-		c.projectCommand(), c.secretsCommand(), c.releaseCommand(),
-		c.scheduleCommand(), c.serverCommand(),
-		c.artifactsCommand(), c.runsCommand(), c.stateCommand(),
+		takes(clientsShared, c.initCommand()), takes(clientsShared, c.quickStartCommand()), takes(clientsShared, c.versionCommand()), c.cloudCommand(),
+		c.projectCommand(), c.secretsCommand(), takes(clientsShared, c.releaseCommand()),
+		c.scheduleCommand(), takes(clientsShared, c.serverCommand()),
+		c.artifactsCommand(), c.runsCommand(), c.stateCommand(), c.clientsCommand(),
 	)
 	root.Args = cobra.ArbitraryArgs
 	version := root.Flags().Bool("version", false, "print the version") // cobra's own is a text/template, which costs 1.4 MiB
@@ -74,6 +75,7 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 		return unknownCommand(cmd, args)
 	}
 	tidy(root)
+	c.takeClients(root)
 	return root
 }
 
@@ -87,6 +89,16 @@ func tidy(cmd *cobra.Command) {
 			asGroup(child)
 		case child.HasSubCommands(): // "files get" beside "files get local"
 			child.Args = onlyCommands
+		}
+	}
+}
+
+// takeClients makes every command below cmd work for the clients that the flags name.
+func (c *cli) takeClients(cmd *cobra.Command) {
+	for _, child := range cmd.Commands() {
+		c.takeClients(child)
+		if child.RunE != nil {
+			child.RunE = c.forClients(child.RunE)
 		}
 	}
 }

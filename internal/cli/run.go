@@ -149,7 +149,7 @@ func (c *cli) watch(o *app.RunOptions, run func(*app.App) (app.RunResult, error)
 
 // showsProgress says that a person is watching lines of text.
 func (c *cli) showsProgress() bool {
-	return isTerminal(c.Err) && c.flags.logFormat == "text" && c.getenv("TERM") != "dumb" && c.getenv("NO_COLOR") == ""
+	return c.parent == nil && isTerminal(c.Err) && c.flags.logFormat == "text" && c.getenv("TERM") != "dumb" && c.getenv("NO_COLOR") == ""
 }
 
 // stdin is what first stages read. A terminal is left out: a process group in the background that reads it
@@ -179,7 +179,7 @@ func (c *cli) runText(r app.RunResult) string {
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "\n%s %s", c.style(c.Out, yellow, "warning:"), w)
 	}
-	fmt.Fprintf(&b, "\nartifacts: %s", filepath.Join(c.flags.workspace, "artifacts")) // as it was typed
+	fmt.Fprintf(&b, "\nartifacts: %s", filepath.Join(c.workspace(), "artifacts")) // as it was typed
 	return b.String()
 }
 
@@ -249,7 +249,11 @@ func (c *cli) planAgain(cmd *cobra.Command, o app.PlanOptions) error {
 // planText shows the tree with one line for each command.
 func planText(p *plan.Plan) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (env stage %s)\n", p.Project, p.EnvStage)
+	client := ""
+	if p.Client != "" {
+		client = "client " + p.Client + ", "
+	}
+	fmt.Fprintf(&b, "%s (%senv stage %s)\n", p.Project, client, p.EnvStage)
 	planTasks(&b, p.Tasks, "  ")
 	return b.String()
 }

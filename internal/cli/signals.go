@@ -61,6 +61,10 @@ func stopSignals() []os.Signal {
 
 // setEnding says what the first signal does.
 func (c *cli) setEnding(text string) {
+	if c.parent != nil {
+		c.parent.setEnding(text)
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ending = text
@@ -84,15 +88,29 @@ func (c *cli) sayEnding(sig syscall.Signal) {
 
 // setKillAll says how to end every process of the current run at once.
 func (c *cli) setKillAll(kill func()) {
+	if c.parent != nil {
+		c.parent.setKill(c, kill)
+		return
+	}
+	c.setKill(c, kill)
+}
+
+// setKill is setKillAll for one of the clients for which this process works; nil: there is nothing to end any more.
+func (c *cli) setKill(of *cli, kill func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.killAll = kill
+	if c.killAll == nil {
+		c.killAll = map[*cli]func(){}
+	}
+	if c.killAll[of] = kill; kill == nil {
+		delete(c.killAll, of)
+	}
 }
 
 func (c *cli) killNow() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.killAll != nil {
-		c.killAll()
+	for _, kill := range c.killAll {
+		kill()
 	}
 }

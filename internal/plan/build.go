@@ -19,6 +19,7 @@ const defaultKillAfter = 10 * time.Second
 type Input struct {
 	Project   *project.Project
 	EnvStage  string
+	Client    string // for whom it runs; "": nobody in particular
 	RunID     string
 	Workspace string // absolute folder in which every command runs
 	Now       time.Time
@@ -55,6 +56,7 @@ func Build(in Input) (*Plan, []project.Diagnostic, error) {
 		Project:     path.Base(p.Dir),
 		Description: p.Description,
 		EnvStage:    in.EnvStage,
+		Client:      in.Client,
 		RunID:       in.RunID,
 		Dir:         in.Workspace,
 		Timeout:     Duration(p.Timeout),
@@ -72,6 +74,7 @@ func Build(in Input) (*Plan, []project.Diagnostic, error) {
 // winning, over the reserved names.
 func Variables(in Input) jinja.Vars {
 	vars := jinja.Reserved(in.EnvStage, in.Now, in.RunID, in.Workspace)
+	vars["_client"] = in.Client
 	if in.CheckOnly {
 		for _, s := range in.Project.Secrets {
 			vars[s.Key] = secret.Mask

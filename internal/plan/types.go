@@ -13,6 +13,7 @@ type Plan struct {
 	Project     string   `json:"project"`               // name of the project folder
 	Description string   `json:"description,omitempty"` //
 	EnvStage    string   `json:"env_stage"`             // dev, prod, ...
+	Client      string   `json:"client,omitempty"`      // for whom it runs
 	RunID       string   `json:"run_id,omitempty"`
 	Dir         string   `json:"dir"`               // working folder of every command: the workspace
 	Timeout     Duration `json:"timeout,omitempty"` // of the whole run; 0: none

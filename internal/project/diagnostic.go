@@ -124,12 +124,18 @@ func (e Errors) Error() string {
 	return strings.Join(parts, "\n")
 }
 
-// sortByPosition keeps the order of those at one place, and puts those without a line last.
+// sortByPosition keeps the order of those at one place, and that of files. It puts those without a line last.
 func sortByPosition(list []Diagnostic) {
+	file := map[string]int{}
+	for _, d := range list {
+		if _, known := file[d.Pos.File]; !known {
+			file[d.Pos.File] = len(file)
+		}
+	}
 	slices.SortStableFunc(list, func(a, b Diagnostic) int {
 		if (a.Pos.Line == 0) != (b.Pos.Line == 0) {
 			return cmp.Compare(b.Pos.Line, a.Pos.Line)
 		}
-		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
+		return cmp.Or(cmp.Compare(file[a.Pos.File], file[b.Pos.File]), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
 	})
 }

@@ -10,6 +10,7 @@ type catalog struct {
 	project, install, variable, env, secret, files  *shape
 	state, artifacts                                *shape
 	task, retries, stage, command, deploy, schedule *shape
+	setting, limits, fires, overlay, client         *shape // of clients and env stages
 }
 
 // newCatalog builds the description of project.yml. It is made anew for each use, so that nothing is done at start-up.
@@ -20,6 +21,9 @@ func newCatalog(providers []Provider) *catalog {
 	c.state, c.artifacts = stateShape(), artifactsShape()
 	c.command, c.stage, c.schedule = commandShape(), stageShape(c), scheduleShape(c)
 	*c.task = taskShape(c)
+	c.setting, c.limits, c.fires = settingShape(), limitsShape(), firesShape(c)
+	c.overlay = overlayShape(c)
+	c.client = clientShape(c, false)
 	c.project = projectShape(c)
 	return c
 }
@@ -28,6 +32,7 @@ func newCatalog(providers []Provider) *catalog {
 func (c *catalog) all() []*shape {
 	return []*shape{
 		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.retries, c.state, c.files, c.artifacts, c.deploy, c.schedule,
+		c.client, c.overlay, c.setting, c.limits, c.fires,
 	}
 }
 
@@ -62,6 +67,10 @@ func projectShape(c *catalog) *shape {
 				doc: "When the deployed task starts by itself."},
 			{name: "schedule", insteadOf: "schedules", field: field{kind: listKind, of: c.schedule, single: true, set: setSchedule(c)},
 				doc: "One schedule."},
+			{name: "clients", field: list(c.client, func(p *p) *[]Client { return &p.Clients }), example: "[{name: acme, vars: [{key: account, value: '4711'}]}]",
+				doc: "For whom the project runs, each with what it has of its own. A client may also be a file, `clients/acme.yml`."},
+			{name: "stages", field: overlays(c.overlay, func(p *p) *[]Overlay { return &p.Stages }), example: "{prod: {deploy: {memory: 2048}}}",
+				doc: "What is different in an env stage."},
 			{name: "kill_downstream_on_fail", field: maybe(func(p *p) **bool { return &p.KillDownstreamOnFail }), standard: "true",
 				doc: "Whether a failed task stops the tasks after it. Tasks may say otherwise."},
 			{name: "kill_loop_on_fail", field: maybe(func(p *p) **bool { return &p.KillLoopOnFail }), standard: "true",

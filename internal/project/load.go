@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,8 +45,44 @@ func LoadAs(dir, shown string, providers ...Provider) (*Project, []Diagnostic, e
 	case err != nil:
 		return nil, nil, fmt.Errorf("read the project: %w", err)
 	}
-	return Decode(shown, full, text, providers...)
+	files, warnings, err := readClients(dir, filepath.Dir(shown))
+	if err != nil {
+		return nil, nil, err
+	}
+	p, more, err := decodeWith(shown, full, text, files, providers)
+	return p, append(warnings, more...), err
 }
+
+// readClients reads the folder of clients, if there is one. Messages call it a folder in shown.
+func readClients(dir, shown string) (files []clientFile, warnings []Diagnostic, err error) {
+	list, err := os.ReadDir(filepath.Join(dir, ClientsDir))
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
+		return nil, nil, nil
+	case err != nil:
+		return nil, nil, fmt.Errorf("read the clients: %w", err)
+	}
+	for _, entry := range list {
+		at := filepath.Join(shown, ClientsDir, entry.Name())
+		name, ok := strings.CutSuffix(entry.Name(), clientSuffix)
+		switch {
+		case strings.HasSuffix(entry.Name(), ".yaml"):
+			warnings = append(warnings, Diagnostic{Pos: Pos{File: at}, Message: "not read: a client is a file that ends with .yml", Hint: "rename it"})
+			continue
+		case !ok || name == "":
+			continue
+		}
+		text, err := readLimited(filepath.Join(dir, ClientsDir, entry.Name()))
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the client %q: %w", name, err)
+		}
+		files = append(files, clientFile{at, name, text})
+	}
+	return files, warnings, nil
+}
+
+// clientSuffix ends the name of the file of a client.
+const clientSuffix = ".yml"
 
 // readLimited reads no more than it takes to see that a file is too large. It does not wait for somebody to write to
 // a named pipe.
@@ -85,6 +122,11 @@ func notFolder(name string) error {
 // Decode reads the text of a project.yml. file is its name in messages, dir the folder of the project.
 // The diagnostics are warnings. The error is always Errors.
 func Decode(file, dir string, text []byte, providers ...Provider) (*Project, []Diagnostic, error) {
+	return decodeWith(file, dir, text, nil, providers)
+}
+
+// decodeWith is Decode for a project some clients of which are files of their own.
+func decodeWith(file, dir string, text []byte, clients []clientFile, providers []Provider) (*Project, []Diagnostic, error) {
 	src := newSource(file, trimBOM(text))
 	root, problem := parse(src)
 	if problem != nil {
@@ -96,10 +138,16 @@ func Decode(file, dir string, text []byte, providers ...Provider) (*Project, []D
 	d := &decoder{src: src}
 	d.strict = d.wantsStrict(root)
 	p := draft{Project: Project{File: file, Dir: dir, Strict: d.strict}}
-	d.object(value{node: root}, newCatalog(providers).project, &p)
-	warnings := d.finish(d.warnings, d.moreWarnings)
-	if len(d.errors) > 0 {
-		return nil, warnings, Errors(d.finish(d.errors, d.moreErrors))
+	c := newCatalog(providers)
+	d.object(value{node: root}, c.project, &p)
+	errs, more, sources := d.clientsOf(&p.Project, clients, c)
+	warnings := append(d.finish(d.warnings, d.moreWarnings), more...)
+	errs = append(d.finish(d.errors, d.moreErrors), errs...)
+	if len(errs) == 0 {
+		errs = checkClients(&p.Project, append(sources, src))
+	}
+	if len(errs) > 0 {
+		return nil, warnings, Errors(errs)
 	}
 	return &p.Project, warnings, nil
 }

@@ -76,8 +76,10 @@ func (k *key) typeName() string {
 		name = fmt.Sprintf("true, false or [%s](#%s)", f.of.name, f.of.name)
 	case f.kind == objectKind:
 		name = fmt.Sprintf("[%s](#%s)", f.of.name, f.of.name)
+	case f.kind == objectMapKind:
+		name = fmt.Sprintf("map from env stages to [%s](#%s)", f.of.name, anchor(f.of.name))
 	case f.kind == listKind && f.of != nil:
-		name = fmt.Sprintf("list of [%s](#%s)", f.of.name, f.of.name)
+		name = fmt.Sprintf("list of [%s](#%s)", f.of.name, anchor(f.of.name))
 	case f.kind == listKind:
 		name = "list of texts"
 	}
@@ -88,3 +90,5 @@ func (k *key) typeName() string {
 }
 
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+
+func anchor(section string) string { return strings.ReplaceAll(section, " ", "-") }

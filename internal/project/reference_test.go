@@ -53,6 +53,7 @@ func blank(t *testing.T, s *shape) any {
 		"project": &draft{}, "install": &Install{}, "var": &Var{}, "env": &Env{}, "secret": &Secret{}, "files": &Files{},
 		"task": &taskDraft{at: value{node: &yaml.Node{}}}, "retries": &Retries{}, "stage": &stageDraft{}, "command": &stageDraft{},
 		"state": &State{}, "artifacts": &Artifacts{}, "deploy": &deployDraft{}, "schedule": &Schedule{},
+		"client": &Client{}, "overlay": &Overlay{}, "setting": &Var{}, "limits": &Deploy{}, "schedule change": &Schedule{},
 	}[s.name]
 	if into == nil {
 		t.Fatalf("nothing to fill for %q", s.name)

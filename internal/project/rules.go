@@ -313,7 +313,7 @@ func (d *decoder) checkEnvName(at value, name string) {
 func isReserved(key string) bool {
 	return slices.Contains([]string{
 		"_stage", "_stage_", "_stage-", "__stage", "__stage_", "_today", "_yesterday", "_tomorrow",
-		"_line", "_line_safe", "_run_id", "_state_file", "work_dir",
+		"_line", "_line_safe", "_run_id", "_state_file", "_client", "work_dir",
 	}, key)
 }
 
@@ -344,8 +344,14 @@ func (d *decoder) preferred(m *mapping, name string, at *string, old, other stri
 }
 
 func checkSchedule(_ *decoder, into any, _ *mapping) {
-	s := into.(*Schedule)
+	defaultZone(into.(*Schedule))
+}
+
+func defaultZone(s *Schedule) {
 	if s.Timezone == "" {
 		s.Timezone = "UTC"
 	}
 }
+
+// lineOne is a place to point at in a file that has nothing better.
+func lineOne() *yaml.Node { return &yaml.Node{Line: 1, Column: 1} }

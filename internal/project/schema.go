@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Schema returns a JSON Schema (draft 2020-12) of project.yml for editors. It is as strict as version 1: what the
@@ -17,7 +18,7 @@ func Schema(providers ...Provider) []byte {
 	root["title"] = "handoff project.yml"
 	defs := map[string]any{}
 	for _, s := range c.all()[1:] {
-		defs[s.name] = s.definition()
+		defs[strings.ReplaceAll(s.name, " ", "_")] = s.definition()
 	}
 	root["$defs"] = defs
 	out, err := json.MarshalIndent(root, "", "  ")
@@ -131,6 +132,8 @@ func (f *field) schema(present bool) map[string]any {
 		return map[string]any{"type": types("object")}
 	case textMapKind:
 		return map[string]any{"type": types("object"), "additionalProperties": map[string]any{"type": []string{"string", "number", "boolean", "null"}}}
+	case objectMapKind:
+		return map[string]any{"type": types("object"), "additionalProperties": map[string]any{"anyOf": []any{reference(f.of), map[string]any{"type": "null"}}}}
 	case nothingKind:
 		return map[string]any{"type": "null"}
 	case versionKind:
@@ -163,7 +166,7 @@ func (f *field) listSchema(types []string) map[string]any {
 }
 
 func reference(s *shape) map[string]any {
-	return map[string]any{"$ref": "#/$defs/" + s.name}
+	return map[string]any{"$ref": "#/$defs/" + strings.ReplaceAll(s.name, " ", "_")}
 }
 
 func withNull(words []string, present bool) []any {

@@ -76,6 +76,8 @@ func TestSchemaAgreesWithDecoder(t *testing.T) {
 		"a state as map": "tasks: [{pipeline: [{command: ls}], state: {checkpoint: true}}, {pipeline: [{command: ls}], state: }]\n",
 		"artifacts":      tasks + "artifacts: {keep: 3, on_failure: discard}\ndeploy: {overlap: queue}\n",
 		"raw files":      tasks + "files: {raw: [a, 1]}\n",
+		"stages":         tasks + "stages: {prod: {vars: [{key: a, value: 1}], deploy: {memory: 512, env: {A: 1}}, schedules: []}, dev: }\n",
+		"clients":        tasks + "clients: [{name: a.B-1_c}, {name: b, envs: [{key: A}], secrets: [{key: S}], schedules: [{target_id: 1, cron: x}], stages: {prod: {}}}]\n",
 		"not a boolean?": "tasks: [{active: off, commands: [{command: ls}]}]\n",
 	}
 	bad := map[string]string{
@@ -131,6 +133,12 @@ func TestSchemaAgreesWithDecoder(t *testing.T) {
 		"text for a boolean":  "tasks: [{active: 'no', commands: [{command: ls}]}]\n",
 		"nulldev with value":  pipeline("{nulldev: 3}"),
 		"empty element":       tasks + "vars: [~]\n",
+		"typo in a client":    tasks + "clients: [{name: a, deploy: {cpus: 1}}]\n",
+		"tasks of a client":   tasks + "clients: [{name: a, tasks: []}]\n",
+		"type in a client":    tasks + "clients: [{name: a, vars: [{key: a, type: date}]}]\n",
+		"client, no name":     tasks + "clients: [{vars: []}]\n",
+		"list of stages":      tasks + "stages: [{name: prod}]\n",
+		"fires of nothing":    tasks + "clients: [{name: a, schedules: [{cron: x}]}]\n",
 		"list of lists":       tasks + "files: {raw: [[a]]}\n",
 		"map for a list":      tasks + "vars: {a: 1}\n",
 	}

@@ -70,6 +70,7 @@ const (
 	objectKind
 	mapKind
 	textMapKind
+	objectMapKind
 	nothingKind
 	versionKind
 )

@@ -28,6 +28,8 @@ type Project struct {
 	Artifacts            Artifacts
 	Deploy               Deploy
 	Schedules            []Schedule
+	Clients              []Client  // those of the folder behind those of the file
+	Stages               []Overlay // of env stages
 	KillDownstreamOnFail *bool
 	KillLoopOnFail       *bool
 	Timeout              time.Duration // 0: none

@@ -18,12 +18,13 @@ const formatVersion = 1
 const (
 	configName  = "project.yml"
 	filesName   = "files"
+	clientsName = "clients"
 	secretsName = ".secrets"
 )
 
 // Entry is one file, symbolic link or empty folder of a release.
 type Entry struct {
-	Path   string `json:"path"`             // "project.yml" or "files/..."
+	Path   string `json:"path"`             // "project.yml", "clients/....yml" or "files/..."
 	Mode   string `json:"mode,omitempty"`   // of a file: 0644, 0755, or 0600, 0700 where it is private
 	Size   int64  `json:"size,omitempty"`   // bytes
 	SHA256 string `json:"sha256,omitempty"` // of a file: of its content
@@ -138,7 +139,7 @@ func checkPath(path string) error {
 	if !utf8.ValidString(path) || strings.IndexByte(path, 0) >= 0 {
 		return fmt.Errorf("%q: the name is not UTF-8", path)
 	}
-	if path != configName && !strings.HasPrefix(path, filesName+"/") || !fs.ValidPath(path) {
+	if path != configName && !strings.HasPrefix(path, filesName+"/") && !isClient(path) || !fs.ValidPath(path) {
 		return fmt.Errorf("%q is not a valid path in a release", path)
 	}
 	return nil

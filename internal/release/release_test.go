@@ -148,9 +148,10 @@ func TestPushAndFetch(t *testing.T) {
 		{name: "equal contents", files: map[string]string{"project.yml": "same", "files/1": "same", "files/2": "same", "files/3*": "same"}},
 		{name: "large", files: map[string]string{"project.yml": "a", "files/1": big, "files/2": big, "files/3": big + "x", "files/4": "x"}},
 		{name: "odd names", files: map[string]string{"project.yml": "a", "files/a b%+#é\n": "x", "files/-": "y", "files/c/..d": "z"}},
+		{name: "clients", files: map[string]string{"project.yml": "a", "clients/acme.yml": "x", "clients/globex.yml": "y"}},
 		{
 			name:  "what is no part of a release",
-			files: map[string]string{"project.yml": "a", ".secrets/secrets.yml": "s", "files/.secrets/k": "s", "files/d/.secrets/k": "s", "files/.git/x": "x", "files/__pycache__/x": "x", "other": "o", "files/.env": "kept"},
+			files: map[string]string{"project.yml": "a", "clients/README": "r", "clients/.yml": "r", "clients/old/a.yml": "r", ".secrets/secrets.yml": "s", "files/.secrets/k": "s", "files/d/.secrets/k": "s", "files/.git/x": "x", "files/__pycache__/x": "x", "other": "o", "files/.env": "kept"},
 			want:  map[string]string{"project.yml": "a", "files/.env": "kept", "files/d/": ""},
 		},
 	} {
@@ -183,6 +184,7 @@ func TestHashTellsReleasesApart(t *testing.T) {
 		"link":       {"project.yml": "a", "files/x": "-> y"},
 		"folder":     {"project.yml": "a", "files/x/": ""},
 		"nothing":    {"project.yml": "a"},
+		"client":     {"project.yml": "a", "files/x": "1", "clients/a.yml": ""},
 		"name moves": {"project.yml": "a", "files/x/1": ""},
 	} {
 		hash, err := Hash(folder(t, files))
@@ -216,6 +218,8 @@ func TestScanRefuses(t *testing.T) {
 		{"link to the project", map[string]string{"project.yml": "a", "files/l": "-> ../.secrets/secrets.yml"}, "not in files/"},
 		{"files is no folder", map[string]string{"project.yml": "a", "files": "x"}, "not a folder"},
 		{"files is the secrets", map[string]string{"project.yml": "a", ".secrets/x": "s", "files": "-> .secrets"}, "must not contain secrets"},
+		{"a client is a link", map[string]string{"project.yml": "a", ".secrets/x": "s", "clients/a.yml": "-> ../.secrets/x"}, "symbolic links"},
+		{"the clients are the secrets", map[string]string{"project.yml": "a", ".secrets/x.yml": "s", "clients": "-> .secrets"}, "must not contain secrets"},
 		{"project.yml is a secret", map[string]string{"project.yml": "-> .secrets/x", ".secrets/x": "s"}, "must not contain secrets"},
 		{"files leaves the project", map[string]string{"project.yml": "a", "files": "-> /etc"}, "escapes"},
 	} {

@@ -29,10 +29,16 @@ var All = Parts{Config: true, Files: true}
 
 // has reports whether the path of an entry is in one of the parts.
 func (p Parts) has(path string) bool {
-	if path == configName {
+	if path == configName || isClient(path) {
 		return p.Config
 	}
 	return p.Files
+}
+
+// isClient reports whether the path is that of the file of a client: it is as much of the project as project.yml.
+func isClient(path string) bool {
+	name, ok := strings.CutPrefix(path, clientsName+"/")
+	return ok && !strings.Contains(name, "/") && strings.HasSuffix(name, ".yml") && name != ".yml"
 }
 
 // Tree is what a project folder holds of a release.
@@ -49,13 +55,15 @@ func (t *Tree) ID() string { return ID(t.Entries) }
 // version control and what Python caches are left out, in every folder.
 func Scan(ctx context.Context, dir string, parts Parts) (*Tree, error) {
 	s := &scanner{dir: dir}
-	for _, part := range []string{configName, filesName} {
-		if err := notSecret(filepath.Join(dir, part)); parts.has(part) && err != nil {
+	for part, wanted := range map[string]bool{configName: parts.Config, clientsName: parts.Config, filesName: parts.Files} {
+		if err := notSecret(filepath.Join(dir, part)); wanted && err != nil {
 			return nil, err
 		}
 	}
 	if parts.Config {
-		s.entries = append(s.entries, &Entry{Path: configName})
+		if err := s.config(); err != nil {
+			return nil, err
+		}
 	}
 	if parts.Files {
 		if err := s.files(ctx); err != nil {
@@ -90,6 +98,21 @@ type scanner struct {
 	dir      string
 	entries  []*Entry
 	warnings []string
+}
+
+// config lists project.yml, and the clients that are files of their own.
+func (s *scanner) config() error {
+	s.entries = append(s.entries, &Entry{Path: configName})
+	list, err := os.ReadDir(filepath.Join(s.dir, clientsName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+		return err
+	}
+	for _, c := range list {
+		if name := path.Join(clientsName, c.Name()); isClient(name) {
+			s.entries = append(s.entries, &Entry{Path: name})
+		}
+	}
+	return nil
 }
 
 // files lists files/ of the project, if there is one.

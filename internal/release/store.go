@@ -27,9 +27,11 @@ type Store struct {
 	prefix string
 }
 
-// Open returns the releases of the task of c's scope.
+// Open returns the releases of the task of c's scope: all clients of a task run the same.
 func Open(c *cloud.Cloud) *Store {
-	return &Store{cloud: c, prefix: c.Scope.Prefix() + "/releases/"}
+	shared := c.Scope
+	shared.Client = ""
+	return &Store{cloud: c, prefix: shared.Prefix() + "/releases/"}
 }
 
 // Push is one change of what is current.

@@ -86,6 +86,42 @@ func pick(dir, envStage string) (string, error) {
 	return "", nil
 }
 
+// ClientsDir is the folder in a folder of secrets that has a folder of secrets for each client.
+const ClientsDir = "clients"
+
+// LoadFor is Load for a client; "" is nobody in particular. A client has what is in <dir>/clients/<client>, and of <dir> only
+// what is on the level of the resource group: all share that, nobody pushes it for one client, and no other secret of one is
+// ever taken for that of another.
+func LoadFor(dir, client, envStage string) ([]Entry, []string, error) {
+	shared, warnings, err := Load(dir, envStage)
+	if client == "" || err != nil {
+		return shared, warnings, err
+	}
+	if strings.ContainsAny(client, "/\\\x00") {
+		return nil, warnings, fmt.Errorf("load secrets: client %q cannot be part of a file name", client)
+	}
+	own, more, err := Load(filepath.Join(dir, ClientsDir, client), envStage)
+	warnings = append(warnings, more...)
+	if err != nil {
+		return nil, warnings, err
+	}
+	has := map[string]bool{}
+	for _, e := range own {
+		if e.Level != LevelTask {
+			return nil, warnings, fmt.Errorf("%s: secret %q: a client has none on the level of the resource group: move it to %s",
+				filepath.Join(dir, ClientsDir, client, e.Source), e.Key, filepath.Join(dir, defaultFile))
+		}
+		has[e.Key] = true
+	}
+	for _, e := range shared {
+		if e.Level == LevelResourceGroup && !has[e.Key] {
+			e.Push = false
+			own = append(own, e)
+		}
+	}
+	return own, warnings, nil
+}
+
 type loader struct {
 	dir      string
 	name     string         // of the secrets file
