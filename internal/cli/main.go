@@ -92,7 +92,7 @@ type cli struct {
 	asking  sync.Mutex // held while a person is asked for one of several clients
 	mu      sync.Mutex
 	killAll map[*cli]func() // ends every process of the current run at once
-	ending  string // what the first signal does, where it is not the end of a run
+	ending  string          // what the first signal does, where it is not the end of a run
 }
 
 // fail prints err and returns its exit code.

@@ -321,3 +321,46 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestLoadFor: a client has its own secrets, and those that the whole resource group shares; never one of somebody else.
+func TestLoadFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"secrets.yml":                     "- {key: A, value: of-nobody}\n- {key: G, value: of-all, level: resource group}\n- {key: H, value: of-all, level: resource group}\n",
+		"clients/acme/secrets.yml":        "- {key: A, value: of-acme}\n- {key: H, value: of-acme}\n",
+		"clients/acme/prod_secrets.yml":   "- {key: A, value: of-acme-in-prod}\n",
+		"clients/globex/secrets.yml":      "- {key: G, value: x, level: resource group}\n",
+		"clients/acme/secrets/ignored":    "",
+		"clients/initech/dev_secrets.yml": "- {key: A, value: of-initech-in-dev}\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct{ client, stage, want string }{
+		{"", "dev", "A=of-nobody push G=of-all push H=of-all push"},
+		{"acme", "dev", "A=of-acme push H=of-acme push G=of-all"},
+		{"acme", "prod", "A=of-acme-in-prod push G=of-all H=of-all"},
+		{"initech", "prod", "G=of-all H=of-all"},
+		{"nobody", "dev", "G=of-all H=of-all"},
+		{"globex", "dev", `secret "G": a client has none on the level of the resource group`},
+		{"../acme", "dev", "cannot be part of a file name"},
+	} {
+		list, _, err := LoadFor(dir, tt.client, tt.stage)
+		var got []string
+		for _, e := range list {
+			got = append(got, e.Key+"="+e.Value.Reveal())
+			if e.Push {
+				got = append(got, "push")
+			}
+		}
+		if text := strings.Join(got, " "); err == nil && text != tt.want || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s in %s: %s, %v", tt.client, tt.stage, text, err)
+		}
+	}
+}
