@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -206,23 +205,21 @@ func (c *cli) explain(list []app.ClientResult, errs *sync.Map) {
 // printed for a client, as text.
 func (c *cli) printClients(list []app.ClientResult, text func(client string) string) error {
 	c.code = app.Worst(list)
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CLIENT\tSTATUS\tTIME\tRESULT")
+	t := table{head: []string{"CLIENT", "STATUS", ">TIME", "RESULT"}, style: func(_, col int, text string) string {
+		if col == 1 {
+			return c.outcome(text)
+		}
+		return text
+	}}
 	var more strings.Builder
 	for _, r := range list {
 		short, long := shortText(r, text(r.Client))
-		fmt.Fprintf(w, "%s\t%s\t%v\t%s\n", r.Client, words(statusOf(r)), took(r.Seconds), short)
+		t.add(r.Client, words(statusOf(r)), took(r.Seconds).String(), short)
 		if long != "" {
 			fmt.Fprintf(&more, "\n%s\n  %s\n", r.Client, strings.ReplaceAll(strings.TrimRight(long, " \n"), "\n", "\n  "))
 		}
 	}
-	_ = w.Flush() // to memory
-	table := strings.ReplaceAll(b.String(), " \n", "\n")
-	for strings.Contains(table, " \n") {
-		table = strings.ReplaceAll(table, " \n", "\n")
-	}
-	return c.print(list, table+more.String())
+	return c.print(list, t.String()+more.String())
 }
 
 // shortText is what the table says of a client, and what stands below the table.
@@ -319,25 +316,21 @@ func (c *cli) clientsListCommand() *cobra.Command {
 }
 
 func clientsText(res app.Clients) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CLIENT\tCPU\tMEMORY\tSTORAGE\tSCHEDULES\tSECRETS\tFILE")
+	t := table{head: []string{"CLIENT", ">CPU", ">MEMORY", ">STORAGE", "SCHEDULES", "SECRETS", "FILE"}}
 	number := func(n int) string {
 		if n == 0 {
-			return "-"
+			return ""
 		}
 		return fmt.Sprint(n)
 	}
 	for _, r := range res.Clients {
-		secrets := "-"
+		secrets := ""
 		if r.Secrets {
 			secrets = "here"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, number(r.CPU), number(r.Memory), number(r.Storage),
-			cmp.Or(strings.Join(r.Schedules, ","), "-"), secrets, r.File)
+		t.add(r.Name, number(r.CPU), number(r.Memory), number(r.Storage), strings.Join(r.Schedules, ","), secrets, r.File)
 	}
-	_ = w.Flush() // to memory
-	return b.String()
+	return t.String()
 }
 
 func (c *cli) clientsAddCommand() *cobra.Command {
