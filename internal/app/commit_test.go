@@ -259,7 +259,7 @@ func TestEventsDoNotWaitForTheBucket(t *testing.T) {
 		}
 		stored = append(stored, string(v.State))
 		return nil
-	})
+	}, false)
 	event := func(kind pipeline.Kind, task string) {
 		e := pipeline.Event{Kind: kind, Task: []string{task}, Result: &pipeline.Result{Outcome: pipeline.Success}}
 		s.event(t.Context(), e)
@@ -298,7 +298,7 @@ func TestCheckpointStaysOnTheDisk(t *testing.T) {
 			durable, err = os.Stat(file)
 		}
 		return err
-	})
+	}, false)
 	s.follow(t.Context(), slog.New(slog.DiscardHandler), nil)
 	for _, kind := range []pipeline.Kind{pipeline.TaskStarted, pipeline.StageStarted} {
 		s.event(t.Context(), pipeline.Event{Kind: kind, Task: []string{"a"}})

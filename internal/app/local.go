@@ -30,7 +30,7 @@ type localRun struct {
 
 func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan.Plan) (*localRun, error) {
 	l := &localRun{app: a, session: s}
-	l.states = newStates(p, s.ws.Artifacts(), l.storeState)
+	l.states = newStates(p, s.ws.Artifacts(), l.storeState, false)
 	if err := state.FinishFiles(l.stateDir()); err != nil {
 		return nil, err
 	}

@@ -60,6 +60,9 @@ func leaseKey(c *cloud.Cloud) string { return c.Scope.Prefix() + "/lease.json" }
 
 // takeLease makes this the only run of its task, as the overlap policy wants it. The context ends when that is over.
 func (r *releaseRun) takeLease(ctx context.Context) (context.Context, error) {
+	if r.apart {
+		return ctx, nil
+	}
 	policy := cmp.Or(r.options.Overlap, cloud.Overlap(r.session.project.Deploy.Overlap))
 	o := r.app.leaseOptions(r.cloud, r.session.input.RunID)
 	o.Waiting = func(held lease.Record) {

@@ -59,6 +59,9 @@ func (r *releaseRun) commit(ctx context.Context, _ pipeline.Result, code int) (f
 	}
 	ctx = r.storing(ctx)
 	r.states.close(ctx)
+	if r.apart && code == 0 {
+		return false, nil
+	}
 	if code == 0 {
 		if final, err = r.commitSuccess(ctx); err == nil {
 			return final, nil

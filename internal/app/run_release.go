@@ -50,6 +50,7 @@ type releaseRun struct {
 	commits *commit.Store
 
 	plan   *plan.Plan
+	apart  bool       // it neither goes on from what others have left nor leaves anything to them
 	left   []string   // tasks that it leaves out
 	before ledger.Run // the run of which it runs only those
 	states *states
@@ -181,7 +182,8 @@ func (r *releaseRun) makePlan(ctx context.Context) error {
 			return err
 		}
 	}
-	r.plan, r.states = p, newStates(p, r.session.ws.Artifacts(), r.storeCheckpoint)
+	r.plan, r.states = p, newStates(p, r.session.ws.Artifacts(), r.storeCheckpoint, r.options.job.Series != "")
+	r.apart = apart(r.options.job, r.session.project)
 	return nil
 }
 
@@ -205,6 +207,9 @@ func (r *releaseRun) renderFiles(ctx context.Context) error { return r.app.rende
 // claim finds out from what to go on. A run that will store something keeps out those who had the lease before it, and
 // finishes the record of the last run that has stored something, if that died before it could.
 func (r *releaseRun) claim(ctx context.Context) (err error) {
+	if r.apart {
+		return nil
+	}
 	if len(r.states.tasks) > 0 || r.options.Push {
 		r.from, err = r.commits.Claim(ctx, r.fence(), r.session.input.RunID)
 	} else {
@@ -252,7 +257,7 @@ func (r *releaseRun) fetchArtifacts(ctx context.Context) error {
 		return nil
 	}
 	before, err := ledger.Read(r.session.record())
-	if err != nil || before.Outcome == string(pipeline.Success) {
+	if err != nil || before.Outcome == string(pipeline.Success) && before.Series == "" && !r.apart {
 		return nil
 	}
 	removed, err := artifact.Clear(o)
@@ -274,7 +279,7 @@ func (r *releaseRun) maySweep(ctx context.Context, o artifact.FetchOptions) erro
 		return nil
 	}
 	n := 0
-	if r.from.Artifacts != "" || before.Outcome != string(pipeline.Success) {
+	if r.from.Artifacts != "" || before.Outcome != string(pipeline.Success) || r.apart {
 		if n, err = r.commits.Artifacts.Loses(ctx, r.from.Artifacts, o); err != nil {
 			return err
 		}
@@ -290,6 +295,9 @@ func (r *releaseRun) maySweep(ctx context.Context, o artifact.FetchOptions) erro
 
 func (r *releaseRun) fetchStates(ctx context.Context) error {
 	return cloud.Each(ctx, r.cloud.Parallel, slices.Collect(maps.Values(r.states.tasks)), func(ctx context.Context, t *taskState) error {
+		if t.apart {
+			return state.WriteFile(t.file, nil)
+		}
 		v, err := r.commits.State(ctx, r.from, t.name)
 		_, named := r.from.States[t.name]
 		if err != nil && (named || !errors.Is(err, cloud.ErrNotFound)) { // a state that is lost is not one that has not begun

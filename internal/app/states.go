@@ -30,8 +30,10 @@ type states struct {
 	rec   *ledger.Recorder
 
 	tasks map[string]*taskState // by the path of the task
-	stop  chan struct{}         // nil: nobody looks for checkpoints
-	done  chan struct{}
+
+	backfill bool          // the run is one of a backfill
+	stop     chan struct{} // nil: nobody looks for checkpoints
+	done     chan struct{}
 
 	storing sync.Mutex // held while a checkpoint is stored, however long that takes
 	mu      sync.Mutex // what events wait for
@@ -43,6 +45,7 @@ type taskState struct {
 	path       []string // of the task
 	file       string   // for the tap
 	checkpoint bool
+	apart      bool // it begins empty, and is not stored
 	capture    *state.Capture
 	stored     json.RawMessage // the last checkpoint
 
@@ -52,9 +55,10 @@ type taskState struct {
 	succeeded bool
 }
 
-// newStates returns the pipelines of p that have a state. store is called with each checkpoint, with one at a time.
-func newStates(p *plan.Plan, artifacts string, store func(context.Context, state.Version) error) *states {
-	s := &states{store: store, tasks: map[string]*taskState{}}
+// newStates returns the pipelines of p that have a state. store is called with each checkpoint, with one at a time. backfill: those
+// that do not take part in one are apart.
+func newStates(p *plan.Plan, artifacts string, store func(context.Context, state.Version) error, backfill bool) *states {
+	s := &states{store: store, tasks: map[string]*taskState{}, backfill: backfill}
 	s.add(p.Tasks, "", artifacts)
 	return s
 }
@@ -66,6 +70,7 @@ func (s *states) add(tasks []plan.Task, above, artifacts string) {
 		if t.State != nil {
 			s.tasks[path] = &taskState{
 				name: t.Name, path: strings.Split(path, "/"), file: t.State.File, checkpoint: t.State.Checkpoint,
+				apart:   s.backfill && !t.State.Backfill,
 				capture: state.NewCapture(filepath.Join(artifacts, t.Name+"_stdout.log")),
 			}
 		}
@@ -179,7 +184,12 @@ func (s *states) save(ctx context.Context, t *taskState) error {
 	}
 	v := t.version(got)
 	v.Checkpoint = true
-	if err := s.store(ctx, v); err != nil {
+	if t.apart { // a further try goes on from it
+		err = state.WriteFile(t.file, v.State)
+	} else {
+		err = s.store(ctx, v)
+	}
+	if err != nil {
 		return err
 	}
 	t.stored = bytes.Clone(got.State)
@@ -196,7 +206,7 @@ func (s *states) ended() ([]state.Version, error) {
 	var out []state.Version
 	for _, path := range slices.Sorted(maps.Keys(s.tasks)) {
 		t := s.tasks[path]
-		if !s.ready(t) || !t.succeeded {
+		if t.apart || !s.ready(t) || !t.succeeded {
 			continue
 		}
 		got, err := t.capture.Read(true)

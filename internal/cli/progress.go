@@ -23,7 +23,8 @@ type progress struct {
 	term  *os.File // where out ends
 	color bool
 	rows  []*row
-	drawn int // lines on the screen that are ours
+	note  string // a line of its own, below the others; "": none
+	drawn int    // lines on the screen that are ours
 }
 
 // row is a running stage.
@@ -59,7 +60,16 @@ func (p *progress) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.erase()
-	p.rows = nil
+	p.rows, p.note = nil, ""
+}
+
+// say shows a line below the rows, in the place of the one before.
+func (p *progress) say(note string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	p.note = note
+	p.draw()
 }
 
 // event takes one event; bodies of a foreach show through their loop.
@@ -145,7 +155,11 @@ func (p *progress) draw() {
 	}
 	most := max(1, min(maxRows, height-3)) // what has left the screen cannot be erased
 	var b strings.Builder
-	for _, text := range layOut(p.rows, most, width-1, time.Now()) {
+	texts := layOut(p.rows, most, width-1, time.Now())
+	if p.note != "" {
+		texts = append(texts, clipRight("  "+p.note, width-1))
+	}
+	for _, text := range texts {
 		if p.color {
 			text = string(dim) + text + "\x1b[0m"
 		}

@@ -57,23 +57,24 @@ type line struct {
 	Rows    *int64    `json:"rows,omitempty"`
 
 	Schedule    string    `json:"schedule,omitempty"`
+	Series      string    `json:"series,omitempty"`
 	ScheduledAt time.Time `json:"scheduled_at,omitzero"`
 }
 
 // summaryVersion is that of the lines of a summary.
-const summaryVersion = 2
+const summaryVersion = 3
 
 // open stands for the outcome of a run whose record may change, or is damaged: its record is read each time.
 const open = "open"
 
 func lineOf(run Run) line {
-	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.JobID, run.Reason, run.Rows, run.ScheduleID, run.ScheduledAt}
+	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.JobID, run.Reason, run.Rows, run.ScheduleID, run.Series, run.ScheduledAt}
 }
 
 func (l line) run() Run {
 	return Run{
 		Outcome: l.Outcome, ID: l.ID, Start: l.Start, End: l.End, Trigger: l.Trigger, Release: l.Release, JobID: l.JobID, Reason: l.Reason, Rows: l.Rows,
-		ScheduleID: l.Schedule, ScheduledAt: l.ScheduledAt,
+		ScheduleID: l.Schedule, Series: l.Series, ScheduledAt: l.ScheduledAt,
 	}
 }
 
@@ -155,14 +156,15 @@ func (b *Bucket) Runs(ctx context.Context, now time.Time, q Query) iter.Seq2[Run
 	}
 }
 
-// LastOfSchedules returns, by target id, the newest run that each of these schedules has started; none where it has started none.
+// LastOfSchedules returns, by target id, the newest run that each of these schedules has started, backfills left out; none where it
+// has started none.
 func (b *Bucket) LastOfSchedules(ctx context.Context, now time.Time, targets []string) (map[string]Run, error) {
 	last := map[string]Run{}
 	for run, err := range b.Runs(ctx, now, Query{All: true}) {
 		if err != nil {
 			return nil, err
 		}
-		if _, known := last[run.ScheduleID]; !known && slices.Contains(targets, run.ScheduleID) {
+		if _, known := last[run.ScheduleID]; !known && run.Series == "" && slices.Contains(targets, run.ScheduleID) {
 			last[run.ScheduleID] = run
 		}
 		if len(last) == len(targets) {

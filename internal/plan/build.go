@@ -164,7 +164,7 @@ func (b *builder) task(at string, t project.Task, up inherited, depth int) Task 
 		out.Commands = b.stages(at+".commands", t.Commands, up, depth)
 	default:
 		if t.State.On {
-			out.State = &State{File: b.stateFile(t.Name), Checkpoint: t.State.Checkpoint}
+			out.State = &State{File: b.stateFile(t.Name), Checkpoint: t.State.Checkpoint, Backfill: t.State.Backfill == "use"}
 			all := b.vars
 			b.vars = maps.Clone(all)
 			b.vars["_state_file"] = jinja.Data(out.State.File) // quoted for its place in the command

@@ -47,6 +47,7 @@ type Task struct {
 type State struct {
 	File       string `json:"file"` // for the first stage to read; {{ _state_file }} in its commands
 	Checkpoint bool   `json:"checkpoint,omitempty"`
+	Backfill   bool   `json:"backfill,omitempty"` // backfills use it, too
 }
 
 // Retries says how often a failed task is tried again; the zero value means never.

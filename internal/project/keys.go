@@ -161,13 +161,15 @@ func filesShape() *shape {
 
 func artifactsShape() *shape {
 	return &shape{
-		name: "artifacts", what: "a map with keep and on_failure",
+		name: "artifacts", what: "a map with keep, on_failure and backfill",
 		doc: "What becomes of the artifacts folder between runs that take it from a bucket: `handoff run`.",
 		keys: []key{
 			{name: "keep", field: integer(1, func(a *Artifacts) *int { return &a.Keep }), standard: "30", example: "10",
 				doc: "How many archives of good runs are kept, and as many of what failed runs have left."},
 			{name: "on_failure", field: choice([]string{"keep", "discard", "commit"}, func(a *Artifacts) *string { return &a.OnFailure }), standard: "keep; discard where deploy.push_artifacts_on_fail is false",
 				doc: "What becomes of the artifacts of a failed run: keep stores them apart, discard does not store them, commit makes them what the next run finds."},
+			{name: "backfill", field: choice([]string{"skip", "use"}, func(a *Artifacts) *string { return &a.Backfill }), standard: "skip",
+				doc: "Whether a backfill uses the artifacts. skip: each of its runs begins with none, and what it leaves is not stored unless it fails. use: its runs go on one after the other, each with what the one before it has left."},
 		},
 	}
 }

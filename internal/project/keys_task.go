@@ -65,11 +65,13 @@ func taskPolicyKeys(c *catalog) []key {
 
 func stateShape() *shape {
 	return &shape{
-		name: "state", what: "true, false or a map with checkpoint",
+		name: "state", what: "true, false or a map with checkpoint and backfill",
 		doc: "The state of a pipeline of a Singer tap and target. `state: true` is short for an empty map.",
 		keys: []key{
 			{name: "checkpoint", field: boolean(func(s *State) *bool { return &s.Checkpoint }), standard: "false",
 				doc: "Whether a state counts as soon as the target has printed it. Else the last one counts, when the whole run has succeeded."},
+			{name: "backfill", field: choice([]string{"skip", "use"}, func(s *State) *string { return &s.Backfill }), standard: "skip",
+				doc: "Whether a backfill goes on from the state. skip: each of its runs begins with an empty state, and leaves the state as it is. use: its runs go on one after the other, and advance the state, as others do."},
 		},
 	}
 }

@@ -97,13 +97,15 @@ type Task struct {
 // State says whether a pipeline goes on from where its last successful run has ended, as Singer taps and targets do.
 type State struct {
 	On         bool
-	Checkpoint bool // what the target prints on its way counts too, not only what it has printed at the end of a good run
+	Checkpoint bool   // what the target prints on its way counts too, not only what it has printed at the end of a good run
+	Backfill   string // "" (skip) or "use": whether backfills go on from it, and advance it
 }
 
 // Artifacts says what becomes of the artifacts folder between runs that get it from a bucket.
 type Artifacts struct {
 	Keep      int    // archives; 0: DefaultKeep
 	OnFailure string // "" (keep apart), "discard" or "commit"
+	Backfill  string // "" (skip) or "use": whether backfills find them, and leave theirs to the next run
 }
 
 // DefaultKeep is how many archives of artifacts are kept where the project does not say.

@@ -16,6 +16,7 @@ type localBench struct {
 	bin    string
 	dir    string
 	rounds int
+	fires  int // runs of a backfill
 }
 
 // part is a piece of the page that can be measured alone.
@@ -30,6 +31,7 @@ func localParts() []part {
 		{"jobs", (*localBench).jobs},
 		{"runs", (*localBench).runs},
 		{"server", (*localBench).server},
+		{"backfill", (*localBench).backfill},
 	}
 }
 

@@ -22,7 +22,8 @@ func main() {
 	rows := flag.String("rows", "", "measure only the rows whose name has this in it")
 	rounds := flag.Int("rounds", 5, "rounds of each measurement; the median counts")
 	out := flag.String("out", "", "write the page to this file instead of stdout")
-	parts := flag.String("local", "", "measure the provider local instead: all, or some of push,jobs,runs,server")
+	parts := flag.String("local", "", "measure the provider local instead: all, or some of push,jobs,runs,server,backfill")
+	fires := flag.Int("fires", 200, "runs of the backfill that is measured")
 	flag.Parse()
 	path, err := filepath.Abs(*bin)
 	if err != nil {
@@ -34,7 +35,9 @@ func main() {
 	}
 	measure := (&bench{bin: path, python: *python, bytes: int64(*gb * 1e9), rounds: *rounds, dir: dir, only: *rows}).page
 	if *parts != "" {
-		measure = func() (string, error) { return (&localBench{bin: path, dir: dir, rounds: *rounds}).localPage(*parts) }
+		measure = func() (string, error) {
+			return (&localBench{bin: path, dir: dir, rounds: *rounds, fires: *fires}).localPage(*parts)
+		}
 	}
 	page, err := measure()
 	_ = os.RemoveAll(dir)
