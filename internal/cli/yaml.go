@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -12,9 +13,7 @@ import (
 // jsonToYAML writes a JSON document as YAML and keeps the order of its keys. What is plain, as most is, it writes itself; the
 // rest it leaves to the YAML library, which knows what is to be quoted and how, and takes ten times as long.
 func jsonToYAML(text []byte) ([]byte, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	doc, err := readNode(dec)
+	doc, _, err := readNode(text)
 	if err != nil {
 		return nil, fmt.Errorf("encode result: %w", err)
 	}
@@ -28,35 +27,64 @@ func jsonToYAML(text []byte) ([]byte, error) {
 	return w.out.Bytes(), nil
 }
 
-// readNode reads the next value of a JSON document.
-func readNode(dec *json.Decoder) (*yaml.Node, error) {
-	token, err := dec.Token()
-	if err != nil {
-		return nil, err
+// readNode reads the first value of a text that encoding/json has written, and returns what follows it. A decoder that checks
+// every sign of what is known to be right would take half of the time of a large result.
+func readNode(text []byte) (n *yaml.Node, rest []byte, err error) {
+	t := bytes.TrimLeft(text, " \n,:")
+	switch {
+	case len(t) == 0:
+		return nil, nil, io.ErrUnexpectedEOF
+	case t[0] == '"':
+		end := endOfString(t)
+		text, err := unquote(t[:end])
+		return stringNode(text), t[end:], err
+	case t[0] == '{' || t[0] == '[':
+		return readContent(t)
 	}
-	switch t := token.(type) {
-	case string:
-		return stringNode(t), nil
-	case json.Number:
-		return &yaml.Node{Kind: yaml.ScalarNode, Value: t.String()}, nil
-	case bool:
-		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(t)}, nil
-	case json.Delim:
-		n := &yaml.Node{Kind: yaml.MappingNode}
-		if t == '[' {
-			n.Kind = yaml.SequenceNode
-		}
-		for dec.More() {
-			item, err := readNode(dec)
-			if err != nil {
-				return nil, err
-			}
-			n.Content = append(n.Content, item)
-		}
-		_, err = dec.Token() // the end
-		return n, err
+	end := bytes.IndexAny(t, ",]} \n")
+	if end < 0 {
+		end = len(t)
 	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Value: "null"}, nil
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: string(t[:end])}, t[end:], nil
+}
+
+// readContent reads a mapping or sequence: t begins with its bracket.
+func readContent(t []byte) (n *yaml.Node, rest []byte, err error) {
+	n = &yaml.Node{Kind: yaml.MappingNode}
+	if t[0] == '[' {
+		n.Kind = yaml.SequenceNode
+	}
+	for t = t[1:]; ; {
+		if t = bytes.TrimLeft(t, " \n,"); len(t) > 0 && (t[0] == '}' || t[0] == ']') {
+			return n, t[1:], nil
+		}
+		var item *yaml.Node
+		if item, t, err = readNode(t); err != nil {
+			return nil, nil, err
+		}
+		n.Content = append(n.Content, item)
+	}
+}
+
+// endOfString returns the length of the string that t begins with.
+func endOfString(t []byte) int {
+	for i := 1; i < len(t); i++ {
+		switch t[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(t)
+}
+
+func unquote(t []byte) (text string, err error) {
+	if len(t) > 1 && t[len(t)-1] == '"' && bytes.IndexByte(t, '\\') < 0 {
+		return string(t[1 : len(t)-1]), nil
+	}
+	err = json.Unmarshal(t, &text)
+	return text, err
 }
 
 // stringNode leaves it to the library to quote what would be read as something else.

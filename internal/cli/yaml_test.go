@@ -3,10 +3,12 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v4"
 	"pgregory.net/rapid"
 )
 
@@ -40,7 +42,7 @@ func TestYAMLIsThatOfTheLibrary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		node, err := readNode(numbers(&buf))
+		node, err := decoded(numbers(&buf))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,4 +60,45 @@ func numbers(r *bytes.Buffer) *json.Decoder {
 	dec := json.NewDecoder(r)
 	dec.UseNumber()
 	return dec
+}
+
+// decoded reads the next value of a JSON document by the decoder of the standard library.
+func decoded(dec *json.Decoder) (*yaml.Node, error) {
+	token, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t := token.(type) {
+	case string:
+		return stringNode(t), nil
+	case json.Number:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: t.String()}, nil
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(t)}, nil
+	case json.Delim:
+		n := &yaml.Node{Kind: yaml.MappingNode}
+		if t == '[' {
+			n.Kind = yaml.SequenceNode
+		}
+		for dec.More() {
+			item, err := decoded(dec)
+			if err != nil {
+				return nil, err
+			}
+			n.Content = append(n.Content, item)
+		}
+		_, err = dec.Token() // the end
+		return n, err
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: "null"}, nil
+}
+
+// TestYAMLOfNoJSON: what nobody writes is an error, and no crash.
+func TestYAMLOfNoJSON(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "{", "[1", `{"a"`, `"a`, `"\`, `"\x"`} {
+		if got, err := jsonToYAML([]byte(text)); err == nil {
+			t.Errorf("%q is %q", text, got)
+		}
+	}
 }

@@ -73,7 +73,7 @@ const noPipe = "\ufffc"
 // unseenFailure warns of a pipe inside of a command: only its last part decides how the command ends, so that a load of
 // the half looks complete.
 func (b *builder) unseenFailure(c *project.Command, at string, out *Command) {
-	if c.AllowPipe {
+	if c.AllowPipe || !strings.Contains(out.Script, "|") {
 		return
 	}
 	// The script of a foreach body has its templates still in it, and a filter is no pipe.

@@ -17,6 +17,13 @@ type Uses struct {
 // parsed, or its shell is none that handoff knows.
 func Look(shell, script string) Uses {
 	var u Uses
+	if words := Direct(shell, script); words != nil { // as most are: no need to parse
+		u.Arguments = words[1:]
+		if !strings.Contains(words[0], "/") {
+			u.Programs = words[:1:1]
+		}
+		return u
+	}
 	variants := shellVariants(shellName(shell))
 	if len(variants) == 0 {
 		return u
