@@ -29,6 +29,7 @@ func (a *App) check(s *session) (*plan.Plan, error) {
 	errs := wrongSchedules(s.project)
 	lists, wrong := scheduledVars(s.project, s.input.Now)
 	errs = append(errs, wrong...)
+	errs = append(errs, schedulesLack(s.project, s.target.Client, s.input.Now)...)
 	for _, d := range uninstalled(s) {
 		if s.project.Strict {
 			errs = append(errs, d)

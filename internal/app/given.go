@@ -1,6 +1,8 @@
 package app
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,10 +19,13 @@ import (
 func (a *App) build(s *session) (*plan.Plan, error) {
 	p, warnings, err := plan.Build(s.input)
 	a.warn(warnings)
-	if err != nil {
-		return nil, err
+	given := a.checkGiven(s.project, given{vars: s.input.Vars, by: "-v"})
+	if err == nil || given == nil {
+		return p, cmp.Or(err, given)
 	}
-	return p, a.checkGiven(s.project, given{vars: s.input.Vars, by: "-v"})
+	all, _ := errors.AsType[project.Errors](err)
+	more, _ := errors.AsType[project.Errors](given)
+	return nil, append(more, all...)
 }
 
 // given are variables that come from outside of a project.
@@ -45,6 +50,10 @@ func (a *App) checkGiven(p *project.Project, lists ...given) error {
 			case !project.IsName(v.Key):
 				errs = append(errs, project.Diagnostic{Pos: g.at, Message: fmt.Sprintf("%s: %q is not a valid name of a variable", g.by, v.Key),
 					Hint: "a name has letters, digits and _, and does not begin with a digit"})
+			case p.Var(v.Key) != nil && p.Var(v.Key).Typed():
+				if _, err := p.Var(v.Key).Parse(v.Value); err != nil {
+					errs = append(errs, project.Diagnostic{Pos: g.at, Message: fmt.Sprintf("%s: variable %q: %v", g.by, v.Key, err)})
+				}
 			case !known[v.Key]:
 				unknown = append(unknown, project.Diagnostic{Pos: g.at, Path: v.Key, Message: g.by})
 			}
@@ -146,15 +155,45 @@ func scheduledVars(p *project.Project, at time.Time) (lists []given, errs projec
 	return lists, errs
 }
 
-// checkWrittenVars is checkGiven for variables as they are written in the environment of a job. Without a project in
-// this place nothing is known.
+// lacks returns what is wrong with jobs that are given vars: a variable that has to have a value and has none.
+func lacks(p *project.Project, vars []project.KeyValue) string {
+	for _, v := range p.Vars {
+		if v.Missing() && !slices.ContainsFunc(vars, func(g project.KeyValue) bool { return g.Key == v.Key && g.Value != "" }) {
+			return fmt.Sprintf("variable %q has no value: every job would fail", v.Key)
+		}
+	}
+	return ""
+}
+
+// schedulesLack finds the schedules whose jobs would lack a variable.
+func schedulesLack(p *project.Project, client string, at time.Time) (errs project.Errors) {
+	if len(p.Clients) > 0 && client == "" {
+		return nil // the clients have it
+	}
+	for i, s := range p.Schedules {
+		vars, err := evaluateVars(writtenEnv(s)[cloud.EnvVars], at)
+		if err != nil {
+			continue // it is told
+		}
+		if what := lacks(p, vars); what != "" {
+			errs = append(errs, project.Diagnostic{Pos: s.Pos, Path: fmt.Sprintf("schedules[%d]", i), Message: what, Hint: "give it in envs: [{key: __VARS, value: ...}]"})
+		}
+	}
+	return errs
+}
+
+// checkWrittenVars is checkGiven for variables as they are written in the environment of a job. Without a project in this place nothing is
+// known.
 func (a *App) checkWrittenVars(p *project.Project, env map[string]string, by string) error {
-	if p == nil || env[cloud.EnvVars] == "" {
+	if p == nil {
 		return nil
 	}
 	vars, err := evaluateVars(env[cloud.EnvVars], a.Now())
 	if err != nil {
 		return err
+	}
+	if what := lacks(p, vars); what != "" {
+		return &UsageError{Message: by + ": " + what, Hint: "give it with -v, or in __VARS"}
 	}
 	return a.checkGiven(p, given{vars: vars, by: by})
 }

@@ -145,7 +145,35 @@ func (c *cli) projectHere() (*project.Project, error) {
 		return nil, err
 	}
 	p, _, err := project.Load(t.ProjectDir)
+	if err == nil && len(c.flags.clients) > 0 {
+		if own, ok := p.For(c.flags.clients[0], t.EnvStage); ok {
+			return own, nil
+		}
+	}
 	return p, err
+}
+
+// varChoices are the variables that the project declares, with each value where only a few may be.
+func (c *cli) varChoices(context.Context, *app.App) ([]string, error) {
+	p, err := c.projectHere()
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, v := range p.Vars {
+		about := "\t" + strings.TrimSpace(cmp.Or(v.Type, "text")+" "+v.Description)
+		values := v.Enum
+		if v.Type == "boolean" {
+			values = []string{"true", "false"}
+		}
+		if len(values) == 0 {
+			list = append(list, v.Key+"="+about)
+		}
+		for _, value := range values {
+			list = append(list, v.Key+"="+value+about)
+		}
+	}
+	return list, nil
 }
 
 // placedIDs are the schedules that are in place.

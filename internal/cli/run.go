@@ -254,8 +254,25 @@ func planText(p *plan.Plan) string {
 		client = "client " + p.Client + ", "
 	}
 	fmt.Fprintf(&b, "%s (%senv stage %s)\n", p.Project, client, p.EnvStage)
+	planVars(&b, p.Vars)
 	planTasks(&b, p.Tasks, "  ")
 	return b.String()
+}
+
+// planVars has one line for each variable: its value, its type and who gives it.
+func planVars(b *strings.Builder, vars []plan.Var) {
+	if len(vars) == 0 {
+		return
+	}
+	t := table{head: []string{"VARIABLE", "VALUE", "TYPE", "FROM"}}
+	for _, v := range vars {
+		value, more, _ := strings.Cut(v.Value, "\n")
+		if more != "" {
+			value += " ..."
+		}
+		t.add(v.Key, value, v.Type, v.From)
+	}
+	fmt.Fprintf(b, "  %s\n", strings.ReplaceAll(strings.TrimRight(t.String(), "\n"), "\n", "\n  "))
 }
 
 func planTasks(b *strings.Builder, tasks []plan.Task, indent string) {

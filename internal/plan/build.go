@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -44,6 +45,7 @@ func Build(in Input) (*Plan, []project.Diagnostic, error) {
 	if b.redactor == nil {
 		b.redactor = secret.NewRedactor(secretValues(in.Secrets)...)
 	}
+	b.checkVars()
 	b.checkSecrets()
 	b.env, b.shown = b.environment()
 	p := in.Project
@@ -60,6 +62,7 @@ func Build(in Input) (*Plan, []project.Diagnostic, error) {
 		RunID:       in.RunID,
 		Dir:         in.Workspace,
 		Timeout:     Duration(p.Timeout),
+		Vars:        b.shownVars(),
 		Env:         b.shown,
 		Tasks:       b.tasks("tasks", p.Tasks, defaults, 0),
 	}
@@ -90,11 +93,75 @@ func Variables(in Input) jinja.Vars {
 	}
 	for _, v := range in.Project.Vars {
 		vars[v.Key] = v.Value
+		if v.Missing() && in.CheckOnly {
+			vars[v.Key] = v.Sample()
+		}
 	}
 	for _, v := range in.Vars {
 		vars[v.Key] = v.Value
+		if d := in.Project.Var(v.Key); d != nil && d.Typed() {
+			typed, err := d.Parse(v.Value)
+			if err != nil { // it is told where it comes from
+				typed = d.Sample()
+			}
+			vars[v.Key] = typed
+		}
 	}
 	return vars
+}
+
+// checkVars fails for a variable that has to have a value and has none.
+func (b *builder) checkVars() {
+	for _, v := range b.in.Project.Vars {
+		if value := b.vars[v.Key]; !v.Required || value != nil && value != "" {
+			continue
+		}
+		kind := ""
+		if v.Type != "" {
+			kind = " (" + v.Type + ")"
+		}
+		hint := fmt.Sprintf("add -v %s=%v", v.Key, v.Sample())
+		if len(b.in.Project.Clients) > 0 && b.in.Client == "" {
+			hint += ", or name a client that has one: --client " + b.in.Project.ClientNames()[0]
+		}
+		b.errors = append(b.errors, project.Diagnostic{Pos: v.Pos, Path: "vars", Message: fmt.Sprintf("variable %q%s has no value", v.Key, kind), Hint: hint})
+	}
+}
+
+// shownVars returns the variables that the project declares and who gives each its value, where it says more of them than a value:
+// a type, an env stage, a client.
+func (b *builder) shownVars() []Var {
+	p := b.in.Project
+	show := b.in.Client != "" || len(p.Stages) > 0
+	var list []Var
+	for _, v := range p.Vars {
+		one := Var{Key: v.Key, Type: v.Type, Value: shownValue(b.vars[v.Key]), From: v.Pos.String(), Description: v.Description}
+		for _, given := range b.in.Vars {
+			if given.Key == v.Key {
+				one.From = "-v"
+			}
+		}
+		if v.Value == nil && one.From != "-v" {
+			one.From = ""
+		}
+		show = show || v.Typed()
+		list = append(list, one)
+	}
+	if !show {
+		return nil
+	}
+	return list
+}
+
+func shownValue(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case []any, map[string]any:
+		text, _ := json.Marshal(v) //nolint:errchkjson // of a file of YAML: texts, numbers, lists and maps
+		return string(text)
+	}
+	return fmt.Sprint(v)
 }
 
 type builder struct {

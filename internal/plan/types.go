@@ -17,8 +17,18 @@ type Plan struct {
 	RunID       string   `json:"run_id,omitempty"`
 	Dir         string   `json:"dir"`               // working folder of every command: the workspace
 	Timeout     Duration `json:"timeout,omitempty"` // of the whole run; 0: none
+	Vars        []Var    `json:"vars,omitempty"`    // that the project declares, where it says more of them than a value
 	Env         []string `json:"env"`               // "K=V" of every command, for show: the value of a secret is masked
 	Tasks       []Task   `json:"tasks"`
+}
+
+// Var is a template variable, and who gives it its value.
+type Var struct {
+	Key         string `json:"key"`
+	Type        string `json:"type,omitempty"`
+	Value       string `json:"value"`          // as text; lists and maps as JSON
+	From        string `json:"from,omitempty"` // "-v", or the place in a file
+	Description string `json:"description,omitempty"`
 }
 
 // Task is one node of the tree: exactly one of Pipeline, Commands and Tasks is set, unless Skip is.

@@ -88,6 +88,7 @@ func overlayKeys[T any](c *catalog, at func(*T) *Overlay) []key {
 // settingShape is a variable that has its type from project.yml.
 func settingShape() *shape {
 	s := *variableShape()
+	s.check = func(d *decoder, into any, m *mapping) { checkVarKey(d, m, into.(*Var).Key) }
 	s.name, s.doc = "setting", "The value of one template variable. Its type and all else about it is what `vars` of the project says."
 	s.keys = slices.DeleteFunc(s.keys, func(k key) bool { return !slices.Contains([]string{"key", "value", "description"}, k.name) })
 	return &s
@@ -234,6 +235,11 @@ func checkClients(p *Project, sources []*source) (errs Errors) {
 	for _, client := range clients {
 		for _, stage := range p.stageNames(client) {
 			at, _ := p.For(client, stage)
+			for _, v := range at.Vars {
+				if _, err := v.typed(); err != nil {
+					once(v.Pos, fmt.Sprintf("variable %s: %v", quote(v.Key), err), "its type is that of vars of the project")
+				}
+			}
 			for _, s := range at.Schedules {
 				if strings.TrimSpace(s.Cron) == "" {
 					once(s.Pos, fmt.Sprintf("no \"cron\", and the project has no schedule with the target_id %s", quote(s.TargetID)), "")

@@ -84,7 +84,7 @@ timeout: 3600
 		File: FileName, Dir: "/prj", Version: "0.4", Description: "everything",
 		Installs: []Install{{Venv: "extractor", Command: "pip install tap-csv", Args: "-q", Description: "tap"}},
 		Vars: []Var{
-			{Key: "day", Value: "2026-01-31", Description: "first"}, {Key: "rows", Value: int64(1000)},
+			{Key: "day", Value: "2026-01-31", Text: "2026-01-31", Description: "first"}, {Key: "rows", Value: int64(1000), Text: "1_000"},
 			{Key: "tags", Value: []any{"a", int64(2), true, map[string]any{"deep": 0.5}}}, {Key: "none"},
 		},
 		Envs:    []Env{{Key: "TZ", Value: pointer("UTC")}, {Key: "TOKEN"}},

@@ -162,7 +162,10 @@ func joined(drafts []stageDraft) []Stage {
 }
 
 func setVarValue(d *decoder, into any, v value) {
-	into.(*Var).Value, _ = d.anything(v)
+	to := into.(*Var)
+	if to.Value, _ = d.anything(v); v.node.Kind == yaml.ScalarNode && to.Value != nil {
+		to.Text = v.node.Value
+	}
 }
 
 func setEnvValue(d *decoder, into any, v value) {

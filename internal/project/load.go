@@ -145,6 +145,7 @@ func decodeWith(file, dir string, text []byte, clients []clientFile, providers [
 	errs = append(d.finish(d.errors, d.moreErrors), errs...)
 	if len(errs) == 0 {
 		errs = checkClients(&p.Project, append(sources, src))
+		sortByPosition(errs)
 	}
 	if len(errs) > 0 {
 		return nil, warnings, Errors(errs)

@@ -41,7 +41,7 @@ func stagesOf(list []Overlay, stage string) []Overlay {
 
 // lay changes p to what it is with o over it.
 func (p *Project) lay(o Overlay) {
-	p.Vars = layList(p.Vars, o.Vars, func(v Var) string { return v.Key }, laid)
+	p.Vars = layList(p.Vars, o.Vars, func(v Var) string { return v.Key }, layVar)
 	p.Envs = layList(p.Envs, o.Envs, func(e Env) string { return e.Key }, whole)
 	p.Secrets = layList(p.Secrets, o.Secrets, func(s Secret) string { return s.Key }, whole)
 	env := merged(p.Deploy.Env, o.Deploy.Env)
@@ -56,6 +56,18 @@ func (p *Project) lay(o Overlay) {
 			defaultZone(&p.Schedules[i])
 		}
 	}
+}
+
+// layVar gives a variable another value, which is read as its type wants it.
+func layVar(under, over Var) Var {
+	v := laid(under, over)
+	if over.Value == nil { // it says nothing
+		v.Value, v.Text, v.Pos = under.Value, under.Text, under.Pos
+	} else {
+		v.Text = over.Text
+	}
+	v, _ = v.typed() // what is wrong with it was found when the file was read
+	return v
 }
 
 func laySchedule(under, over Schedule) Schedule {

@@ -275,6 +275,34 @@ func checkGlob(d *decoder, v value, glob string) {
 	}
 }
 
+// checkVar checks a variable by itself, and gives its value the type.
+func checkVar(d *decoder, into any, m *mapping) {
+	v := into.(*Var)
+	checkVarKey(d, m, v.Key)
+	if m.has("value") && m.has("default") {
+		d.fail(m.place("default"), "\"value\" and \"default\" say the same", "leave out one of them")
+	}
+	if len(v.Enum) > 0 && v.Type == "" {
+		v.Type = "text"
+	}
+	for i, word := range v.Enum {
+		choice := Var{Type: v.Type}
+		if _, err := choice.Parse(word); err != nil {
+			d.fail(m.place("enum"), fmt.Sprintf("enum[%d]: %v", i, err), "")
+		}
+	}
+	at := m.place("value")
+	if !m.has("value") {
+		at = m.place("default")
+	}
+	got, err := v.typed()
+	if err != nil {
+		d.fail(at, err.Error(), "")
+		return
+	}
+	*v = got
+}
+
 func checkVarKey(d *decoder, m *mapping, key string) {
 	switch {
 	case strings.TrimSpace(key) == "": // reported as such

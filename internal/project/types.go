@@ -44,11 +44,16 @@ type Install struct {
 	Args        string
 }
 
-// Var is a template variable. Value is nil, bool, int64, float64, string, []any or map[string]any.
+// Var is a template variable. Value is nil, bool, int64, float64, string, []any or map[string]any; of one with a type it is what Parse
+// makes of Text.
 type Var struct {
-	Pos         Pos
+	Pos         Pos // of what gives the value
 	Key         string
 	Value       any
+	Text        string // the value as it was typed; "" of lists and maps
+	Type        string // one of Types; "": text where somebody types it, else as it is written
+	Required    bool   // it has to have a value, from wherever
+	Enum        []string
 	Description string
 }
 
