@@ -3,12 +3,16 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/quickstart"
 )
 
 // InitOptions describes a new project.
@@ -17,6 +21,7 @@ type InitOptions struct {
 	Description string
 	Installs    []string // "venv: command", or a command alone
 	Stages      []string // "command" or "venv: command"; joined to one pipeline
+	Template    string   // one of quickstart.Templates, in the place of Installs and Stages
 	DryRun      bool
 }
 
@@ -29,14 +34,12 @@ type InitResult struct {
 
 // Init writes a new project. It never replaces a file.
 func (a *App) Init(_ context.Context, o InitOptions) (InitResult, error) {
-	text := projectText(o)
-	if _, _, err := project.Decode("project.yml", o.Dir, []byte(text)); err != nil {
-		return InitResult{}, &UsageError{Message: "these answers do not make a valid project:\n" + err.Error()}
+	files, err := newFiles(o)
+	if err != nil {
+		return InitResult{}, err
 	}
-	files := []struct{ name, text string }{
-		{"project.yml", text},
-		{filepath.Join("files", "README.md"), filesText},
-		{".gitignore", ".secrets/\n/workspace/\n"},
+	if _, _, err := project.Decode("project.yml", o.Dir, []byte(files[0].text)); err != nil {
+		return InitResult{}, &UsageError{Message: "these answers do not make a valid project:\n" + err.Error()}
 	}
 	out := InitResult{Status: "success", Project: o.Dir}
 	for _, f := range files {
@@ -63,6 +66,54 @@ func (a *App) Init(_ context.Context, o InitOptions) (InitResult, error) {
 	return out, nil
 }
 
+// newFile is a file of a new project.
+type newFile struct{ name, text string }
+
+// newFiles returns the files of a new project, project.yml first.
+func newFiles(o InitOptions) ([]newFile, error) {
+	ignored := newFile{".gitignore", ".secrets/\n/workspace/\n"}
+	more := strings.ReplaceAll(quickstart.More(), "NAME", taskName(o.Dir))
+	if o.Template == "" {
+		return []newFile{{project.FileName, projectText(o) + more}, {filepath.Join("files", "README.md"), filesText}, ignored}, nil
+	}
+	if len(o.Stages)+len(o.Installs) > 0 {
+		return nil, &UsageError{Message: "a template has its own commands", Hint: "leave out --template, or --command and --install"}
+	}
+	if known := quickstart.Templates(); !slices.Contains(known, o.Template) {
+		hint := "there are: " + strings.Join(known, ", ")
+		if near := project.Suggest(o.Template, known); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		return nil, &UsageError{Message: fmt.Sprintf("there is no template %q", o.Template), Hint: hint}
+	}
+	all, err := quickstart.Template(o.Template)
+	if err != nil {
+		return nil, err
+	}
+	files := []newFile{{project.FileName, strings.Replace(all[project.FileName], "DESCRIPTION", quote(o.Description), 1) + more}}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if name != project.FileName {
+			files = append(files, newFile{name, all[name]})
+		}
+	}
+	return append(files, ignored), nil
+}
+
+// taskName makes a name for a task of that of a folder.
+func taskName(dir string) string {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		full = dir
+	}
+	name := strings.TrimLeft(strings.Map(func(r rune) rune {
+		if scope := (cloud.Scope{Stage: "dev", ResourceGroup: "g", Task: "a" + string(r)}); scope.Check() != nil {
+			return '-'
+		}
+		return r
+	}, filepath.Base(full)), ".")
+	return first(name, "my_task")
+}
+
 const filesText = `Files in this folder are copied to the workspace before each run. Text files are templates: names in double braces are
 filled in, as in the commands of project.yml.
 `
@@ -82,8 +133,12 @@ func projectText(o InitOptions) string {
 			}
 		}
 	}
-	b.WriteString("\n# Template variables: {{ name }} in commands and in files/. `-v name=value` wins.\nvars: []\n")
-	b.WriteString("\ntasks:\n- name: main\n  pipeline:\n")
+	if len(o.Installs) == 0 {
+		b.WriteString("\n# `handoff workspace install` runs these; a venv is a Python virtual environment in the workspace.\n# installs:\n# - venv: tap\n#   command: pip install tap-csv\n")
+	}
+	b.WriteString("\n# Template variables: {{ name }} in commands and in files/. `-v name=value` wins.\nvars: []\n" +
+		"# - {key: start, type: date, required: true, description: the first day}\n")
+	b.WriteString("\ntasks:\n- name: main\n  # state: true                   # of Singer taps: --state {{ _state_file }} goes on from where the last good run has ended\n  pipeline:\n")
 	for _, st := range o.Stages {
 		venv, command := splitVenv(st)
 		fmt.Fprintf(&b, "  - command: %s\n", quote(command))
@@ -123,3 +178,6 @@ func splitVenv(s string) (venv, command string) {
 	}
 	return name, strings.TrimSpace(rest)
 }
+
+// Templates returns the names of the templates of a new project.
+func Templates() []string { return quickstart.Templates() }

@@ -205,6 +205,9 @@ func (c *cli) explain(list []app.ClientResult, errs *sync.Map) {
 // printed for a client, as text.
 func (c *cli) printClients(list []app.ClientResult, text func(client string) string) error {
 	c.code = app.Worst(list)
+	for i := range list {
+		list[i].Status = statusOf(list[i])
+	}
 	t := table{head: []string{"CLIENT", "STATUS", ">TIME", "RESULT"}, style: func(_, col int, text string) string {
 		if col == 1 {
 			return c.outcome(text)
@@ -214,7 +217,7 @@ func (c *cli) printClients(list []app.ClientResult, text func(client string) str
 	var more strings.Builder
 	for _, r := range list {
 		short, long := shortText(r, text(r.Client))
-		t.add(r.Client, words(statusOf(r)), took(r.Seconds).String(), short)
+		t.add(r.Client, words(r.Status), took(r.Seconds).String(), short)
 		if long != "" {
 			fmt.Fprintf(&more, "\n%s\n  %s\n", r.Client, strings.ReplaceAll(strings.TrimRight(long, " \n"), "\n", "\n  "))
 		}

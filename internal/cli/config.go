@@ -42,7 +42,11 @@ A declared secret without a value is a warning here, an error in "plan" and "run
 
 func validText(r app.ValidateResult) string {
 	text := r.Project + " is valid"
-	if len(r.Clients) > 0 {
+	const shown = 8
+	switch n := len(r.Clients); {
+	case n > shown:
+		text += fmt.Sprintf(" for %d clients", n)
+	case n > 0:
 		text += " for " + strings.Join(r.Clients, ", ")
 	}
 	return text

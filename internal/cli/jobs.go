@@ -203,7 +203,11 @@ func (c *cli) cloudRun(ctx context.Context, o app.CloudRunOptions, logs bool) er
 
 // jobLine is a job as a line for a person.
 func jobLine(j cloud.Job) string {
-	text := fmt.Sprintf("%s %s %s", j.ID, j.Task, j.State)
+	task := j.Task
+	if j.Client != "" {
+		task += " (" + j.Client + ")"
+	}
+	text := fmt.Sprintf("%s %s %s", j.ID, task, j.State)
 	if !j.Started.IsZero() {
 		end := j.Ended
 		if end.IsZero() {

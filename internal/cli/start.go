@@ -56,9 +56,14 @@ func (c *cli) initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init FOLDER",
 		Short: "Make a new project",
-		Long: `Make a new project folder with a project.yml, files/ and a .gitignore. On a terminal
-it asks for what the flags do not say; elsewhere, and with -y, it takes the defaults.`,
+		Long: `Make a new project folder with a project.yml, files/ and a .gitignore. Comments in
+project.yml say what else may stand in it. On a terminal it asks for what the flags do not
+say; elsewhere, and with -y, it takes the defaults.
+
+Templates: singer (a tap, a target, a state), dbt (a build), script (a pipeline of shell
+scripts, which runs as it is).`,
 		Example: `  handoff init my_project
+  handoff init my_project --template singer
   handoff init my_project --command 'tap: tap-rest-api --config files/tap.json' --command 'target: target-csv' \
     --install 'tap: pip install tap-rest-api' --install 'target: pip install target-csv'`,
 		Args: atMostOne,
@@ -76,15 +81,25 @@ it asks for what the flags do not say; elsewhere, and with -y, it takes the defa
 			if err := c.print(res, strings.Join(res.Files, "\n")); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.con, "next: handoff run local -p %s -w %s\n", o.Dir, workspaceFor(o.Dir))
+			fmt.Fprintf(c.con, "next: handoff %s -p %s -w %s\n", nextVerb(o), o.Dir, workspaceFor(o.Dir))
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&o.Template, "template", "", "begin with this `template`: "+strings.Join(app.Templates(), ", "))
+	_ = cmd.RegisterFlagCompletionFunc("template", cobra.FixedCompletions(app.Templates(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&o.Description, "description", "", "what the project does")
 	cmd.Flags().StringArrayVar(&o.Stages, "command", nil, "a stage of the pipeline, `[venv: ]command`; repeat it for the next stage")
 	cmd.Flags().StringArrayVar(&o.Installs, "install", nil, "what \"workspace install\" runs, `[venv: ]command`; may be repeated")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "name the files that would be made, and make none")
 	return cmd
+}
+
+// nextVerb is what to do first with a new project.
+func nextVerb(o app.InitOptions) string {
+	if len(o.Installs) > 0 || o.Template == "singer" || o.Template == "dbt" {
+		return "workspace install"
+	}
+	return "run local"
 }
 
 // workspaceFor returns a workspace for a project folder: one beside it, or one inside where the folder has no name here.
@@ -124,14 +139,17 @@ func (c *cli) askProject(ctx context.Context, o *app.InitOptions) error {
 	if o.Description == "" {
 		o.Description = question("What does it do", "A new pipeline")
 	}
-	for ask && len(o.Stages) < 20 {
+	if ask && o.Template == "" && len(o.Stages)+len(o.Installs) == 0 {
+		o.Template = question("Template ("+strings.Join(app.Templates(), ", ")+"; empty: none)", "")
+	}
+	for ask && o.Template == "" && len(o.Stages) < 20 {
 		stage := question(fmt.Sprintf("Command of stage %d (empty: no more)", len(o.Stages)+1), "")
 		if stage == "" {
 			break
 		}
 		o.Stages = append(o.Stages, stage)
 	}
-	if len(o.Stages) == 0 {
+	if len(o.Stages) == 0 && o.Template == "" {
 		o.Stages = []string{"printf 'hello\\nworld\\n'", "wc -l"}
 	}
 	switch {

@@ -132,3 +132,17 @@ func TestProjectsAreSelfContained(t *testing.T) {
 		t.Errorf("left-over file among %v", names)
 	}
 }
+
+// TestTemplates: each has a project.yml in which the description is missing, and comments that are right once they are taken off.
+func TestTemplates(t *testing.T) {
+	t.Parallel()
+	for _, name := range Templates() {
+		files, err := Template(name)
+		if err != nil || !strings.Contains(files["project.yml"], "description: DESCRIPTION\n") || len(files) < 2 {
+			t.Errorf("%s: %v, %v", name, files, err)
+		}
+	}
+	if _, err := Template("other"); err == nil {
+		t.Error("there is no such template")
+	}
+}
