@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/release"
 	"github.com/handoff-run/handoff/internal/shell"
 )
 
@@ -25,6 +27,9 @@ type CloudRunOptions struct {
 	Release string           // "": that of the task, else the current one
 	Like    string           // target id of a schedule of the project, from which environment and zone are taken; "": none
 	Again   *Again           // the run to start again; nil: none
+	Fire    string           // target id of a schedule that is in place, which is to fire now; "": none
+
+	fire *cloud.Schedule // that schedule
 }
 
 // JobResult is a job.
@@ -52,6 +57,18 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 	if err != nil {
 		return JobResult{}, err
 	}
+	if o.Fire != "" {
+		placed, err := placedSchedules(ctx, c, []string{o.Fire})
+		if err != nil {
+			return JobResult{}, err
+		}
+		o.fire = &placed[0]
+	}
+	if o.Release != "" { // better now than in the job
+		if o.Release, err = knownRelease(ctx, c, o.Release); err != nil {
+			return JobResult{}, err
+		}
+	}
 	start, err := a.start(o, p)
 	if err != nil {
 		return JobResult{}, err
@@ -75,6 +92,19 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 		job, err = a.follow(ctx, c, job, o.Line)
 	}
 	return jobResult(job), err
+}
+
+// knownRelease returns the id of a release that the bucket has.
+func knownRelease(ctx context.Context, c *cloud.Cloud, name string) (string, error) {
+	store := release.Open(c)
+	id, err := store.Resolve(ctx, name)
+	if err == nil {
+		_, err = store.Manifest(ctx, id)
+	}
+	if errors.Is(err, cloud.ErrNotFound) {
+		return "", &UsageError{Message: fmt.Sprintf("there is no release %q: %v", name, err), Hint: "see `handoff release list`"}
+	}
+	return id, err
 }
 
 // warnHeld says that a job will probably be skipped. Whether it is, the lease decides.
@@ -109,8 +139,16 @@ func ScopeKeys() []string {
 // of the run.
 func (a *App) start(o CloudRunOptions, p *project.Project) (cloud.Start, error) {
 	s := cloud.Start{Trigger: cloud.TriggerManual, Env: map[string]string{}, Written: map[string]string{}}
-	if o.Again != nil {
+	switch {
+	case o.Again != nil:
 		s = o.Again.start()
+	case o.fire != nil:
+		s = o.fire.Fire(cloud.Scope{}, a.Now().UTC().Truncate(time.Second))
+		s.Token, s.Trigger, s.Env, s.Written = "", cloud.TriggerManual, map[string]string{}, maps.Clone(s.Written)
+		if s.Written == nil {
+			s.Written = map[string]string{}
+		}
+		o.Overlap = cloud.Overlap(first(string(o.Overlap), string(s.Overlap)))
 	}
 	s.RunID, s.Overlap, s.Release = cloud.NewRunID(a.Now()), o.Overlap, first(o.Release, s.Release)
 	if p != nil && p.Deploy.PushOnFail != nil {
@@ -185,7 +223,7 @@ func writtenEnv(s project.Schedule) map[string]string {
 // JobsOptions says which jobs to show.
 type JobsOptions struct {
 	Target
-	Job           string // its id; "": any
+	Job           string // its id, or a part of it; "": any
 	Run           string // its id, or a part of it; "": any
 	Active, Ended bool   // only those; both: all
 	Group         bool   // of all tasks of the resource group
@@ -218,6 +256,9 @@ func (a *App) JobStatus(ctx context.Context, o JobsOptions) (res JobsResult, err
 		one := o
 		if one.Run, err = a.runNamed(ctx, c, o.Run); o.Group && errors.Is(err, cloud.ErrNotFound) {
 			continue // it is one of another task
+		}
+		if err == nil {
+			one.Job, err = jobNamed(ctx, c, o.Job)
 		}
 		var list []cloud.Job
 		if err == nil {
@@ -282,7 +323,34 @@ func (a *App) Tasks(ctx context.Context, t Target) ([]string, error) {
 	return slices.Compact(names), err
 }
 
-// listJobs returns the jobs of a task; o.Run is a whole id.
+// jobNamed returns the id of the job that a person means: the beginning or the end is enough where only one job has it. A word of which
+// no job is known is returned as it is: there may be more of a job than its record.
+func jobNamed(ctx context.Context, c *cloud.Cloud, word string) (string, error) {
+	if word == "" {
+		return "", nil
+	}
+	if _, err := c.Jobs.Status(ctx, word); err == nil || !errors.Is(err, cloud.ErrNotFound) && !errors.Is(err, cloud.ErrInvalid) {
+		return word, err
+	}
+	var found []string
+	for job, err := range c.Jobs.List(ctx, cloud.JobQuery{}) {
+		if err != nil {
+			return "", err
+		}
+		if strings.HasPrefix(job.ID, word) || strings.HasSuffix(job.ID, word) {
+			found = append(found, job.ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return word, nil
+	case 1:
+		return found[0], nil
+	}
+	return "", &UsageError{Message: fmt.Sprintf("more than one job is meant by %q", word), Hint: "write more of its id: " + strings.Join(found[:min(len(found), 5)], ", ")}
+}
+
+// listJobs returns the jobs of a task; o.Run and o.Job are whole ids.
 func listJobs(ctx context.Context, c *cloud.Cloud, o JobsOptions) ([]cloud.Job, error) {
 	if o.Job != "" {
 		job, err := c.Jobs.Status(ctx, o.Job)
@@ -320,7 +388,7 @@ func (a *App) withReason(ctx context.Context, c *cloud.Cloud, job cloud.Job) clo
 // JobStopOptions says which job to stop, and how. Without Job and Run it is the only one that is active.
 type JobStopOptions struct {
 	Target
-	Job    string        // its id
+	Job    string        // its id, or a part of it
 	Run    string        // its id, or a part of it
 	Reason string        // shown as the reason of its end
 	Grace  time.Duration // between SIGTERM and SIGKILL; 0: the provider's default
@@ -336,6 +404,9 @@ func (a *App) JobStop(ctx context.Context, o JobStopOptions) (res JobResult, err
 		return JobResult{}, err
 	}
 	if o.Run, err = a.runNamed(ctx, c, o.Run); err != nil {
+		return JobResult{}, err
+	}
+	if o.Job, err = jobNamed(ctx, c, o.Job); err != nil {
 		return JobResult{}, err
 	}
 	job, err := oneJob(ctx, c, o)

@@ -11,7 +11,7 @@ import (
 // LogsOptions says which lines of the logs of a task to read.
 type LogsOptions struct {
 	Target
-	Job    string    // its id; "": any
+	Job    string    // its id, or a part of it; "": any
 	Run    string    // its id, or a part of it; "": any
 	Since  time.Time // only lines at or after it
 	Until  time.Time // only lines before it
@@ -31,7 +31,10 @@ func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if q.RunID, err = a.runNamed(ctx, c, o.Run); err != nil {
+	if q.RunID, err = a.runNamed(ctx, c, o.Run); err == nil {
+		q.JobID, err = jobNamed(ctx, c, o.Job)
+	}
+	if err != nil {
 		return err
 	}
 	if q.Follow && (q.JobID != "" || q.RunID != "") {

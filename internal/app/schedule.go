@@ -11,6 +11,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/ledger"
+	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/schedule"
 )
@@ -39,11 +40,18 @@ type ScheduleState struct {
 	Timezone    string        `json:"timezone,omitempty"`
 	Catchup     cloud.Catchup `json:"catchup,omitempty"`
 	Overlap     cloud.Overlap `json:"overlap,omitempty"`
+	From        time.Time     `json:"from,omitzero"`
+	Until       time.Time     `json:"until,omitzero"`
+	Jitter      string        `json:"jitter,omitempty"`
+	Freshness   string        `json:"freshness,omitempty"`
 	Envs        []ScheduleEnv `json:"envs,omitempty"`
-	Status      string        `json:"status"` // scheduled, disabled, draft, edited, undeclared; created, updated, unchanged, deleted
-	Next        time.Time     `json:"next,omitzero"`
-	Last        time.Time     `json:"last,omitzero"`
-	Note        string        `json:"note,omitempty"` // why the last fire has no job
+	Status      string        `json:"status"` // scheduled, paused, draft, edited, undeclared; created, updated, unchanged, deleted, resumed
+	Paused      bool          `json:"paused,omitempty"`
+	Next        time.Time     `json:"next,omitzero"` // when it starts a job next, jitter included
+	Last        time.Time     `json:"last,omitzero"` // the time for which its last run was due
+	LastOutcome string        `json:"last_outcome,omitempty"`
+	LateSince   time.Time     `json:"late_since,omitzero"` // see freshness
+	Note        string        `json:"note,omitempty"`      // why the last fire has no job, or how the last job failed
 }
 
 // ScheduleEnv is a variable of the jobs of a schedule.
@@ -55,12 +63,21 @@ type ScheduleEnv struct {
 func scheduleState(s cloud.Schedule, status string) ScheduleState {
 	r := ScheduleState{
 		TargetID: s.TargetID, Description: s.Description, Cron: s.Cron, Timezone: s.Timezone, Catchup: s.Catchup,
-		Overlap: s.Overlap, Status: status, Note: s.Damage,
+		Overlap: s.Overlap, From: s.From, Until: s.Until, Jitter: timeSpan(s.Jitter), Freshness: timeSpan(s.Freshness),
+		Status: status, Paused: !s.Enabled && s.Damage == "", Note: s.Damage,
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.Env)) {
 		r.Envs = append(r.Envs, ScheduleEnv{key, s.Env[key]})
 	}
 	return r
+}
+
+// timeSpan is a time span as project.yml takes it, "" for none.
+func timeSpan(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 // ScheduleCreate puts the schedules of the project, or those that o names, in place.
@@ -87,6 +104,8 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 		if err := a.checkWrittenVars(p, s.Env, fmt.Sprintf("schedule %q", s.TargetID)); err != nil {
 			return SchedulesResult{}, err
 		}
+		at := slices.IndexFunc(old, func(o cloud.Schedule) bool { return o.TargetID == s.TargetID })
+		s.Enabled = at < 0 || old[at].Enabled || old[at].Damage != "" // what was paused stays so, until it is resumed
 		status := compareSchedule(old, s)
 		if !o.DryRun {
 			if err := c.Schedules.Put(ctx, s); err != nil {
@@ -94,10 +113,14 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 			}
 		}
 		if s.Since = a.Now(); status == "unchanged" {
-			s.Since = old[slices.IndexFunc(old, s.Same)].Since
+			s.Since = old[at].Since
 		}
 		state := scheduleState(s, status)
-		if state.Next = a.nextFire(s); state.Next.IsZero() {
+		state.Next = a.nextFire(c, s)
+		switch {
+		case !s.Enabled:
+			a.Log.Warn(fmt.Sprintf("schedule %q is paused, and stays so: `handoff cloud schedule resume --target-id %s`", s.TargetID, s.TargetID))
+		case state.Next.IsZero():
 			a.Log.Warn(fmt.Sprintf("schedule %q never fires: its times have passed", s.TargetID))
 		}
 		res.Schedules = append(res.Schedules, state)
@@ -133,9 +156,6 @@ func (a *App) leftSchedules(ctx context.Context, c *cloud.Cloud, o ScheduleOptio
 	}
 	for _, s := range left {
 		res.Schedules = append(res.Schedules, scheduleState(s, status))
-	}
-	if err := a.addFires(ctx, c, left, res.Schedules); err != nil {
-		return err
 	}
 	if o.Prune {
 		return deleteSchedules(ctx, c, o, left)
@@ -189,15 +209,20 @@ func (a *App) warnUnserved(ctx context.Context, c *cloud.Cloud) {
 	}
 }
 
-// nextFire returns when a schedule fires next, zero where it never does.
-func (a *App) nextFire(s cloud.Schedule) time.Time {
+// nextFire returns when a schedule starts a job next, zero where it never does.
+func (a *App) nextFire(c *cloud.Cloud, s cloud.Schedule) time.Time {
 	cron, err := schedule.Parse(s.Cron)
 	zone, zoneErr := schedule.Zone(s.Timezone)
 	if err != nil || zoneErr != nil || !s.Enabled {
 		return time.Time{}
 	}
-	if next, ok := cron.From(s.Since).Next(a.Now(), zone); ok {
-		return next.UTC()
+	delay := s.Delay(c.Scope)
+	from := a.Now().Add(-delay)
+	if s.Since.After(from) {
+		from = s.Since
+	}
+	if next, ok := cron.From(s.Since).Between(s.From, s.Until).Next(from, zone); ok {
+		return next.Add(delay).UTC()
 	}
 	return time.Time{}
 }
@@ -219,17 +244,26 @@ func (a *App) addFires(ctx context.Context, c *cloud.Cloud, list []cloud.Schedul
 	for i := range states {
 		s := &states[i]
 		if at := slices.Index(targets, s.TargetID); at >= 0 {
-			s.Next = a.nextFire(list[at])
+			s.Next = a.nextFire(c, list[at])
+			s.LateSince = list[at].LateSince(last[s.TargetID].Success.End, a.Now()).UTC()
 		}
-		run := last[s.TargetID]
-		s.Last = run.ScheduledAt
-		if why := unstarted[s.TargetID]; why != "" {
-			s.Note = why
-		} else if run.Outcome == ledger.Skipped {
-			s.Note = fmt.Sprintf("the one of %s was skipped: %s", s.Last.UTC().Format(time.RFC3339), run.Reason)
-		}
+		run := last[s.TargetID].Run
+		s.Last, s.LastOutcome = run.ScheduledAt, run.Outcome
+		s.Note = first(unstarted[s.TargetID], lastNote(run), s.Note)
 	}
 	return nil
+}
+
+// lastNote says how the last run of a schedule came to nothing, "" where it did not.
+func lastNote(run ledger.Run) string {
+	how := strings.ReplaceAll(run.Outcome, "_", " ")
+	switch run.Outcome {
+	case "", ledger.Running, string(pipeline.Success):
+		return ""
+	case ledger.Skipped, string(pipeline.Interrupted):
+		how = "was " + how
+	}
+	return fmt.Sprintf("the one of %s %s: %s", run.ScheduledAt.UTC().Format(time.RFC3339), how, run.Reason)
 }
 
 func compareSchedule(old []cloud.Schedule, s cloud.Schedule) string {
@@ -266,6 +300,9 @@ func (a *App) wantedSchedules(o ScheduleOptions, p *project.Project) ([]cloud.Sc
 	}
 	var wanted []cloud.Schedule
 	for _, s := range list {
+		if _, _, err := window(s, first(o.Over.Timezone, s.Timezone)); err != nil {
+			return nil, err
+		}
 		w := o.schedule(s)
 		if err := checkSchedule(w); err != nil {
 			return nil, err
@@ -281,7 +318,9 @@ func (o ScheduleOptions) schedule(s project.Schedule) cloud.Schedule {
 		TargetID: s.TargetID, Description: first(o.Over.Description, s.Description, s.Name), Cron: first(o.Over.Cron, s.Cron),
 		Timezone: first(o.Over.Timezone, s.Timezone), Enabled: true, Env: writtenEnv(s),
 		Overlap: cloud.Overlap(first(o.Over.Overlap, s.Overlap)), Catchup: cloud.Catchup(first(o.Over.Catchup, s.Catchup)),
+		Jitter: s.Jitter, Freshness: s.Freshness,
 	}
+	w.From, w.Until, _ = window(s, w.Timezone) // who makes one of it has checked that
 	for _, e := range o.Envs {
 		switch {
 		case slices.Contains(ScopeKeys(), e.Key):
@@ -338,7 +377,7 @@ func (a *App) ScheduleList(ctx context.Context, o ScheduleListOptions) (res Sche
 		status := "scheduled"
 		switch {
 		case !s.Enabled:
-			status = "disabled"
+			status = "paused"
 		case known && !there:
 			status = undeclaredStatus
 		}
@@ -363,6 +402,9 @@ func (a *App) ScheduleList(ctx context.Context, o ScheduleListOptions) (res Sche
 func addDrafts(res *SchedulesResult, list []cloud.Schedule, p *project.Project) {
 	for _, d := range p.Schedules {
 		s := ScheduleOptions{}.schedule(d)
+		if i := slices.IndexFunc(list, func(o cloud.Schedule) bool { return o.TargetID == s.TargetID }); i >= 0 {
+			s.Enabled = list[i].Enabled
+		}
 		switch compareSchedule(list, s) {
 		case "created":
 			res.Schedules = append(res.Schedules, scheduleState(s, "draft"))
@@ -382,27 +424,89 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 	if err != nil {
 		return SchedulesResult{}, err
 	}
-	list, err := c.Schedules.List(ctx)
+	toDelete, err := placedSchedules(ctx, c, o.TargetIDs)
 	if err != nil {
 		return SchedulesResult{}, err
 	}
 	res = SchedulesResult{Status: status(o.DryRun)}
-	var toDelete []cloud.Schedule
-	for _, target := range o.TargetIDs {
-		i := slices.IndexFunc(list, func(s cloud.Schedule) bool { return s.TargetID == target })
-		if i < 0 {
-			return SchedulesResult{}, &UsageError{
-				Message: fmt.Sprintf("task %q has no schedule with target_id %q", c.Scope.Task, target), Hint: "see `handoff cloud schedule list`",
-			}
-		}
-		toDelete = append(toDelete, list[i])
-		res.Schedules = append(res.Schedules, scheduleState(list[i], "deleted"))
-	}
-	if err := a.addFires(ctx, c, list, res.Schedules); err != nil {
-		return SchedulesResult{}, err
+	for _, sch := range toDelete {
+		res.Schedules = append(res.Schedules, scheduleState(sch, "deleted"))
 	}
 	if err := deleteSchedules(ctx, c, o, toDelete); err != nil {
 		return SchedulesResult{}, err
 	}
+	return res, nil
+}
+
+// placedSchedules returns the schedules of the task with these target ids.
+func placedSchedules(ctx context.Context, c *cloud.Cloud, targets []string) ([]cloud.Schedule, error) {
+	list, err := c.Schedules.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []cloud.Schedule
+	for _, target := range targets {
+		i := slices.IndexFunc(list, func(s cloud.Schedule) bool { return s.TargetID == target })
+		if i < 0 {
+			return nil, &UsageError{
+				Message: fmt.Sprintf("task %q has no schedule with target_id %q", c.Scope.Task, target), Hint: "see `handoff cloud schedule list`",
+			}
+		}
+		found = append(found, list[i])
+	}
+	return found, nil
+}
+
+// SchedulePauseOptions says which schedules stop firing, or fire again.
+type SchedulePauseOptions struct {
+	Target
+	TargetIDs []string
+	All       bool // all that are in place
+	Resume    bool // they fire again; what has passed meanwhile does not
+	DryRun    bool
+}
+
+// SchedulePause pauses schedules, or ends that. Jobs that they have started go on.
+func (a *App) SchedulePause(ctx context.Context, o SchedulePauseOptions) (res SchedulesResult, err error) {
+	if o.All == (len(o.TargetIDs) > 0) {
+		return SchedulesResult{}, &UsageError{Message: "which schedules are meant is not said", Hint: "add --target-id 1, or --all; see `handoff cloud schedule list`"}
+	}
+	c, _, err := a.openTask(ctx, o.Target)
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	var list []cloud.Schedule
+	if o.All {
+		list, err = c.Schedules.List(ctx)
+	} else {
+		list, err = placedSchedules(ctx, c, o.TargetIDs)
+	}
+	if err != nil {
+		return SchedulesResult{}, err
+	}
+	done := "paused"
+	if o.Resume {
+		done = "resumed"
+	}
+	res = SchedulesResult{Status: status(o.DryRun), Schedules: []ScheduleState{}}
+	for _, s := range list {
+		now := done
+		switch {
+		case s.Damage != "":
+			return SchedulesResult{}, fmt.Errorf("schedule %q: %w: %s", s.TargetID, cloud.ErrCorrupt, s.Damage)
+		case s.Enabled == o.Resume:
+			now = "unchanged"
+		case !o.DryRun:
+			s.Enabled, s.Since = o.Resume, a.Now()
+			if err := c.Schedules.Put(ctx, s); err != nil {
+				return SchedulesResult{}, err
+			}
+		}
+		s.Enabled = o.Resume
+		state := scheduleState(s, now)
+		state.Next = a.nextFire(c, s)
+		res.Schedules = append(res.Schedules, state)
+	}
+	a.sayNone(c, "schedules", len(res.Schedules))
 	return res, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/schedule"
 )
@@ -23,7 +24,9 @@ type ScheduleNext struct {
 	Description string   `json:"description,omitempty"`
 	Cron        string   `json:"cron"`
 	Timezone    string   `json:"timezone"`
-	Next        []string `json:"next"` // RFC 3339, in the time zone of the schedule
+	Next        []string `json:"next"`             // RFC 3339, in the time zone of the schedule
+	UTC         []string `json:"next_utc"`         // the same in UTC
+	Jitter      string   `json:"jitter,omitempty"` // by up to this much each start is later
 }
 
 // mostFires is how many fires are returned at most.
@@ -57,15 +60,19 @@ func (a *App) ScheduleNext(_ context.Context, o ScheduleNextOptions) (ScheduleNe
 	res := ScheduleNextResult{Status: "success", Schedules: []ScheduleNext{}}
 	for _, s := range list {
 		zone := first(o.Timezone, s.Timezone, "UTC")
-		times, err := schedule.Next(s.Cron, zone, o.From, o.Count)
+		from, until, err := window(s, zone)
+		if err != nil {
+			return ScheduleNextResult{}, err
+		}
+		times, err := schedule.NextBetween(s.Cron, zone, o.From, o.Count, from, until)
 		if err != nil {
 			return ScheduleNextResult{}, scheduleMistake(s.TargetID, zone, err)
 		}
-		next := make([]string, len(times))
-		for i, at := range times {
-			next[i] = at.Format(time.RFC3339)
+		next := ScheduleNext{s.TargetID, s.Description, s.Cron, zone, []string{}, []string{}, timeSpan(s.Jitter)}
+		for _, at := range times {
+			next.Next, next.UTC = append(next.Next, at.Format(time.RFC3339)), append(next.UTC, at.UTC().Format(time.RFC3339))
 		}
-		res.Schedules = append(res.Schedules, ScheduleNext{s.TargetID, s.Description, s.Cron, zone, next})
+		res.Schedules = append(res.Schedules, next)
 	}
 	return res, nil
 }
@@ -134,11 +141,46 @@ func checkTimes(cron, zone string) error {
 	return err
 }
 
+// window returns from when until when a schedule of a project fires, zero where it does not say; a day that until names belongs to it.
+func window(s project.Schedule, name string) (from, until time.Time, err error) {
+	zone, err := schedule.Zone(name)
+	if err != nil {
+		return from, until, scheduleMistake(s.TargetID, name, err)
+	}
+	if s.From != "" {
+		from, _, err = boundary("from:", s.From, zone)
+	}
+	if err == nil && s.Until != "" {
+		var day bool
+		if until, day, err = boundary("until:", s.Until, zone); day {
+			until = until.AddDate(0, 0, 1).Add(-time.Second)
+		}
+	}
+	return from.UTC(), until.UTC(), err
+}
+
+// checkWindow returns what is wrong with the rest of a schedule whose times can be read.
+func checkWindow(s project.Schedule) error {
+	from, until, err := window(s, s.Timezone)
+	if err != nil {
+		return err
+	}
+	err = cloud.Schedule{TargetID: s.TargetID, Cron: s.Cron, From: from, Until: until, Jitter: s.Jitter, Freshness: s.Freshness}.Check()
+	if err != nil {
+		return &UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
+	}
+	return nil
+}
+
 // wrongSchedules returns what would keep schedules of a project from being created.
 func wrongSchedules(p *project.Project) project.Errors {
 	var errs project.Errors
 	for i, s := range p.Schedules {
-		if err := checkTimes(s.Cron, s.Timezone); err != nil {
+		err := checkTimes(s.Cron, s.Timezone)
+		if err == nil {
+			err = checkWindow(s)
+		}
+		if err != nil {
 			errs = append(errs, project.Diagnostic{Pos: s.Pos, Path: fmt.Sprintf("schedules[%d]", i), Message: err.Error()})
 		}
 	}

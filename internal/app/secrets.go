@@ -131,10 +131,22 @@ func (a *App) toDelete(ctx context.Context, o SecretsOptions) (*cloud.Cloud, []S
 	list := []SecretStatus{}
 	if len(o.Keys) > 0 {
 		c, _, err := a.openTask(ctx, o.Target)
+		if err != nil {
+			return nil, nil, err
+		}
+		stored, err := c.Secrets.List(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
 		for _, key := range o.Keys {
+			if !slices.ContainsFunc(stored, func(s cloud.SecretInfo) bool { return s.Key == key && s.Level == o.Level }) {
+				return nil, nil, &UsageError{
+					Message: fmt.Sprintf("there is no secret %q on the level %s; nothing is deleted", key, o.Level), Hint: "see `handoff secrets print`; --level names the other level",
+				}
+			}
 			list = append(list, SecretStatus{Key: key, Level: o.Level, Done: "to delete"})
 		}
-		return c, list, err
+		return c, list, nil
 	}
 	p, c, err := a.openWithCloud(ctx, o.Target)
 	if err != nil {

@@ -252,7 +252,7 @@ writes them, are understood, too.`,
 		}, jobsText),
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Job, "job", "", "only the job with this `id`")
+	f.StringVar(&o.Job, "job", "", "only the `job` with this id, or the beginning or end of it")
 	f.StringVar(&o.Run, "run", "", "only the job of this `run`: its id, or the beginning or end of it")
 	f.BoolVar(&o.Active, "running", false, "only jobs that are active")
 	f.BoolVar(&o.Ended, "ended", false, "only jobs that have ended")
@@ -303,7 +303,7 @@ Which one need not be said where only one is active.
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Job, "job", "", "stop the job with this `id`")
+	f.StringVar(&o.Job, "job", "", "stop the `job` with this id, or the beginning or end of it")
 	f.StringVar(&o.Run, "run", "", "stop the job of this `run`: its id, or the beginning or end of it")
 	f.StringVar(&o.Reason, "reason", "", "`text` that is shown as the reason of its end")
 	f.DurationVar(&o.Grace, "grace", 0, "`time` between SIGTERM and SIGKILL (default: 30s)")

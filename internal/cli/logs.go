@@ -54,7 +54,7 @@ are understood, too.`,
 	f.Var(moment{&o.Since}, "since", "only lines from this `time` on")
 	f.Var(moment{&o.Until}, "until", "only lines before this `time`")
 	f.StringVar(&o.Run, "run", "", "only of this `run`: its id, or the beginning or end of it")
-	f.StringVar(&o.Job, "job", "", "only of the job with this `id`")
+	f.StringVar(&o.Job, "job", "", "only of the `job` with this id, or the beginning or end of it")
 	f.StringVar(&o.Filter, "filter", "", "only lines that contain this `text`; upper and lower case differ")
 	f.Var(count{&o.Limit}, "limit", "only the last `N` lines; 0: all")
 	f.BoolVarP(&o.Follow, "follow", "f", false, "wait for more, until Ctrl-C or the end of the run or job that is named")

@@ -51,12 +51,19 @@ Nothing is stored and no cloud is asked.
 	return cmd
 }
 
-// nextText has one fire a line.
+// nextText has one fire a line, in the zone of the schedule and, where that is another one, in UTC.
 func nextText(res app.ScheduleNextResult) string {
 	var b strings.Builder
 	for _, s := range res.Schedules {
-		for _, at := range s.Next {
-			fmt.Fprintln(&b, strings.TrimSpace(at+" "+s.TargetID))
+		for i, at := range s.Next {
+			if utc := s.UTC[i]; utc != at {
+				at += "  " + utc
+			}
+			late := ""
+			if s.Jitter != "" {
+				late = "  up to " + s.Jitter + " later"
+			}
+			fmt.Fprintln(&b, strings.TrimSpace(at+" "+s.TargetID+late))
 		}
 	}
 	return b.String()
@@ -68,7 +75,8 @@ func (c *cli) cloudScheduleCommand() *cobra.Command {
 		Short:   "Let the task start at its times",
 		Example: "  handoff cloud schedule create -p my_project",
 	}
-	cmd.AddCommand(c.scheduleCreateCommand(), c.scheduleListCommand(), c.scheduleDeleteCommand())
+	cmd.AddCommand(c.scheduleCreateCommand(), c.scheduleListCommand(), c.schedulePauseCommand(false), c.schedulePauseCommand(true),
+		c.scheduleTriggerCommand(), c.scheduleDeleteCommand())
 	return cmd
 }
 
@@ -118,8 +126,8 @@ func (c *cli) scheduleListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Show the schedules of the task",
-		Long: `Show the schedules of the task that are in place: their next fire, the last one, and
-why that has no job where it has none. One that is not in project.yml (undeclared) goes
+		Long: `Show the schedules of the task that are in place: when they start a job next, the last
+one, why that has no job or how it failed, and since when they are late (freshness). One that is not in project.yml (undeclared) goes
 on firing until it is deleted.
 
 -v include_unpublished=true, scope=declared, as 0.4.x writes them, are understood, too.`,
@@ -133,6 +141,66 @@ on firing until it is deleted.
 	}
 	cmd.Flags().BoolVar(&o.Drafts, "drafts", false, "also those of project.yml that are not in place (draft) or differ (edited)")
 	cmd.Flags().BoolVar(&o.Declared, "declared", false, "only those that are in project.yml")
+	return cmd
+}
+
+func (c *cli) schedulePauseCommand(resume bool) *cobra.Command {
+	o := app.SchedulePauseOptions{Resume: resume}
+	cmd := &cobra.Command{
+		Use:   "pause",
+		Short: "Let schedules not fire until they are resumed",
+		Long: `Let the schedules that --target-id names not fire until they are resumed. Jobs that they
+have started go on. "create" changes a paused schedule and leaves it paused.`,
+		Example: `  handoff cloud schedule pause -p my_project --target-id 1
+  handoff cloud schedule pause -p my_project -s prod --all`,
+		Args: noArgs,
+		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.SchedulesResult, error) {
+			o.Target = t
+			return verbs.SchedulePause(ctx, o)
+		}, schedulesText),
+	}
+	if resume {
+		cmd.Use, cmd.Short = "resume", "Let schedules fire again that were paused"
+		cmd.Long = `Let the schedules that --target-id names fire again. What has passed meanwhile does not
+fire: "handoff backfill" makes up for it.`
+		cmd.Example = strings.ReplaceAll(cmd.Example, " pause ", " resume ")
+	}
+	cmd.Flags().StringArrayVar(&o.TargetIDs, "target-id", nil, "`id` of a schedule; may be repeated")
+	cmd.Flags().BoolVar(&o.All, "all", false, "all schedules of the task")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print what would change, and change nothing")
+	c.complete(cmd, "target-id", c.placedIDs)
+	return cmd
+}
+
+func (c *cli) scheduleTriggerCommand() *cobra.Command {
+	var o app.CloudRunOptions
+	var logs bool
+	cmd := &cobra.Command{
+		Use:   "trigger",
+		Short: "Start the job of a schedule now",
+		Long: `Start the job that a schedule would start, for now: its environment, its time zone, its
+overlap policy, the release that is current. It need not be due, and may be paused.
+
+` + exitCodes,
+		Example: `  handoff cloud schedule trigger -p my_project --target-id 1
+  handoff cloud schedule trigger -p my_project --target-id 1 --wait --logs`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := c.anyTarget()
+			if err != nil {
+				return err
+			}
+			if o.Target = t; o.Fire == "" {
+				return &app.UsageError{Message: "no schedule named", Hint: "add --target-id 1; see `handoff cloud schedule list`"}
+			}
+			return c.cloudRun(cmd.Context(), o, logs)
+		},
+	}
+	cmd.Flags().StringVar(&o.Fire, "target-id", "", "`id` of the schedule")
+	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until the job has ended, and exit with its code")
+	cmd.Flags().BoolVar(&logs, "logs", false, "show its log on stderr, as it comes; implies --wait")
+	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print the job that would be started, and start none")
+	c.complete(cmd, "target-id", c.placedIDs)
 	return cmd
 }
 
@@ -176,12 +244,18 @@ func schedulesText(res app.SchedulesResult) string {
 		if res.Status == "planned" {
 			status = "would be " + status
 		}
+		if s.Paused && s.Status != "paused" {
+			status += ", paused"
+		}
 		fmt.Fprintf(&b, "%s  %s  %s  %s", s.TargetID, status, s.Cron, cmp.Or(s.Timezone, "UTC"))
 		if !s.Next.IsZero() {
 			fmt.Fprintf(&b, "  next %s", s.Next.Format(time.RFC3339))
 		}
 		if !s.Last.IsZero() {
 			fmt.Fprintf(&b, "  last %s", s.Last.Format(time.RFC3339))
+		}
+		if !s.LateSince.IsZero() {
+			fmt.Fprintf(&b, "  late since %s", s.LateSince.Format(time.RFC3339))
 		}
 		if s.Note != "" {
 			fmt.Fprintf(&b, "\n  %s", s.Note)

@@ -3,6 +3,8 @@ package cloud
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,7 +14,7 @@ import (
 // Schedules starts the task of the scope at the times that it was told.
 type Schedules interface {
 	// Put creates the schedule or replaces the one with the same TargetID. A time that has passed before the call does not
-	// fire, whatever Catchup says. ErrInvalid: Cron or Timezone cannot be read. ErrUnsupported: the provider cannot keep
+	// fire, whatever Catchup says; what fires starts by its Delay later. ErrInvalid: Cron or Timezone cannot be read. ErrUnsupported: the provider cannot keep
 	// these times, zone or policy; the hint says which ones it can. ErrNotFound: the task is not registered.
 	Put(ctx context.Context, s Schedule) error
 
@@ -29,10 +31,14 @@ type Schedules interface {
 type Schedule struct {
 	TargetID    string            `json:"target_id"` // unique in the task
 	Description string            `json:"description,omitempty"`
-	Cron        string            `json:"cron"`               // as written: AWS's six fields, or five; see package schedule
-	Timezone    string            `json:"timezone,omitempty"` // IANA name; "" is UTC
-	Env         map[string]string `json:"env,omitempty"`      // of the job, as written: $(date ...) is evaluated when it fires
-	Enabled     bool              `json:"enabled"`            // false: kept, does not fire
+	Cron        string            `json:"cron"`                // as written: AWS's six fields, or five; see package schedule
+	Timezone    string            `json:"timezone,omitempty"`  // IANA name; "" is UTC
+	Env         map[string]string `json:"env,omitempty"`       // of the job, as written: $(date ...) is evaluated when it fires
+	Enabled     bool              `json:"enabled"`             // false: kept, does not fire
+	From        time.Time         `json:"from,omitzero"`       // the first time that may fire; zero: any
+	Until       time.Time         `json:"until,omitzero"`      // the last one
+	Jitter      time.Duration     `json:"jitter,omitempty"`    // see Delay
+	Freshness   time.Duration     `json:"freshness,omitempty"` // see LateSince; 0: it is never late
 	Overlap     Overlap           `json:"overlap,omitempty"`
 	Catchup     Catchup           `json:"catchup,omitempty"`
 
@@ -66,13 +72,60 @@ func (s Schedule) Check() error {
 	if err := s.Overlap.Check(); err != nil {
 		return fmt.Errorf("schedule %q: %w", s.TargetID, err)
 	}
+	return s.checkWindow()
+}
+
+// maxJitter keeps the start of a fire near to its time.
+const maxJitter = 24 * time.Hour
+
+func (s Schedule) checkWindow() error {
+	switch {
+	case s.Jitter < 0 || s.Jitter > maxJitter:
+		return WithHint(fmt.Errorf("schedule %q: %w jitter %v", s.TargetID, ErrInvalid, s.Jitter), "write a time span of up to a day, such as 15m")
+	case s.Freshness < 0:
+		return WithHint(fmt.Errorf("schedule %q: %w freshness %v", s.TargetID, ErrInvalid, s.Freshness), "write a time span such as 26h")
+	case !s.From.IsZero() && !s.Until.IsZero() && s.Until.Before(s.From):
+		return WithHint(fmt.Errorf("schedule %q: %w: until is before from", s.TargetID, ErrInvalid), "it would never fire")
+	}
 	return nil
+}
+
+// Delay is how much later than its time each fire starts its job: from nothing up to Jitter, always the same for a schedule of a scope,
+// so that the schedules of many clients do not start all at once. The time for which the job is due stays as it is.
+func (s Schedule) Delay(scope Scope) time.Duration {
+	seconds := uint64(max(s.Jitter, 0) / time.Second)
+	if seconds == 0 {
+		return 0
+	}
+	sum := sha256.Sum256([]byte(scope.String() + "/" + s.TargetID))
+	return time.Duration(binary.BigEndian.Uint64(sum[:])%seconds) * time.Second //nolint:gosec // seconds of a day
+}
+
+// LateSince returns since when what the schedule loads is too old at the time now, zero where it is not: its last run that has
+// succeeded, which ended at success (zero: none has), is longer ago than Freshness. One that is new, or was changed, has as
+// long from then; one that is paused, or over, is never late.
+func (s Schedule) LateSince(success, now time.Time) time.Time {
+	if s.Freshness <= 0 || !s.Enabled || !s.Until.IsZero() && now.After(s.Until.Add(s.Freshness)) {
+		return time.Time{}
+	}
+	from := success
+	for _, begin := range []time.Time{s.Since, s.From} {
+		if begin.After(from) {
+			from = begin
+		}
+	}
+	late := from.Add(s.Freshness)
+	if from.IsZero() || now.Before(late) || !s.Until.IsZero() && from.After(s.Until) {
+		return time.Time{}
+	}
+	return late
 }
 
 // Same reports whether two schedules mean the same. What List alone says does not count.
 func (s Schedule) Same(o Schedule) bool {
 	return s.TargetID == o.TargetID && s.Description == o.Description && s.Cron == o.Cron &&
 		cmp.Or(s.Timezone, "UTC") == cmp.Or(o.Timezone, "UTC") && s.Enabled == o.Enabled && maps.Equal(s.Env, o.Env) &&
+		s.From.Equal(o.From) && s.Until.Equal(o.Until) && s.Jitter == o.Jitter && s.Freshness == o.Freshness &&
 		s.Overlap == o.Overlap && cmp.Or(s.Catchup, CatchupNone) == cmp.Or(o.Catchup, CatchupNone)
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/pipeline"
 )
 
 // Query says which runs are wanted.
@@ -156,18 +157,28 @@ func (b *Bucket) Runs(ctx context.Context, now time.Time, q Query) iter.Seq2[Run
 	}
 }
 
-// LastOfSchedules returns, by target id, the newest run that each of these schedules has started, backfills left out; none where it
-// has started none.
-func (b *Bucket) LastOfSchedules(ctx context.Context, now time.Time, targets []string) (map[string]Run, error) {
-	last := map[string]Run{}
+// Last is the newest run of a schedule, and the newest that has succeeded; the zero Run where there is none.
+type Last struct{ Run, Success Run }
+
+// LastOfSchedules returns, by target id, the last runs of each of these schedules, backfills left out.
+func (b *Bucket) LastOfSchedules(ctx context.Context, now time.Time, targets []string) (map[string]Last, error) {
+	last, known := map[string]Last{}, 0
 	for run, err := range b.Runs(ctx, now, Query{All: true}) {
 		if err != nil {
 			return nil, err
 		}
-		if _, known := last[run.ScheduleID]; !known && run.Series == "" && slices.Contains(targets, run.ScheduleID) {
-			last[run.ScheduleID] = run
+		if run.Series != "" || !slices.Contains(targets, run.ScheduleID) {
+			continue
 		}
-		if len(last) == len(targets) {
+		l := last[run.ScheduleID]
+		if l.Run.ID == "" {
+			l.Run = run
+		}
+		if l.Success.ID == "" && run.Outcome == string(pipeline.Success) {
+			l.Success = run
+			known++
+		}
+		if last[run.ScheduleID] = l; known == len(targets) {
 			break
 		}
 	}

@@ -206,17 +206,24 @@ func TestLastOfSchedules(t *testing.T) {
 	b := history(t, &memory.Files{}, 500, now)
 	yearly := finished(now.Add(-600*time.Hour), 600)
 	yearly.ScheduleID, yearly.ScheduledAt = "yearly", yearly.Start.UTC()
-	if err := b.Put(t.Context(), yearly); err != nil {
-		t.Fatal(err)
+	failed := finished(now.Add(-500*time.Hour), 500)
+	failed.ID, failed.ScheduleID, failed.Outcome = cloud.NewRunID(failed.Start), "yearly", "failed"
+	backfilled := finished(now, 500)
+	backfilled.ID, backfilled.ScheduleID, backfilled.Series = cloud.NewRunID(now), "yearly", "s"
+	yearly.Outcome = "success"
+	for _, run := range []Run{yearly, failed, backfilled} {
+		if err := b.Put(t.Context(), run); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for range 2 {
 		last, err := b.LastOfSchedules(t.Context(), now, []string{"0", "1", "2", "yearly", "never"})
-		if err != nil || len(last) != 4 || last["never"].ID != "" || last["yearly"].ID != yearly.ID || !last["yearly"].ScheduledAt.Equal(yearly.ScheduledAt) {
+		if err != nil || len(last) != 4 || last["never"].Run.ID != "" || last["yearly"].Run.ID != failed.ID || last["yearly"].Success.ID != yearly.ID || !last["yearly"].Success.ScheduledAt.Equal(yearly.ScheduledAt) {
 			t.Fatalf("%+v, %v", last, err)
 		}
 		for target, run := range map[string]int{"0": 0, "1": 10, "2": 20} {
-			if at := now.Add(-time.Duration(run) * time.Hour); !last[target].ScheduledAt.Equal(at) {
-				t.Errorf("schedule %s has last fired for %s, want %s", target, last[target].ScheduledAt, at)
+			if at := now.Add(-time.Duration(run) * time.Hour); !last[target].Run.ScheduledAt.Equal(at) {
+				t.Errorf("schedule %s has last fired for %s, want %s", target, last[target].Run.ScheduledAt, at)
 			}
 		}
 	}

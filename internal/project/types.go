@@ -173,8 +173,11 @@ type Schedule struct {
 	TargetID    string
 	Description string
 	Cron        string
-	Timezone    string // IANA name; default UTC
-	Catchup     string // "" (none), "last" or "all"
-	Overlap     string // "": that of the task; "skip", "queue", "replace" or "allow"
+	Timezone    string        // IANA name; default UTC
+	Catchup     string        // "" (none), "last" or "all"
+	Overlap     string        // "": that of the task; "skip", "queue", "replace" or "allow"
+	From, Until string        // the first and the last day or time, in Timezone; "": any
+	Jitter      time.Duration // by up to this much each fire starts later
+	Freshness   time.Duration // the task is late when its last good run is longer ago; 0: never
 	Envs        []Env
 }

@@ -15,6 +15,9 @@ func (c *Cron) Next(after time.Time, loc *time.Location) (time.Time, bool) {
 		loc = time.UTC
 	}
 	from := clamp(after)
+	if c.first != 0 {
+		from = max(from, c.first-1)
+	}
 	var next int64
 	var ok bool
 	switch {
@@ -28,7 +31,7 @@ func (c *Cron) Next(after time.Time, loc *time.Location) (time.Time, bool) {
 	default:
 		next, ok = c.nextFixed(from, loc)
 	}
-	if !ok || next >= endOfTime() {
+	if !ok || next >= endOfTime() || c.last != 0 && next > c.last {
 		return time.Time{}, false
 	}
 	return time.Unix(next, 0).In(loc), true

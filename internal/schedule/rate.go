@@ -39,9 +39,12 @@ func (c *Cron) nextRate(after int64) (int64, bool) {
 	return after + c.every - mod(after-c.anchor, c.every), true
 }
 
-// at reads the inside of at(2026-01-31T09:00:00).
+// at reads the inside of at(2026-01-31T09:00:00), which may be without seconds.
 func (p *parser) at(text string, start int) (*Cron, error) {
 	const layout = "2006-01-02T15:04:05"
+	if len(text) == len("2006-01-02T15:04") {
+		text += ":00"
+	}
 	t, err := time.Parse(layout, text)
 	if err != nil || len(text) != len(layout) || t.Year() < firstYear || t.Year() > lastYear {
 		return nil, p.fail(start, "at", "write a local date and time between 1970 and 2199, as in at(2026-01-31T09:00:00)")

@@ -52,6 +52,8 @@ type Cron struct {
 	every  int64 // Rate: seconds
 	anchor int64 // Rate: Unix seconds
 	wall   int64 // At: seconds of the local clock
+
+	first, last int64 // Unix seconds between which it fires; 0: any
 }
 
 // String returns the expression with single blanks between its fields. Parse understands it.
@@ -68,9 +70,26 @@ func (c *Cron) From(anchor time.Time) *Cron {
 	return &moved
 }
 
+// Between returns a copy that fires from one time to another, both included; zero: there is no such limit.
+func (c *Cron) Between(from, until time.Time) *Cron {
+	limited := *c
+	if !from.IsZero() {
+		limited.first = from.Unix()
+	}
+	if !until.IsZero() {
+		limited.last = until.Unix()
+	}
+	return &limited
+}
+
 // Next returns the first n fire times of expr after from, in the time zone of that name; fewer when there are no more. A
 // rate(...) counts from from.
 func Next(expr, zone string, from time.Time, n int) ([]time.Time, error) {
+	return NextBetween(expr, zone, from, n, time.Time{}, time.Time{})
+}
+
+// NextBetween is Next for a schedule that fires between two times only: see Cron.Between.
+func NextBetween(expr, zone string, from time.Time, n int, begin, end time.Time) ([]time.Time, error) {
 	c, err := Parse(expr)
 	if err != nil {
 		return nil, err
@@ -79,7 +98,7 @@ func Next(expr, zone string, from time.Time, n int) ([]time.Time, error) {
 	if err != nil {
 		return nil, err
 	}
-	c = c.From(from)
+	c = c.From(from).Between(begin, end)
 	var times []time.Time
 	for at := from; len(times) < n; {
 		next, ok := c.Next(at, loc)

@@ -15,11 +15,12 @@ type entry struct {
 	Entry
 	cron   *schedule.Cron
 	zone   *time.Location
-	next   time.Time // the first fire after Fires.Through; zero: none
-	place  int       // in the heap; -1: not there
-	queued bool      // its first pending fire is with the workers, or on its way to them
-	held   bool      // its first pending fire waits for the end of the job before it
-	gone   bool      // deleted or replaced
+	delay  time.Duration // of the start of each fire; all other times are those for which fires are due
+	next   time.Time     // the first fire after Fires.Through; zero: none
+	place  int           // in the heap; -1: not there
+	queued bool          // its first pending fire is with the workers, or on its way to them
+	held   bool          // its first pending fire waits for the end of the job before it
+	gone   bool          // deleted or replaced
 	tries  int
 	retry  time.Time // before that its first pending fire is not tried again
 	first  time.Time // of the tries
@@ -37,7 +38,8 @@ func newEntry(n Entry) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{Entry: n, cron: cron.From(n.Schedule.Since), zone: zone, place: -1}
+	e := &entry{Entry: n, cron: cron.From(n.Schedule.Since).Between(n.Schedule.From, n.Schedule.Until), zone: zone, place: -1}
+	e.delay = n.Schedule.Delay(n.Key.Scope)
 	if !n.Schedule.Enabled {
 		e.Fires.Pending = nil
 	}
@@ -57,9 +59,17 @@ func (e *entry) after(t time.Time) time.Time {
 	return next.UTC()
 }
 
+// starts is when a fire that is due at t starts; zero for zero.
+func (e *entry) starts(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(e.delay)
+}
+
 // wake is when something has to be done for e; false: never.
 func (e *entry) wake() (time.Time, bool) {
-	t := e.next
+	t := e.starts(e.next)
 	if len(e.Fires.Pending) > 0 && !e.queued && !e.held && (t.IsZero() || e.retry.Before(t)) {
 		t = e.retry
 	}
@@ -74,6 +84,7 @@ const manyLost = 1000
 
 // decide returns what has to be written down about the fires up to now. It changes nothing.
 func (e *entry) decide(now time.Time) []FireRecord {
+	now = now.Add(-e.delay)
 	var late, fresh []time.Time
 	lost, keeps, jumped := 0, e.makesUp()+1, false
 	for t := e.next; !t.IsZero() && !t.After(now); t = e.after(t) {

@@ -48,16 +48,17 @@ func (n Entry) Next(now time.Time) time.Time {
 
 // upcoming is the first fire that is to come; where the clock has been set back, those that have been come no more.
 func (e *entry) upcoming(now time.Time) time.Time {
-	if e.Fires.Through.After(now) {
-		now = e.Fires.Through
+	from := now.Add(-e.delay)
+	if e.Fires.Through.After(from) {
+		from = e.Fires.Through
 	}
-	return e.after(now)
+	return e.starts(e.after(from))
 }
 
 // undecided returns the oldest fire that is not started, be it due or to come.
 func (e *entry) undecided() time.Time {
 	if len(e.Fires.Pending) > 0 {
-		return e.Fires.Pending[0].At
+		return e.starts(e.Fires.Pending[0].At)
 	}
-	return e.next
+	return e.starts(e.next)
 }

@@ -38,7 +38,9 @@ func Schedules(t *testing.T, open func(t *testing.T) SchedulesBench) {
 		"fire":              firingSchedules,
 		"fire in a zone":    zonedSchedules,
 		"fire for a client": clientSchedules,
-		"changed, disabled": changedSchedules,
+		"changed, paused":   changedSchedules,
+		"from and until":    limitedSchedules,
+		"jitter":            jitteredSchedules,
 		"put again":         putAgainSchedules,
 	}
 	for name, test := range tests {
@@ -72,6 +74,7 @@ func register(t *testing.T, world World, s cloud.Scope) cloud.Schedules {
 func daily(target string) cloud.Schedule {
 	return cloud.Schedule{
 		TargetID: target, Description: "every day, \"early\"", Cron: "0 9 * * ? *", Timezone: "Europe/Paris", Enabled: true,
+		From: time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC), Until: time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC), Jitter: 15 * time.Minute, Freshness: 26 * time.Hour,
 		Env: map[string]string{"__VARS": `day=$(date -I) text="a 'b' \ ü"`, "EMPTY": ""},
 	}
 }
@@ -149,6 +152,8 @@ func refusedSchedules(t *testing.T, b SchedulesBench) {
 		{"an unknown zone", scope, func(s *cloud.Schedule) { s.Timezone = "Europe/Pari" }, cloud.ErrInvalid},
 		{"a slash in the target", scope, func(s *cloud.Schedule) { s.TargetID = "a/b" }, cloud.ErrInvalid},
 		{"an unknown catchup", scope, func(s *cloud.Schedule) { s.Catchup = "some" }, cloud.ErrInvalid},
+		{"a jitter of days", scope, func(s *cloud.Schedule) { s.Jitter = 48 * time.Hour }, cloud.ErrInvalid},
+		{"an end before the begin", scope, func(s *cloud.Schedule) { s.Until = s.From.Add(-time.Hour) }, cloud.ErrInvalid},
 		{"an unknown overlap", scope, func(s *cloud.Schedule) { s.Overlap = "some" }, cloud.ErrInvalid},
 	} {
 		sch := daily("1")
@@ -340,6 +345,34 @@ func changedSchedules(t *testing.T, b SchedulesBench) {
 	mustPut(t, c.Schedules, anew, enabled)
 	b.Pass(t, 3*time.Minute)
 	wantFired(t, c, want)
+}
+
+// Nothing fires before From and after Until, and what is for one time fires once.
+func limitedSchedules(t *testing.T, b SchedulesBench) {
+	c := b.begin(t)
+	s, once := b.minutely("limited", 1, 3, 5, 7), b.minutely("once")
+	s.From, s.Until = b.minute(3), b.minute(5)
+	once.Cron = "at(" + b.minute(3).Format("2006-01-02T15:04") + ")"
+	mustPut(t, c.Schedules, s, once)
+	want := map[string][]time.Time{"limited": {b.minute(3), b.minute(5)}, "once": {b.minute(3)}}
+	b.Pass(t, 8*time.Minute)
+	wantFired(t, c, want)
+}
+
+// A fire starts later by the delay of its schedule, and is for its time all the same.
+func jitteredSchedules(t *testing.T, b SchedulesBench) {
+	c := b.begin(t)
+	var s cloud.Schedule
+	for n := 0; s.Delay(scope) < 70*time.Second || s.Delay(scope) > 110*time.Second; n++ {
+		s = b.minutely(fmt.Sprint("j", n), 2)
+		s.Jitter = 3 * time.Minute
+	}
+	mustPut(t, c.Schedules, s)
+	at := b.minute(2)
+	b.Pass(t, at.Add(s.Delay(scope)-20*time.Second).Sub(b.Now()))
+	wantFired(t, c, map[string][]time.Time{})
+	b.Pass(t, 40*time.Second)
+	wantFired(t, c, map[string][]time.Time{s.TargetID: {at}})
 }
 
 // A Put that changes nothing changes nothing.

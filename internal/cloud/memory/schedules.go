@@ -22,7 +22,8 @@ type scheduled struct {
 	cloud.Schedule
 	cron    *schedule.Cron
 	zone    *time.Location
-	through time.Time // every fire up to it is decided
+	delay   time.Duration // of the start of each fire
+	through time.Time     // every fire up to it is decided
 }
 
 // next returns the first fire that is not decided yet, zero where there is none.
@@ -66,7 +67,9 @@ func (s *Schedules) put(ctx context.Context, sch cloud.Schedule) error {
 	}
 	now := s.now()
 	sch.Since, sch.Damage = now, ""
-	t.schedules[sch.TargetID] = &scheduled{Schedule: sch, cron: cron.From(now), zone: zone, through: now}
+	t.schedules[sch.TargetID] = &scheduled{
+		Schedule: sch, cron: cron.From(now).Between(sch.From, sch.Until), zone: zone, delay: sch.Delay(s.scope), through: now,
+	}
 	return nil
 }
 
@@ -111,7 +114,7 @@ func (w *World) Advance(d time.Duration) {
 			w.forward(end)
 			return
 		}
-		w.forward(at)
+		w.forward(at.Add(s.delay))
 		w.fire(in, s, at, "")
 	}
 }
@@ -135,7 +138,7 @@ func (w *World) Outage(d time.Duration) {
 		switch {
 		case s.Catchup == cloud.CatchupAll:
 			late = append(late, func() { w.fire(in, s, at, cloud.OverlapQueue) })
-		case s.Catchup == cloud.CatchupLast && (last.IsZero() || last.After(end)):
+		case s.Catchup == cloud.CatchupLast && (last.IsZero() || last.Add(s.delay).After(end)):
 			late = append(late, func() { w.fire(in, s, at, "") })
 		}
 	}
@@ -151,15 +154,17 @@ func (w *World) forward(t time.Time) {
 	w.ahead += max(t.Sub(w.now()), 0)
 }
 
-// first returns the schedule that is due first, up to end; nil where none is.
+// first returns the schedule that starts a job first, up to end, and for which time; nil where none does.
 func (w *World) first(end time.Time) (in room, first *scheduled, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	var soonest time.Time
 	for scope, t := range w.tasks {
 		for _, s := range t.schedules {
 			next := s.next()
-			if !next.IsZero() && !next.After(end) && (first == nil || next.Before(at)) {
-				in, first, at = room{w, scope}, s, next
+			starts := next.Add(s.delay)
+			if !next.IsZero() && !starts.After(end) && (first == nil || starts.Before(soonest)) {
+				in, first, at, soonest = room{w, scope}, s, next, starts
 			}
 		}
 	}
