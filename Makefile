@@ -32,8 +32,8 @@ demo: build ## Run the earthquake example: real tap, real target, local feed
 	test/demo.sh
 
 .PHONY: check
-check: fmt-check lint ## The inner loop: format, lint, quick tests with -race
-	GORACE=atexit_sleep_ms=0 go test -race -short $(PACKAGES)
+check: fmt-check lint ## The inner loop: format, lint, the quick tests
+	test/check.sh
 
 .PHONY: test
 test: build ## Everything: race, fuzz seeds, lint, stale files, end to end, compatibility

@@ -3,6 +3,16 @@
 # shellcheck shell=bash
 cache=${HANDOFF_DEV_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/handoff-dev}
 
+# The rooms that start no goroutine (internal/house holds that), so that the race detector would only be slow there.
+pure_rooms=(./internal/jinja ./internal/plan ./internal/project ./internal/schedule)
+
+# other_rooms prints all the other packages of the program.
+other_rooms() {
+  local rooms
+  rooms=$(printf '|%s' "${pure_rooms[@]#.}")
+  go list ./cmd/... ./internal/... ./examples/... "$@" | grep -vE "(${rooms#|})\$"
+}
+
 say() { printf '== %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 

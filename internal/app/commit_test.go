@@ -131,6 +131,9 @@ func (b *bucket) stored() string {
 // At whatever call of a run its bucket fails, or its process is killed: the bucket has all of what it left or nothing of it, and
 // the record that is shown says which.
 func TestRunThatIsCutStoresAllOrNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	tasks := "tasks:"
 	for i := range 3 {

@@ -20,6 +20,9 @@ import (
 // A run that cannot renew its lease ends before another machine can take it, whether the calls fail or hang: its target is
 // killed, and nothing that the next run goes on from is stored.
 func TestRunThatCannotRenewItsLease(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for name, broken := range map[string]func(t *testing.T, files cloud.Files) (cloud.Files, func()){
 		"fails": func(_ *testing.T, files cloud.Files) (cloud.Files, func()) {
@@ -206,6 +209,9 @@ func (f *silentFiles) Put(ctx context.Context, key string, body cloud.Body, o cl
 
 // A run ends although the bucket is silent when it stores what it has left: as soon as another one may begin.
 func TestBucketThatIsSilentAtTheEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for name, silent := range map[string]*silentFiles{
 		"at the artifacts": {from: "/artifacts/archives/", nth: 1},

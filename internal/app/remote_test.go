@@ -266,6 +266,9 @@ func TestWhatCannotBeStoredFailsTheRun(t *testing.T) {
 }
 
 func TestMissingVenvIsInstalled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	b := pushed(t, "installs: [{venv: v, command: 'exit 4'}]\ntasks:\n- name: a\n  commands: [{command: 'true', venv: v}]\n")
 	_, err := b.run(t.Context(), nil)

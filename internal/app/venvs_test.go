@@ -149,6 +149,9 @@ func TestJobsShareTheirVenvs(t *testing.T) {
 
 // What cannot be shared is installed into the workspace of the job, and changes with the release.
 func TestJobsInstallWhatTheyCannotShare(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for _, install := range []string{
 		"{venv: v, command: pip install -r files/tool.txt && true}",
@@ -213,6 +216,9 @@ func TestReleaseWithoutFilesHasNone(t *testing.T) {
 
 // Jobs at the same time, of several releases, get each its own.
 func TestJobsAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	b := newVenvBench(t, shareable)
 	releases := map[string]string{"one": b.push("one", shareable), "two": b.push("two", shareable), "three": b.push("three", shareable)}
@@ -295,6 +301,9 @@ func TestSharedVenvIsMadeAnewWhenItBreaks(t *testing.T) {
 
 // What `run local` says of installs that are not those of project.yml.
 func TestRunLocalRefusesWhatIsNotInstalled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string

@@ -362,6 +362,9 @@ func (blanks) Read(p []byte) (int, error) {
 
 // An object is never read without a limit.
 func TestObjectsWithoutEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	files := &memory.Files{}
 	p := push(t, newStore(files), "", tree{"a": "good"}, PushOptions{RunID: "r1", Fence: 1})
@@ -417,6 +420,9 @@ func TestWhatIsNoFileIsNamed(t *testing.T) {
 
 // Of many runs that end at the same time each gets its archive into the index.
 func TestManyRunsEndAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	const runs = 60
 	var writes sync.Mutex // as of a disk: one after the other
 	files := &memory.Files{Before: func(call, _ string) error {

@@ -206,6 +206,9 @@ func (f *faulty) Get(ctx context.Context, key string, part cloud.GetOptions) (io
 // Whatever call of a run fails, or is the last one before it is killed, the next run finds all of what it left or nothing of
 // it, and goes on.
 func TestAllOrNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for _, tt := range []struct {
 		name       string

@@ -4,7 +4,12 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
+	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -44,6 +49,34 @@ func TestFunctions(t *testing.T) {
 	if seen < 1000 {
 		t.Errorf("only %d functions seen: is the walk right?", seen)
 	}
+}
+
+// TestPureRooms holds that the race detector has nothing to look for where test/lib.sh leaves it out.
+func TestPureRooms(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "test/lib.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := regexp.MustCompile(`(?m)^pure_rooms=\((.*)\)$`).FindStringSubmatch(string(text))
+	if list == nil {
+		t.Fatal("test/lib.sh has no list of pure rooms")
+	}
+	everyFile(t, func(name string) {
+		if !slices.Contains(strings.Fields(list[1]), "./"+path.Dir(name)) {
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(node ast.Node) bool {
+			if _, starts := node.(*ast.GoStmt); starts {
+				t.Errorf("%s starts a goroutine: test its room with the race detector (test/lib.sh)", name)
+			}
+			return true
+		})
+	})
 }
 
 // branches returns the cyclomatic complexity of a body: the number of ways through it that do not depend on each other.

@@ -11,6 +11,9 @@ import (
 // Every filter, method and operator, on a long text and on a long list: an error, or a result that is counted. It is
 // not parallel, since it measures memory.
 func TestEveryResultIsCounted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	texts := []string{"',\\n' * 1050000"}
 	lists := []string{"range(20000) | list", "dict((range(20000) | list) | batch(2))"}
 	arguments := map[string]string{
@@ -65,6 +68,9 @@ func checkMemory(t *testing.T, source string) {
 }
 
 func TestManyLines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for source, want := range map[string]string{
 		`{{ ("\n" * 60000000).splitlines() }}`:                                     "more than 1000000 items",

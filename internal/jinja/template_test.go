@@ -112,6 +112,9 @@ func TestErrorText(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	deep := strings.Repeat("(", 10_000)
 	for name, source := range map[string]string{

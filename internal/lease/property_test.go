@@ -148,6 +148,9 @@ func (w *world) host(ctx context.Context, name string, files *badNet, seed uint6
 
 // Whatever happens on the way to the bucket, and whatever the clocks say: the stages of two runs never live at one time.
 func TestOneHolderWhateverHappens(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	begun := 0
 	for range 40 {

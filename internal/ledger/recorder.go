@@ -67,12 +67,13 @@ func (r *Recorder) Finish(outcome, reason string, exitCode int) (Run, error) {
 	r.mu.Lock()
 	now := time.Now().UTC()
 	r.run.End, r.run.Outcome, r.run.Reason, r.run.ExitCode = now, outcome, r.mask(reason), exitCode
+	run := r.run // the mirror may still put it
 	r.mu.Unlock()
 	text, _, err := r.snapshot(now)
 	if err != nil {
-		return r.run, err
+		return run, err
 	}
-	return r.run, errors.Join(release(r.path), write(r.path, text))
+	return run, errors.Join(release(r.path), write(r.path, text))
 }
 
 // Warn adds a warning to the record.

@@ -30,6 +30,9 @@ func large(r *Recorder, tasks int) {
 
 // A disk that takes nothing any more stops the record, not the run.
 func TestEventsDoNotWaitForTheDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), FileName)
 	r, err := NewRecorder(path, Run{ID: "r1"}, none)
@@ -81,6 +84,9 @@ func (c *counted) Put(ctx context.Context, key string, body cloud.Body, o cloud.
 // A run of 3,000 tasks in which nothing happens writes nothing on the disk, and no more into the bucket than signs of life
 // take; one in which something happens all the time keeps to a rate.
 func TestLargeRecordsAreWrittenSeldom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), FileName)
 	synctest.Test(t, func(t *testing.T) {
@@ -93,7 +99,7 @@ func TestLargeRecordsAreWrittenSeldom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		large(r, 3000)
+		large(r, 1000)
 		time.Sleep(2 * writeLeast)
 		files.bytes.Store(0)
 		const length = 3 * time.Minute

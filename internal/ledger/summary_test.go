@@ -62,6 +62,9 @@ func calls(files *memory.Files) *atomic.Int64 {
 
 // A search of many runs reads each old record once in its life. What it yields is what a search of the records would.
 func TestSearchOfManyRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	files := &memory.Files{}
 	n := calls(files)
@@ -103,6 +106,9 @@ func TestSearchOfManyRuns(t *testing.T) {
 
 // The summary is never asked for what is not so any more.
 func TestSummaryAgreesWithTheRecords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	now := time.Now().UTC()
 	old := now.Add(-500 * time.Hour)
@@ -150,6 +156,9 @@ func TestSummaryAgreesWithTheRecords(t *testing.T) {
 
 // A record that changes while a summary is made is not lost: whatever call of the search it comes before.
 func TestRecordThatChangesWhileASummaryIsMade(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	now := time.Now().UTC()
 	for at := int64(1); ; at += 37 {

@@ -84,6 +84,9 @@ func randomBytes(n int) []byte {
 }
 
 func TestTeeGivesEveryByteToEveryBranch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	tests := []struct {
 		name           string

@@ -351,6 +351,9 @@ func TestSafeNames(t *testing.T) {
 }
 
 func TestRegistry(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	g := newRegistry()
 	const lines = 100_000 // all the same: must not become quadratic

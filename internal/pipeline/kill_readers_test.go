@@ -60,6 +60,9 @@ func places() map[string]func(tap string) plan.Task {
 
 // However a load is cut short, the loader sees neither end-of-file nor a request to end.
 func TestNothingIsCommittedWhenALoadIsCutShort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for place, load := range places() {
 		for name, cut := range map[string]struct {
@@ -212,6 +215,9 @@ func TestChoicesThatTakeTheHalf(t *testing.T) {
 
 // Many cuts at moments that nobody chose.
 func TestNothingIsCommittedAtAnyMoment(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for i := range 30 {
 		w := newWorld(t, pipelineTask("t", shells("trap 'exit 0' TERM INT; while :; do echo 1; done", "cat", loader)...))

@@ -14,6 +14,9 @@ import (
 )
 
 func TestAsOrdinaryUser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	binary.AsUser(t, "Left|Children|Daemon|Guard")
 }
 
@@ -53,6 +56,9 @@ func (w *world) left(res Result) {
 
 // A stage that leaves work behind has failed: what reads from it must not take its output for complete.
 func TestLeftWork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for name, script := range background(t) {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,9 @@ import (
 // Whatever the stages do, in whatever order they come: the target commits only what is complete, the outcome of the
 // run is that of its stages, and nothing hangs.
 func TestRandomPipelines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	producers := []string{
 		"seq 50000", "seq 50000; exit 3", "seq 10; sleep 0.1; exit 3", "seq 10; kill -9 $$", "exit 3", "seq 3; exec >&-; sleep 0.1; exit 4",

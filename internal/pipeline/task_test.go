@@ -132,6 +132,9 @@ func seconds(s float64) plan.Duration { return plan.Duration(s * float64(time.Se
 
 // Rule 5: the whole group gets SIGINT and, when that does not help, SIGKILL, in time.
 func TestTimeoutKillsGrandchild(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for _, where := range []string{"command", "task", "run"} {
 		for _, mode := range []string{"ignore-term", "ignore-all"} {

@@ -11,6 +11,9 @@ import (
 
 // Every failure says in words what happened, as far as anybody can know.
 func TestReasonsInWords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		task plan.Task
@@ -41,6 +44,9 @@ func TestReasonsInWords(t *testing.T) {
 
 // What took too long tells which stage the others waited for, and the last that it said.
 func TestTimeoutTellsWhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	const says = "echo about to hang >&2; exec sleep 60"
 	for name, tt := range map[string]struct {

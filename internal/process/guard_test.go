@@ -95,6 +95,9 @@ func killSupervisor(t *testing.T, after time.Duration, scripts ...string) {
 
 // A handoff that is stopped cannot end its processes when their time is over: its guardian does.
 func TestGuardianEndsWhatLivesTooLong(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	dir := t.TempDir()
 	record, lock := filepath.Join(dir, "record"), filepath.Join(dir, "lock")

@@ -15,6 +15,9 @@ import (
 )
 
 func TestAsOrdinaryUser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	binary.AsUser(t, ".")
 }
 
@@ -130,6 +133,9 @@ func TestGuardianIsNotCalledHandoff(t *testing.T) {
 // What a stage started must not take the death of another process for the end of its work. The publisher is not in the
 // group, and must never get to its last step.
 func TestNothingIsPublishedWhenItIsEnded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	scripts := map[string]string{
 		"by a shell that waits":     `setsid sh -c 'cat > new; mv new table' <&3 & wait`,
 		"by a shell in the group":   `sh -c 'sh -c "cat > new; mv new table" <&3; true'`,

@@ -224,6 +224,9 @@ func TestLeftoversExcludesRunning(t *testing.T) {
 
 // Not parallel: it looks at all children of this process.
 func TestManyStartsLeaveNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	eventually(t, "what other tests left is reaped", func() bool {
 		_, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
 		return err == syscall.ECHILD

@@ -64,6 +64,9 @@ func bomb(levels int) string {
 }
 
 func TestLimits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	deep := "version: 1\nx-0: &a0 [x]\n"
 	for i := 1; i < 300; i++ {

@@ -73,6 +73,9 @@ func start(t *testing.T, home string, dirs []string, n int) []*exec.Cmd {
 // Programs that push, two at once, are killed at any point: what is current is one of the releases, whole, and the next
 // push works.
 func TestKilledPushes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	home := t.TempDir()
 	var dirs []string

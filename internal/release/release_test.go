@@ -398,6 +398,9 @@ func (b *breaking) Put(ctx context.Context, key string, body cloud.Body, o cloud
 
 // Wherever a push is cut off, the bucket has the old release or the new one, and the next push works.
 func TestPushIsAtomic(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	big := strings.Repeat("x", largest+1)
 	one := folder(t, map[string]string{"project.yml": "one", "files/a": "a1", "files/b": big})
@@ -560,6 +563,9 @@ func TestManifestIsNotTrusted(t *testing.T) {
 
 // Many small pushes do not make a release that is fetched in thousands of pieces.
 func TestManySmallPushes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	s := openStore(t, t.TempDir())
 	dir := folder(t, map[string]string{"project.yml": "x"})

@@ -255,8 +255,9 @@ func TestDateStringsMade(t *testing.T) {
 		rapid.SampledFrom([]string{"", "yesterday", "tomorrow", "next week", "last month", "this year", "now"}),
 		rapid.Custom(number), rapid.Custom(number),
 	}
-	accepted := 0
+	accepted, tried := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
+		tried++
 		var words []string
 		for _, item := range rapid.Permutation(items).Draw(t, "order") {
 			words = append(words, item.Draw(t, "item"))
@@ -276,7 +277,7 @@ func TestDateStringsMade(t *testing.T) {
 			t.Fatalf("TZ=%s -d %q: got %q, want %q", zone, s, got, want)
 		}
 	})
-	if accepted < 10 {
-		t.Errorf("only %d date strings were accepted", accepted)
+	if accepted < tried/10 { // few are tried by short tests
+		t.Errorf("only %d of %d date strings were accepted", accepted, tried)
 	}
 }

@@ -49,6 +49,9 @@ func TestLearn(t *testing.T) {
 }
 
 func TestLearnForNowForgets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	r := redactor("hunter22")
 	text := func(i int) string { return fmt.Sprintf("HUNTER22-%05d", i) }

@@ -52,6 +52,9 @@ func TestDirect(t *testing.T) {
 // TestDirectIsWhatShellsDo compares thousands of made up commands with what /bin/sh and bash make of them: the names of builtins
 // and reserved words are those of programs, too, so that a shell that does not start a program is seen.
 func TestDirectIsWhatShellsDo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	dir := t.TempDir()
 	for _, name := range firstWords() {

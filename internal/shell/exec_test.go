@@ -103,6 +103,9 @@ func dataGen() *rapid.Generator[string] {
 }
 
 func TestShellGivesDataBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for _, shell := range []string{"/bin/sh", "dash", "bash"} {
 		path, err := exec.LookPath(shell)

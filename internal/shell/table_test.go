@@ -91,6 +91,9 @@ func shellsFor(t testing.TB, only string) (paths []string) {
 
 // Every row of the table of contexts, with every hostile line: what the shell prints has the line byte for byte.
 func TestContexts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	bin := tools(t)
 	for _, c := range contexts() {
@@ -150,6 +153,9 @@ func wanted(c setting, data string) string {
 
 // Every row of the table of commands: its example takes any line and runs none; what it bars is refused.
 func TestCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	bin := tools(t)
 	for _, c := range commands() {
@@ -294,6 +300,9 @@ func TestPlainWords(t *testing.T) {
 
 // In the locales of GBK, Big5 and Shift_JIS a byte of the data can make one character with a backslash.
 func TestOtherEncodings(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	bin, locales := tools(t), t.TempDir()
 	var env []string

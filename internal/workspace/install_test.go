@@ -174,6 +174,9 @@ func TestChangedInstallsBeginWithANewVenv(t *testing.T) {
 }
 
 func TestInstallSeesItsFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for _, tt := range []struct {
 		name, command, file string
@@ -518,6 +521,9 @@ func TestInstallLeavesNothingRunning(t *testing.T) {
 
 // A real interpreter, once: what the fakes promise must be so.
 func TestRealVenv(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	b := newBench(t)
 	b.environ = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "PYENV_VERSION=" + os.Getenv("PYENV_VERSION"), "PYENV_ROOT=" + os.Getenv("PYENV_ROOT")}

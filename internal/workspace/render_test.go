@@ -267,6 +267,9 @@ func TestRenderWarnings(t *testing.T) {
 }
 
 func TestRenderLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	long := strings.Repeat("0123456789 äö\n", maxTemplate/15)
 	tests := []struct {
@@ -322,6 +325,9 @@ func TestLargeTemplateBorders(t *testing.T) {
 }
 
 func TestRenderManyFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	files := map[string]string{}
 	for i := range 500 {

@@ -19,10 +19,16 @@ import (
 
 // TestStreams is not parallel to any other: it measures memory.
 func TestStreams(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	cloudtest.Streams(t, home(t).Files(scope))
 }
 
 func TestConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	cloudtest.Run(t, cloudtest.Provider{
 		World: func(t *testing.T) cloudtest.World { return clouds(t, home(t)) },

@@ -194,6 +194,9 @@ func killed(t *testing.T, home, name string, after time.Duration) [][]string {
 // TestKill kills processes at random points, two at a time on one home, and compares what is there with what they were
 // told is stored.
 func TestKill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	home := t.TempDir()
 	h, err := Open(home)

@@ -312,6 +312,9 @@ func BenchmarkAppend(b *testing.B) {
 
 // TestFollowSegments: a follower reads while segments end and begin.
 func TestFollowSegments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	h := openHome(t)
 	l := small(t, h)
