@@ -165,6 +165,15 @@ func (a *App) ClientsList(_ context.Context, t Target) (Clients, error) {
 	return res, nil
 }
 
+// CheckClient refuses what cannot be the name of a client.
+func CheckClient(name string) error {
+	scope := cloud.Scope{Stage: "dev", ResourceGroup: "g", Task: "t", Client: name}
+	if err := scope.Check(); err != nil || name == "" {
+		return &UsageError{Message: fmt.Sprintf("%q is not a name of a client", name), Hint: "use letters, digits, \"_\", \"-\" and \".\", with no dot in front"}
+	}
+	return nil
+}
+
 // ClientAddOptions says which client to make.
 type ClientAddOptions struct {
 	Target
@@ -179,9 +188,8 @@ func (a *App) ClientAdd(_ context.Context, o ClientAddOptions) (InitResult, erro
 	if err != nil {
 		return InitResult{}, err
 	}
-	scope := cloud.Scope{Stage: "dev", ResourceGroup: "g", Task: "t", Client: o.Name}
-	if err := scope.Check(); err != nil || o.Name == "" {
-		return InitResult{}, &UsageError{Message: fmt.Sprintf("%q is not a name of a client", o.Name), Hint: "use letters, digits, \"_\", \"-\" and \".\", with no dot in front"}
+	if err := CheckClient(o.Name); err != nil {
+		return InitResult{}, err
 	}
 	if slices.Contains(p.ClientNames(), o.Name) {
 		return InitResult{}, &UsageError{Message: fmt.Sprintf("there is a client %q already", o.Name), Hint: "see `handoff clients list`"}
@@ -244,7 +252,8 @@ func clientText(p *project.Project, o ClientAddOptions) string {
 	}
 	for _, v := range p.Vars {
 		if !slices.ContainsFunc(o.Vars, func(own project.KeyValue) bool { return own.Key == v.Key }) {
-			fmt.Fprintf(&b, "# - {key: %s, value: ...}\n", v.Key)
+			about := strings.TrimPrefix(first(v.Type)+first(": "+v.Description), ": ")
+			fmt.Fprintf(&b, "%s\n", strings.TrimRight(fmt.Sprintf("# - {key: %s, value: ...}   # %s", v.Key, strings.TrimSuffix(about, ": ")), "# "))
 		}
 	}
 	if len(p.Vars)+len(o.Vars) == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -52,7 +53,8 @@ func (a *App) checkGiven(p *project.Project, lists ...given) error {
 					Hint: "a name has letters, digits and _, and does not begin with a digit"})
 			case p.Var(v.Key) != nil && p.Var(v.Key).Typed():
 				if _, err := p.Var(v.Key).Parse(v.Value); err != nil {
-					errs = append(errs, project.Diagnostic{Pos: g.at, Message: fmt.Sprintf("%s: variable %q: %v", g.by, v.Key, err)})
+					by := strings.TrimSpace(g.by + " " + v.From)
+					errs = append(errs, project.Diagnostic{Pos: g.at, Message: fmt.Sprintf("%s: variable %q: %v", by, v.Key, err)})
 				}
 			case !known[v.Key]:
 				unknown = append(unknown, project.Diagnostic{Pos: g.at, Path: v.Key, Message: g.by})

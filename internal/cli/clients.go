@@ -91,8 +91,8 @@ func (c *cli) clientNames() ([]string, error) {
 		switch {
 		case slices.Contains(names, name):
 			continue
-		case name == "":
-			return nil, &app.UsageError{Message: "--client has an empty name", Hint: "write --client acme,globex"}
+		case app.CheckClient(name) != nil:
+			return nil, app.CheckClient(name)
 		case p != nil && !slices.Contains(p.ClientNames(), name):
 			return nil, app.NoClient(p, name)
 		}
@@ -367,6 +367,22 @@ stand in it; with --like it is a copy of the file of another client. Nothing is 
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "name the file that would be made, and make none")
 	c.complete(cmd, "like", c.clientChoices)
 	return cmd
+}
+
+// clientLists are the clients of the project, behind those that are typed already.
+func (c *cli) clientLists(ctx context.Context, verbs *app.App) ([]string, error) {
+	list, err := c.clientChoices(ctx, verbs)
+	if len(c.args) == 0 {
+		return list, err
+	}
+	typed := c.args[len(c.args)-1]
+	if i := strings.LastIndexByte(typed, ','); i >= 0 {
+		typed = strings.TrimPrefix(typed[:i+1], "--client=")
+		for i := range list {
+			list[i] = typed + list[i]
+		}
+	}
+	return list, err
 }
 
 // clientChoices are the clients of the project.

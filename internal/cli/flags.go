@@ -86,7 +86,7 @@ var (
 // completeFlags lets a shell complete the values of flags that take a choice or a folder.
 func (c *cli) completeFlags(root *cobra.Command) {
 	for flag, list := range map[string]lister{
-		"stage": c.stages, "client": c.clientChoices, "vars": c.varChoices, "envs": c.places, "cloud-provider": c.providers, "cloud-platform": c.platforms,
+		"stage": c.stages, "client": c.clientLists, "vars": c.varChoices, "envs": c.places, "cloud-provider": c.providers, "cloud-platform": c.platforms,
 	} {
 		c.complete(root, flag, list)
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -138,10 +139,10 @@ func (b *builder) shownVars() []Var {
 		one := Var{Key: v.Key, Type: v.Type, Value: shownValue(b.vars[v.Key]), From: v.Pos.String(), Description: v.Description}
 		for _, given := range b.in.Vars {
 			if given.Key == v.Key {
-				one.From = "-v"
+				one.From = cmp.Or(given.From, "-v")
 			}
 		}
-		if v.Value == nil && one.From != "-v" {
+		if one.From == v.Pos.String() && v.Value == nil {
 			one.From = ""
 		}
 		show = show || v.Typed()

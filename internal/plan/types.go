@@ -27,7 +27,7 @@ type Var struct {
 	Key         string `json:"key"`
 	Type        string `json:"type,omitempty"`
 	Value       string `json:"value"`          // as text; lists and maps as JSON
-	From        string `json:"from,omitempty"` // "-v", or the place in a file
+	From        string `json:"from,omitempty"` // "-v", or the file and the line
 	Description string `json:"description,omitempty"`
 }
 

@@ -201,9 +201,14 @@ func (d *decoder) clientsOf(p *Project, files []clientFile, c *catalog) (errs, w
 		}
 		client.Name = f.name
 		checkScopeName(one, value{node: lineOne()}, f.name)
-		p.Clients = append(p.Clients, client)
 		warnings = append(warnings, one.finish(one.warnings, one.moreWarnings)...)
-		errs = append(errs, one.finish(one.errors, one.moreErrors)...)
+		wrong := one.finish(one.errors, one.moreErrors)
+		if !d.strict && len(wrong) > 0 { // a project of 0.4.x may have files of its own in a folder of that name
+			warnings = append(append(warnings, wrong...), src.at(1, 1, "this file is not read as a client", "with version: 1 it would be an error"))
+			continue
+		}
+		p.Clients = append(p.Clients, client)
+		errs = append(errs, wrong...)
 	}
 	return errs, warnings, sources
 }

@@ -118,6 +118,14 @@ func TestClientRules(t *testing.T) {
 func TestClientFiles(t *testing.T) {
 	t.Parallel()
 	const text = "version: 1\ntasks: []\nclients: [{name: a}]\n"
+	t.Run("of a project of 0.4.x", func(t *testing.T) {
+		t.Parallel()
+		files := []clientFile{{"clients/b.yml", "b", []byte("- a\n")}, {"clients/c d.yml", "c d", nil}, {"clients/e.yml", "e", nil}}
+		p, warnings, err := decodeWith(FileName, "/prj", []byte("version: 0.4\ntasks: []\n"), files, nil)
+		if err != nil || strings.Join(p.ClientNames(), " ") != "e" || len(warnings) != 5 {
+			t.Errorf("%+v, %v, %v", p, warnings, err)
+		}
+	})
 	for _, tt := range []struct {
 		name  string
 		files map[string]string
@@ -125,6 +133,7 @@ func TestClientFiles(t *testing.T) {
 	}{
 		{"none", nil, "a"},
 		{"beside the list", map[string]string{"c.yml": "vars: [{key: x, value: 1}]\n", "b.yml": "", "README.md": "", ".yml": "", "d.yaml": ""}, "a b c"},
+		{"a folder", map[string]string{"b.yml/c.yml": ""}, "a"},
 		{"name", map[string]string{"b.yml": "name: b\n"}, "a b"},
 		{"another name", map[string]string{"b.yml": "name: c\n"}, `clients/b.yml:1:1: the client is called "c", and its file "b" (leave out the name)`},
 		{"twice", map[string]string{"a.yml": "description: x\n"}, `clients/a.yml:1:1: there is a client "a" already: project.yml:3:11`},
@@ -141,6 +150,9 @@ func TestClientFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			for name, text := range tt.files {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, ClientsDir, name)), 0o700); err != nil {
+					t.Fatal(err)
+				}
 				write(t, filepath.Join(dir, ClientsDir, name), text)
 			}
 			p, warnings, err := LoadAs(dir, FileName)

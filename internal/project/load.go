@@ -69,7 +69,7 @@ func readClients(dir, shown string) (files []clientFile, warnings []Diagnostic, 
 		case strings.HasSuffix(entry.Name(), ".yaml"):
 			warnings = append(warnings, Diagnostic{Pos: Pos{File: at}, Message: "not read: a client is a file that ends with .yml", Hint: "rename it"})
 			continue
-		case !ok || name == "":
+		case !ok || name == "" || entry.IsDir():
 			continue
 		}
 		text, err := readLimited(filepath.Join(dir, ClientsDir, entry.Name()))

@@ -11,6 +11,7 @@ import (
 type KeyValue struct {
 	Key   string
 	Value string
+	From  string // the file and the line that give it; "": the command line itself
 }
 
 // ParseVars reads the words after -v or -e. A word is split at its first "="; the value is kept exactly as
@@ -30,7 +31,7 @@ func ParseVars(args []string, readFile func(name string) ([]byte, error)) ([]Key
 			if key == "" {
 				return nil, fmt.Errorf("no key before the = in %q: write key=value", word)
 			}
-			vars = append(vars, KeyValue{key, value})
+			vars = append(vars, KeyValue{Key: key, Value: value})
 		case len(vars) > 0:
 			vars[len(vars)-1].Value += " " + word
 		default:
@@ -57,7 +58,7 @@ func varsFromFile(name string, readFile func(string) ([]byte, error)) ([]KeyValu
 		if !found || key == "" {
 			return nil, fmt.Errorf("%s:%d: %q is not of the form key=value", name, i+1, line)
 		}
-		vars = append(vars, KeyValue{key, unquote(value)})
+		vars = append(vars, KeyValue{key, unquote(value), fmt.Sprintf("%s:%d", name, i+1)})
 	}
 	return vars, nil
 }

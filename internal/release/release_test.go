@@ -151,7 +151,7 @@ func TestPushAndFetch(t *testing.T) {
 		{name: "clients", files: map[string]string{"project.yml": "a", "clients/acme.yml": "x", "clients/globex.yml": "y"}},
 		{
 			name:  "what is no part of a release",
-			files: map[string]string{"project.yml": "a", "clients/README": "r", "clients/.yml": "r", "clients/old/a.yml": "r", ".secrets/secrets.yml": "s", "files/.secrets/k": "s", "files/d/.secrets/k": "s", "files/.git/x": "x", "files/__pycache__/x": "x", "other": "o", "files/.env": "kept"},
+			files: map[string]string{"project.yml": "a", "clients/README": "r", "clients/.yml": "r", "clients/old/a.yml": "r", "clients/b.yml/c.yml": "r", ".secrets/secrets.yml": "s", "files/.secrets/k": "s", "files/d/.secrets/k": "s", "files/.git/x": "x", "files/__pycache__/x": "x", "other": "o", "files/.env": "kept"},
 			want:  map[string]string{"project.yml": "a", "files/.env": "kept", "files/d/": ""},
 		},
 	} {

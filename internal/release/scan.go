@@ -108,7 +108,7 @@ func (s *scanner) config() error {
 		return err
 	}
 	for _, c := range list {
-		if name := path.Join(clientsName, c.Name()); isClient(name) {
+		if name := path.Join(clientsName, c.Name()); isClient(name) && !c.IsDir() {
 			s.entries = append(s.entries, &Entry{Path: name})
 		}
 	}
