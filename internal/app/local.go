@@ -13,6 +13,7 @@ import (
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/state"
+	"github.com/handoff-run/handoff/internal/stream"
 )
 
 // localRun is what `run local` does around its tasks: the states stay in the workspace, and the artifacts too, unless they
@@ -24,6 +25,7 @@ type localRun struct {
 	cloud   *cloud.Cloud // nil: the artifacts stay in the workspace
 	log     *slog.Logger // of the run
 	pushed  artifact.Pushed
+	earlier earlier
 	again   *Again   // nil: the run is new
 	left    []string // tasks that it leaves out
 }
@@ -43,10 +45,10 @@ func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan
 			return nil, fmt.Errorf("task %q: %w", t.name, err)
 		}
 	}
-	if !o.Push {
-		return l, nil
-	}
 	var err error
+	if l.earlier, err = earlierInWorkspace(s.record(), p); err != nil || !o.Push {
+		return l, err
+	}
 	if l.cloud, err = a.openCloud(ctx, s.target, s.project); err == nil {
 		err = needTask(l.cloud)
 	}
@@ -59,6 +61,11 @@ func (l *localRun) storeState(_ context.Context, v state.Version) error {
 }
 
 func (l *localRun) stateDir() string { return filepath.Join(l.session.ws.Dir(), plan.StateDir) }
+
+// usual implements hooks.
+func (l *localRun) usual(task []string, stage string) stream.Before {
+	return l.earlier.of(task, stage)
+}
 
 // describe implements hooks.
 func (l *localRun) describe(run *ledger.Run) {

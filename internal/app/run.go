@@ -18,6 +18,7 @@ import (
 	"github.com/handoff-run/handoff/internal/process"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/release"
+	"github.com/handoff-run/handoff/internal/stream"
 	"github.com/handoff-run/handoff/internal/workspace"
 )
 
@@ -109,6 +110,7 @@ type hooks interface {
 	describe(*ledger.Run) // completes the record
 	// started is called before the first task; an error ends the run.
 	started(context.Context, *pipeline.Engine, *slog.Logger, *ledger.Recorder) error
+	usual(task []string, stage string) stream.Before // see pipeline.Options
 	event(context.Context, pipeline.Event)
 	// commit stores what the run has left, when all tasks have ended; an error makes the run fail. After final it is a success for
 	// good: the next run goes on from it.
@@ -209,7 +211,7 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	}
 	engine := pipeline.New(pipeline.Options{
 		Artifacts: s.ws.Artifacts(), Emit: emit, Mask: s.clean, Stdin: o.Stdin,
-		Environ: a.Environ, Progress: o.Progress,
+		Environ: a.Environ, Progress: o.Progress, Before: at.usual,
 		Supervisor: process.Options{
 			Cookie: s.input.RunID, Guard: a.Guard, GuardArgs: []string{s.record()},
 			GuardFiles: append(slices.Clone(a.Held), lock.File()),

@@ -16,6 +16,7 @@ import (
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/state"
+	"github.com/handoff-run/handoff/internal/stream"
 )
 
 // describe implements hooks.
@@ -36,10 +37,18 @@ func (r *releaseRun) describe(run *ledger.Run) {
 	run.Asked.Push = r.options.Push
 }
 
+// usual implements hooks.
+func (r *releaseRun) usual(task []string, stage string) stream.Before {
+	return r.earlier.of(task, stage)
+}
+
 // started implements hooks.
 func (r *releaseRun) started(ctx context.Context, e *pipeline.Engine, log *slog.Logger, rec *ledger.Recorder) (err error) {
 	r.endWithLease(ctx, e)
 	r.log = log
+	if r.earlier, err = earlierInBucket(ctx, r.records, r.app, r.plan); err != nil {
+		return err
+	}
 	r.mirror, err = r.records.Follow(ctx, rec, func(err error) {
 		log.Warn(fmt.Sprintf("the record in the bucket cannot be kept up to date: %v", err))
 	})

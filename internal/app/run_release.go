@@ -61,6 +61,8 @@ type releaseRun struct {
 	mirror *ledger.Mirror  // of its record, in the bucket
 	log    *slog.Logger    // of the run
 	pushed artifact.Pushed
+
+	earlier earlier // good runs
 }
 
 // RunRelease runs a release of the bucket: it fetches release, secrets, artifacts and states into the workspace, runs, and

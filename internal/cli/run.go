@@ -298,6 +298,8 @@ func planStages(b *strings.Builder, stages []plan.Stage, indent, sign string) {
 		case s.Command != nil:
 			script := strings.TrimSpace(s.Command.Script)
 			fmt.Fprintf(b, "%s%s\n", lead, strings.ReplaceAll(script, "\n", "\n"+indent+"    "))
+		case s.Check != nil:
+			fmt.Fprintf(b, "%s%s\n", lead, s.Name)
 		case s.Foreach != nil:
 			fmt.Fprintf(b, "%sforeach line, %d at a time\n", lead, s.Foreach.Concurrency)
 			planTasks(b, s.Foreach.Tasks, indent+"    ")

@@ -26,8 +26,8 @@ var allowed = map[string][]string{
 	"internal/cloud/local":     {"atomicfile", "cloud", "secret", "schedule", "server"},
 	"internal/cloud/providers": {"cloud", "cloud/*", "server"},
 	"internal/cli":             {"app", "server", "project", "plan", "pipeline", "process", "ledger", "workspace", "release", "cloud", "cloud/providers"},
-	"internal/app":             {"project", "jinja", "shell", "plan", "pipeline", "process", "workspace", "secret", "ledger", "release", "quickstart", "cloud", "lease", "commit", "state", "artifact", "schedule"},
-	"internal/ledger":          {"atomicfile", "pipeline", "cloud"},
+	"internal/app":             {"project", "jinja", "shell", "plan", "pipeline", "process", "workspace", "secret", "ledger", "release", "quickstart", "cloud", "lease", "commit", "state", "artifact", "schedule", "stream"},
+	"internal/ledger":          {"atomicfile", "pipeline", "cloud", "stream"},
 	"internal/release":         {"cloud"},
 	"internal/lease":           {"cloud"},
 	"internal/artifact":        {"cloud"},
@@ -35,7 +35,8 @@ var allowed = map[string][]string{
 	"internal/commit":          {"state", "artifact", "cloud"},
 	"internal/server":          {"schedule", "cloud"},
 	"internal/pipeline":        {"plan", "process", "pipe", "stream"},
-	"internal/plan":            {"project", "jinja", "shell", "secret"},
+	"internal/plan":            {"project", "jinja", "shell", "secret", "stream"},
+	"internal/project":         {"stream"},
 	"internal/workspace":       {"atomicfile"},
 }
 

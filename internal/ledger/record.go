@@ -118,6 +118,7 @@ func (r *Recorder) stage(e pipeline.Event) {
 
 func (s *Stage) setStats(st *pipeline.Stats, mask func(string) string) {
 	s.Rows, s.Streams = rowsOf(st.Rows, mask)
+	s.Columns, s.Before = st.Columns, st.Before
 	s.BytesIn, s.BytesOut, s.RecordsOut = known(st.BytesIn), known(st.BytesOut), known(st.RecordsOut)
 	s.BytesExact = st.Exact
 	s.CPUSeconds, s.PeakMemory = milli(st.CPU.Seconds()), st.PeakMemory

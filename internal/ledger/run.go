@@ -2,7 +2,11 @@
 // written while the run goes on and finished at its end. It knows files and events; it starts nothing.
 package ledger
 
-import "time"
+import (
+	"time"
+
+	"github.com/handoff-run/handoff/internal/stream"
+)
 
 // SchemaVersion is the version of the document; it rises when a field changes its meaning.
 const SchemaVersion = 1
@@ -79,25 +83,27 @@ type Task struct {
 
 // Stage is what became of one command, foreach or fork.
 type Stage struct {
-	Name       string    `json:"name"`
-	Start      time.Time `json:"start,omitzero"`
-	End        time.Time `json:"end,omitzero"`
-	Outcome    string    `json:"outcome"`
-	ExitCode   int       `json:"exit_code"`
-	Signal     string    `json:"signal,omitempty"`
-	Reason     string    `json:"reason,omitempty"`
-	Pid        int       `json:"pid,omitempty"`
-	BytesIn    *int64    `json:"bytes_in,omitempty"`
-	BytesOut   *int64    `json:"bytes_out,omitempty"`
-	BytesExact bool      `json:"bytes_exact"` // false: all that its processes read and wrote, files included
-	RecordsOut *int64    `json:"records_out,omitempty"`
-	Rows       *int64    `json:"rows,omitempty"`    // records, as its log or its output says
-	Streams    Streams   `json:"streams,omitempty"` // the same by stream
-	CPUSeconds float64   `json:"cpu_seconds"`
-	PeakMemory int64     `json:"peak_memory"`           // bytes
-	ErrorLines int64     `json:"error_lines,omitempty"` // of its stderr that say that they are at ERROR level or above
-	BlockedIn  float64   `json:"blocked_in"`            // share of its time with an empty pipe before it
-	BlockedOut float64   `json:"blocked_out"`           // share of its time with a full pipe behind it
+	Name       string              `json:"name"`
+	Start      time.Time           `json:"start,omitzero"`
+	End        time.Time           `json:"end,omitzero"`
+	Outcome    string              `json:"outcome"`
+	ExitCode   int                 `json:"exit_code"`
+	Signal     string              `json:"signal,omitempty"`
+	Reason     string              `json:"reason,omitempty"`
+	Pid        int                 `json:"pid,omitempty"`
+	BytesIn    *int64              `json:"bytes_in,omitempty"`
+	BytesOut   *int64              `json:"bytes_out,omitempty"`
+	BytesExact bool                `json:"bytes_exact"` // false: all that its processes read and wrote, files included
+	RecordsOut *int64              `json:"records_out,omitempty"`
+	Rows       *int64              `json:"rows,omitempty"`    // records, as its log or its output says
+	Streams    Streams             `json:"streams,omitempty"` // the same by stream
+	Columns    map[string][]string `json:"columns,omitempty"` // by stream, where they are expected to stay
+	Before     *stream.Before      `json:"before,omitempty"`  // with what its records were compared
+	CPUSeconds float64             `json:"cpu_seconds"`
+	PeakMemory int64               `json:"peak_memory"`           // bytes
+	ErrorLines int64               `json:"error_lines,omitempty"` // of its stderr that say that they are at ERROR level or above
+	BlockedIn  float64             `json:"blocked_in"`            // share of its time with an empty pipe before it
+	BlockedOut float64             `json:"blocked_out"`           // share of its time with a full pipe behind it
 }
 
 // Streams are numbers of records by the name of a stream: a table, an endpoint.

@@ -11,6 +11,11 @@ import (
 
 // copyFile copies where at least one of the two is no pipe.
 func copyFile(ctx context.Context, out, in *os.File) (n int64, err error) {
+	return copySeen(ctx, out, in, func([]byte) error { return nil })
+}
+
+// copySeen is copyFile, which shows to see what it has written; an error of that ends it.
+func copySeen(ctx context.Context, out, in *os.File, see func([]byte) error) (n int64, err error) {
 	src, closeSrc, err := interruptible(ctx, in)
 	if err != nil {
 		return 0, fmt.Errorf("copy: %w", err)
@@ -29,6 +34,11 @@ func copyFile(ctx context.Context, out, in *os.File) (n int64, err error) {
 		m, rerr := src.Read(buf)
 		n += int64(m)
 		_, werr := dst.Write(buf[:m])
+		if werr == nil && m > 0 {
+			if err := see(buf[:m]); err != nil {
+				return n, err
+			}
+		}
 		switch err := errors.Join(werr, rerr); {
 		case err == nil:
 		case ctx.Err() != nil:

@@ -89,6 +89,15 @@ func Copy(ctx context.Context, out, in *os.File) (int64, error) {
 	return copyFile(ctx, out, in)
 }
 
+// Watch is Copy for a caller who wants to see all that goes by: out has each byte before see does, so that looking at it holds up the
+// reader as little as can be. An error of see ends the copying and is returned. The slice is valid during the call only.
+func Watch(ctx context.Context, out, in *os.File, see func([]byte) error) (int64, error) {
+	if isPipe(in) && isPipe(out) {
+		return watch(ctx, out, in, see)
+	}
+	return copySeen(ctx, out, in, see)
+}
+
 // isPipe reports whether f is the end of a pipe or a named pipe.
 func isPipe(f *os.File) bool {
 	fi, err := f.Stat()

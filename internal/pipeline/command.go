@@ -180,6 +180,11 @@ func (c *command) wait() ending {
 		end.Tail = c.err.last()
 	}
 	end.ErrorLines = c.err.errors.Load()
+	if c.spec.Command.NoErrors && end.Outcome == Success && end.ErrorLines > 0 {
+		lines, first := end.ErrorLines, c.err.firstError()
+		end = failure("logged a line at ERROR level, and none is expected: %s", first)
+		end.ErrorLines, end.Tail = lines, c.err.last()
+	}
 	end.Elapsed = time.Since(c.began)
 	c.stats = c.finalStats(exit.Usage)
 	return end

@@ -14,6 +14,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/process"
+	"github.com/handoff-run/handoff/internal/stream"
 )
 
 // defaultGrace is the time between SIGTERM and SIGKILL where the plan names none.
@@ -28,6 +29,9 @@ type Options struct {
 	Supervisor process.Options
 	Environ    []string      // base environment; that of a command goes on top
 	Progress   time.Duration // between Progress events; 0: none
+
+	// Before tells what was there in earlier good runs, of a stage that checks; nil: nothing is known.
+	Before func(task []string, stage string) stream.Before
 }
 
 // Engine runs one plan, once.

@@ -1,6 +1,10 @@
 package pipeline
 
-import "time"
+import (
+	"time"
+
+	"github.com/handoff-run/handoff/internal/stream"
+)
 
 // Kind says what an Event tells.
 type Kind string
@@ -75,10 +79,12 @@ type Lines struct {
 
 // Stats is what the kernel knows of a stage.
 type Stats struct {
-	BytesIn, BytesOut int64            // -1: unknown
-	Exact             bool             // false: BytesIn/Out are what the stage's processes read and wrote in all, files included
-	RecordsOut        int64            // newline-ended records of the stage's stdout; -1: unknown
-	Rows              map[string]int64 // records by Singer stream, as the stage logs them or writes them into its artifact; nil: unknown
+	BytesIn, BytesOut int64               // -1: unknown
+	Exact             bool                // false: BytesIn/Out are what the stage's processes read and wrote in all, files included
+	RecordsOut        int64               // newline-ended records of the stage's stdout; -1: unknown
+	Rows              map[string]int64    // records by Singer stream, as the stage logs them or writes them into its artifact; nil: unknown
+	Columns           map[string][]string // by stream, where they are expected to stay
+	Before            *stream.Before      // with what a stage that checks has compared; nil: with nothing
 	CPU               time.Duration
 	PeakMemory        int64   // bytes
 	BlockedIn         float64 // share of samples, 0..1, in which its input pipe was empty: it waits for the stage before

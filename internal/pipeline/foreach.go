@@ -54,7 +54,7 @@ func copies(tasks []plan.Task) bool {
 			return true
 		}
 		for _, s := range tasks[i].Pipeline {
-			if s.Foreach != nil && (s.Foreach.Concurrency > 1 || copies(s.Foreach.Tasks)) {
+			if s.Check != nil || s.Foreach != nil && (s.Foreach.Concurrency > 1 || copies(s.Foreach.Tasks)) {
 				return true
 			}
 		}

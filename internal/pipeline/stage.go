@@ -54,6 +54,9 @@ func (st *stage) start() (func() ending, error) {
 	switch {
 	case st.spec.Command != nil:
 		return st.startCommand()
+	case st.spec.Check != nil:
+		c := newCheck(st)
+		return st.own(c.run, c.statsSoFar), nil
 	case st.spec.Foreach != nil:
 		f := newForeach(st)
 		return st.own(f.run, f.statsSoFar), nil

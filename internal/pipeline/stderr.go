@@ -36,8 +36,9 @@ type lineReader struct {
 	skipLF bool
 	flush  func() // after the lines of one read
 
-	mu   sync.Mutex
-	tail []string
+	mu    sync.Mutex
+	tail  []string
+	first string // line at ERROR level
 }
 
 // readers knows every lineReader at work: those of processes left behind end with the run.
@@ -153,10 +154,12 @@ func (l *lineReader) cut(b []byte) int {
 }
 
 func (l *lineReader) addBytes(raw []byte) {
-	if AtErrorLevel(raw) {
-		l.errors.Add(1)
-	}
 	text := l.e.mask(string(raw))
+	if AtErrorLevel(raw) && l.errors.Add(1) == 1 {
+		l.mu.Lock()
+		l.first = text[:min(len(text), maxTailLine)]
+		l.mu.Unlock()
+	}
 	if stream, source, n, ok := rowsIn(text); ok {
 		l.rows.add(stream, source, n)
 	}
@@ -167,6 +170,13 @@ func (l *lineReader) addBytes(raw []byte) {
 	l.tail = append(l.tail, text[:min(len(text), maxTailLine)])
 	l.mu.Unlock()
 	l.line(text)
+}
+
+// firstError is the first line at ERROR level.
+func (l *lineReader) firstError() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first
 }
 
 // last are the last lines.

@@ -47,8 +47,9 @@ func (e *Engine) openWork(t *plan.Task, sc scope, try int) (*work, error) {
 // scripts rely on the names, and one of an earlier run must not stay.
 func (w *work) openOut() (output, error) {
 	kind := w.lastStage()
+	writes := kind.Command != nil || kind.Check != nil
 	var out output
-	if w.sc.out == nil && w.t.StdoutToFile && (!w.sc.body || kind.Command != nil) {
+	if w.sc.out == nil && w.t.StdoutToFile && (!w.sc.body || writes) {
 		name := stdoutName(w.t, w.sc)
 		f, err := w.e.create(name)
 		if err != nil {
@@ -60,7 +61,7 @@ func (w *work) openOut() (output, error) {
 	case kind.Null:
 		w.closeOut(out)
 		return output{f: w.e.null}, nil
-	case kind.Command == nil: // a foreach or fork gives its bodies and branches artifacts of their own
+	case !writes: // a foreach or fork gives its bodies and branches artifacts of their own
 		w.closeOut(out)
 		return output{f: w.sc.out, piped: w.sc.out != nil, reader: w.sc.reader}, nil
 	case w.sc.out != nil:

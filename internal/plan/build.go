@@ -266,8 +266,23 @@ func (b *builder) stages(at string, stages []project.Stage, up inherited, depth 
 			stage.Name += "-" + strconv.Itoa(n)
 		}
 		out = append(out, stage)
+		if s.Expect != nil {
+			out = append(out, b.expected(at+"["+strconv.Itoa(i)+"].expect", s.Expect, &out[len(out)-1], up)...)
+		}
 	}
 	return out
+}
+
+// expected returns the stage that checks what the one before it writes; none where only its log is looked at.
+func (b *builder) expected(at string, e *project.Expect, of *Stage, up inherited) []Stage {
+	of.Command.NoErrors = e.NoErrors
+	if up.onFailure == "drain" {
+		b.fail(e.Pos, at, "it has no effect with on_upstream_failure: drain: the next stage would still see the end of its input")
+	}
+	if !e.OfStream() {
+		return nil
+	}
+	return []Stage{{Name: "expect " + of.Name, Check: &Check{Contract: e.Contract}}}
 }
 
 func (b *builder) stage(at string, s project.Stage, up inherited, depth int) Stage {

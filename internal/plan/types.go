@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"math"
 	"time"
+
+	"github.com/handoff-run/handoff/internal/stream"
 )
 
 // Plan is what will run. `handoff plan` prints it, the engine runs it.
@@ -67,14 +69,20 @@ type Retries struct {
 	Backoff float64  `json:"backoff,omitempty"` // factor on Delay from try to try; >= 1
 }
 
-// Stage is one element of a pipeline: exactly one of Command, Foreach, Fork and Null is set.
+// Stage is one element of a pipeline: exactly one of Command, Check, Foreach, Fork and Null is set.
 // Inactive stages are not in the plan.
 type Stage struct {
 	Name    string   `json:"name"` // unique within its pipeline
 	Command *Command `json:"command,omitempty"`
+	Check   *Check   `json:"expect,omitempty"`
 	Foreach *Foreach `json:"foreach,omitempty"`
 	Fork    []Task   `json:"fork,omitempty"` // every task has a Pipeline
 	Null    bool     `json:"nulldev,omitempty"`
+}
+
+// Check passes on what the stage before it writes, and fails where that is not what is expected.
+type Check struct {
+	stream.Contract
 }
 
 // Foreach runs Tasks once for each input line that is not blank.
@@ -92,6 +100,7 @@ type Command struct {
 	Env     []string `json:"-"` // "K=V", on top of the environment of handoff; holds secrets
 	Timeout Duration `json:"timeout,omitempty"`
 
+	NoErrors        bool `json:"no_errors,omitempty"`         // it fails where it logs a line at ERROR level
 	WaitForChildren bool `json:"wait_for_children,omitempty"` // it ends with the last process that it has started
 
 	// Text returns the script for the lines of the enclosing foreach loops, outermost first (empty outside of one).

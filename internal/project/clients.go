@@ -141,7 +141,7 @@ func schedulesOver[T any](of *shape, at func(*T) *Overlay) field {
 
 // overlays takes a map from env stages to what they have of their own.
 func overlays[T any](of *shape, at func(*T) *[]Overlay) field {
-	return field{kind: objectMapKind, of: of, set: func(d *decoder, into any, v value) {
+	return field{kind: objectMapKind, by: "env stages", of: of, set: func(d *decoder, into any, v value) {
 		m, ok := d.mapping(v, "a map from env stages, such as prod, to what they have of their own,")
 		if !ok {
 			return

@@ -140,6 +140,9 @@ func setPipeline(c *catalog) func(*decoder, any, value) {
 		stages := objects[stageDraft](d, v, c.stage)
 		d.branch = branch
 		d.checkOrder(stages, branch)
+		for _, s := range stages {
+			d.checkExpected(s)
+		}
 		into.(*taskDraft).Pipeline = joined(stages)
 	}
 }

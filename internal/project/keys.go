@@ -11,6 +11,7 @@ type catalog struct {
 	state, artifacts                                *shape
 	task, retries, stage, command, deploy, schedule *shape
 	setting, limits, fires, overlay, client         *shape // of clients and env stages
+	expect, rules, rows                             *shape
 }
 
 // newCatalog builds the description of project.yml. It is made anew for each use, so that nothing is done at start-up.
@@ -19,6 +20,9 @@ func newCatalog(providers []Provider) *catalog {
 	c.install, c.variable, c.env, c.secret = installShape(), variableShape(), envShape(), secretShape()
 	c.files, c.retries, c.deploy = filesShape(), retriesShape(), deployShape(providers)
 	c.state, c.artifacts = stateShape(), artifactsShape()
+	c.rows = rowsShape()
+	c.rules = rulesShape(c)
+	c.expect = expectShape(c)
 	c.command, c.stage, c.schedule = commandShape(), stageShape(c), scheduleShape(c)
 	*c.task = taskShape(c)
 	c.setting, c.limits, c.fires = settingShape(), limitsShape(), firesShape(c)
@@ -31,7 +35,7 @@ func newCatalog(providers []Provider) *catalog {
 // all returns every shape once, the project first.
 func (c *catalog) all() []*shape {
 	return []*shape{
-		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.retries, c.state, c.files, c.artifacts, c.deploy, c.schedule,
+		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.expect, c.rules, c.rows, c.retries, c.state, c.files, c.artifacts, c.deploy, c.schedule,
 		c.client, c.overlay, c.setting, c.limits, c.fires,
 	}
 }

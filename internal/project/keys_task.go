@@ -146,7 +146,7 @@ func commandKeys() []key {
 type need struct{ key, needs string }
 
 func stageNeeds() []need {
-	return []need{{"args", "command"}, {"venv", "command"}, {"timeout", "command"}, {"shell", "command"}, {"allow_pipe", "command"}, {"wait_for_children", "command"}, {"concurrency", "foreach"}}
+	return []need{{"args", "command"}, {"venv", "command"}, {"timeout", "command"}, {"shell", "command"}, {"allow_pipe", "command"}, {"wait_for_children", "command"}, {"expect", "command"}, {"concurrency", "foreach"}}
 }
 
 func commandShape() *shape {
@@ -158,6 +158,7 @@ func commandShape() *shape {
 		check:   checkStage,
 		keys:    commandKeys(),
 		elsewhere: map[string]string{
+			"expect":  "expect belongs to a command of a pipeline",
 			"foreach": "foreach belongs in a pipeline", "fork": "fork belongs in a pipeline", "nulldev": "nulldev belongs in a pipeline",
 		},
 	}
@@ -174,6 +175,13 @@ func stageShape(c *catalog) *shape {
 		prepare: prepareStage,
 		check:   checkStage,
 		keys: append(commandKeys(),
+			key{name: "expect", field: field{kind: objectKind, of: c.expect, set: func(d *decoder, into any, v value) {
+				if !isNull(v.node) {
+					into.(*s).Expect = &Expect{}
+					d.object(v, c.expect, into.(*s).Expect)
+				}
+			}}, example: "{rows: {min: 1}, columns: [id]}",
+				doc: "What is expected of the records that the command writes. Where they are not so, the run fails before the next stage can see the end of its input."},
 			key{name: "foreach", field: field{kind: listKind, of: c.task, set: setForeach(c)}, example: "[{name: load, pipeline: [{command: 'echo {{ _line }}'}]}]",
 				doc: "Tasks to run for each line that the stage before writes; the line is `_line` in their templates. Blank lines are skipped."},
 			key{name: "concurrency", field: integer(1, func(s *s) *int { return &s.Concurrency }), standard: "1", example: "4",

@@ -64,7 +64,7 @@ func (k *key) standardName(s *shape) string {
 // typeName says in words what a value may be.
 func (k *key) typeName() string {
 	name := map[kind]string{
-		textKind: "text", boolKind: "true or false", integerKind: "whole number", numberKind: "number", durationKind: "duration",
+		textKind: "text", boolKind: "true or false", integerKind: "whole number", numberKind: "number", durationKind: "duration", percentKind: "percentage",
 		anyKind: "anything", mapKind: "map", textMapKind: "map of texts", nothingKind: "nothing", versionKind: "0.3, 0.4 or 1",
 	}[k.field.kind]
 	switch f := k.field; {
@@ -77,7 +77,7 @@ func (k *key) typeName() string {
 	case f.kind == objectKind:
 		name = fmt.Sprintf("[%s](#%s)", f.of.name, f.of.name)
 	case f.kind == objectMapKind:
-		name = fmt.Sprintf("map from env stages to [%s](#%s)", f.of.name, anchor(f.of.name))
+		name = fmt.Sprintf("map from %s to [%s](#%s)", f.by, f.of.name, anchor(f.of.name))
 	case f.kind == listKind && f.of != nil:
 		name = fmt.Sprintf("list of [%s](#%s)", f.of.name, anchor(f.of.name))
 	case f.kind == listKind:

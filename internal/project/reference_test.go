@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/handoff-run/handoff/internal/cloud/providers"
+	"github.com/handoff-run/handoff/internal/stream"
 )
 
 func TestReferenceIsFresh(t *testing.T) {
@@ -53,6 +54,7 @@ func blank(t *testing.T, s *shape) any {
 		"project": &draft{}, "install": &Install{}, "var": &Var{}, "env": &Env{}, "secret": &Secret{}, "files": &Files{},
 		"task": &taskDraft{at: value{node: &yaml.Node{}}}, "retries": &Retries{}, "stage": &stageDraft{}, "command": &stageDraft{},
 		"state": &State{}, "artifacts": &Artifacts{}, "deploy": &deployDraft{}, "schedule": &Schedule{},
+		"expect": &Expect{}, "rules": &stream.Rules{}, "rows": &stream.Rows{},
 		"client": &Client{}, "overlay": &Overlay{}, "setting": &Var{}, "limits": &Deploy{}, "schedule change": &Schedule{},
 	}[s.name]
 	if into == nil {

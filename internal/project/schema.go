@@ -117,6 +117,8 @@ func (f *field) schema(present bool) map[string]any {
 		return f.numeric(types("number", "string"), `^[0-9]+(\.[0-9]*)?$`)
 	case durationKind:
 		return f.numeric(types("number", "string"), durationPattern)
+	case percentKind:
+		return f.numeric(types("number", "string"), percentPattern)
 	case listKind:
 		return f.listSchema(types("array"))
 	case objectKind:

@@ -71,6 +71,7 @@ const (
 	mapKind
 	textMapKind
 	objectMapKind
+	percentKind
 	nothingKind
 	versionKind
 )
@@ -79,6 +80,7 @@ const (
 type field struct {
 	kind   kind
 	of     *shape   // of lists and objects; nil: texts
+	by     string   // of maps of objects: what its keys name
 	only   string   // the elements of the list have this key
 	single bool     // one element may stand without its list
 	flag   bool     // true and false may stand in place of the map

@@ -129,6 +129,7 @@ type Stage struct {
 	Name        string // as written; may be empty
 	Active      bool
 	Command     *Command
+	Expect      *Expect // of what Command writes; nil: nothing
 	Foreach     []Task
 	Concurrency int // of Foreach; default 1
 	Fork        []Task

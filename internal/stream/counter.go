@@ -12,8 +12,8 @@ const (
 type Counter struct {
 	Lines int64 // line ends
 
-	rest   []byte // the line that has begun
-	others int    // lines that were no message, before the first that was one
+	lines  lines
+	others int // lines that were no message, before the first that was one
 	tally
 }
 
@@ -54,40 +54,23 @@ func (t *tally) Rows() map[string]int64 {
 
 // Write takes the next bytes; it never fails.
 func (c *Counter) Write(b []byte) (int, error) {
-	n := len(b)
-	for {
-		i := bytes.IndexByte(b, '\n')
-		if i < 0 {
-			c.keep(b)
-			return n, nil
-		}
+	limit := maxHead
+	if c.over() {
+		limit = 0
+	}
+	_ = c.lines.each(b, limit, func(line []byte) error {
 		c.Lines++
-		line := b[:i]
-		if len(c.rest) > 0 {
-			c.keep(line)
-			line = c.rest
-		}
 		c.look(line)
-		c.rest = c.rest[:0]
-		b = b[i+1:]
-	}
-}
-
-// keep keeps the begin of a line whose end is to come.
-func (c *Counter) keep(b []byte) {
-	if !c.over() {
-		c.rest = append(c.rest, b[:min(len(b), maxHead-len(c.rest))]...)
-	}
+		return nil
+	})
+	return len(b), nil
 }
 
 // over says that these are no Singer messages.
 func (c *Counter) over() bool { return c.counts == nil && c.others > patience }
 
 // Close takes a last line into account that has no end.
-func (c *Counter) Close() {
-	c.look(c.rest)
-	c.rest = nil
-}
+func (c *Counter) Close() { c.look(c.lines.rest) }
 
 // look counts a record. A stream of which only the schema came is there with 0: it is one that people ask for.
 func (c *Counter) look(line []byte) {

@@ -115,6 +115,12 @@ func skipNested(b []byte, i int) int {
 	return -1
 }
 
+// keyText is how a key is mostly written, with its colon.
+func keyText(name string) string {
+	text, _ := json.Marshal(name) // a text can always be encoded
+	return string(text) + ":"
+}
+
 // nameOf returns the name that a key spells.
 func nameOf(key []byte) string {
 	for _, c := range key {

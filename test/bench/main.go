@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -67,6 +69,7 @@ type row struct {
 	what    string
 	project string   // project.yml
 	peer    []string // argv; nil: compare with limit
+	without string   // project.yml that handoff runs as the peer
 	peerIs  string
 	bar     float64       // at most this many times the peer
 	limit   time.Duration // without a peer: at most this long
@@ -110,10 +113,46 @@ func (b *bench) rows() []row {
 			peer:   []string{"bash", "-c", `seq 2000 | xargs -P2 -I{} sh -c "/bin/true {}"`},
 			peerIs: "xargs -P2 sh -c", bar: 0.7, no044: "has no concurrency",
 		},
+		b.expectation("rows, columns", "{rows: {min: 1}, columns: [id, email]}"),
+		b.expectation("unique", "{unique: [id]}"),
 		{what: "handoff version", args: []string{"version"}, limit: 30 * time.Millisecond},
 		{what: "run local of a task with nothing to run", project: empty, limit: 30 * time.Millisecond},
 		{what: "plan of 200 tasks as YAML", project: manyTasks(200), verb: []string{"plan", "-o", "yaml"}, limit: 15 * time.Millisecond, no044: "has no plan"},
 	}
+}
+
+// expectation is a stream of Singer records with expect, and without it.
+func (b *bench) expectation(what, expect string) row {
+	project := "version: 0.4\ntasks:\n- name: t\n  pipeline:\n  - command: cat " + b.recordsFile() + "\n%s  - command: wc -l\n"
+	return row{
+		what:    fmt.Sprintf("expect (%s) on %.1f GB of Singer records", what, float64(b.records())/1e9),
+		project: fmt.Sprintf(project, "    expect: "+expect+"\n"), without: fmt.Sprintf(project, ""), peerIs: "the pipe without it", bar: 1.3,
+		no044: "has no expect",
+	}
+}
+
+func (b *bench) recordsFile() string { return filepath.Join(b.dir, "records.jsonl") }
+
+// records is the size of the records, in bytes.
+func (b *bench) records() int64 { return min(b.bytes, 1_500_000_000) }
+
+// writeRecords makes them, once.
+func (b *bench) writeRecords() error {
+	if _, err := os.Stat(b.recordsFile()); err == nil {
+		return nil
+	}
+	f, err := os.Create(b.recordsFile())
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(f, 1<<20)
+	var n int64
+	for i := 0; n < b.records() && err == nil; i++ {
+		var m int
+		m, err = fmt.Fprintf(out, `{"type": "RECORD", "stream": "users", "record": {"id": %d, "name": "User %d", "email": "user%d@example.com", "address": "1 Long Street, Some Town", "updated_at": "2026-11-26T02:00:00Z", "amount": %d.5}, "time_extracted": "2026-11-26T02:00:00Z"}`+"\n", i, i, i, i)
+		n += int64(m)
+	}
+	return errors.Join(err, out.Flush(), f.Close())
 }
 
 // manyTasks is a project with n pipelines of two stages.
@@ -155,6 +194,12 @@ func (b *bench) page() (string, error) {
 
 func (b *bench) measure(r row) (string, error) {
 	args, err := b.args(r)
+	if err == nil && r.without != "" {
+		var peer []string
+		peer, err = b.args(row{project: r.without})
+		r.peer = append([]string{b.bin}, peer...)
+		err = errors.Join(err, b.writeRecords())
+	}
 	if err != nil {
 		return "", err
 	}
