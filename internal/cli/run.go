@@ -81,6 +81,9 @@ func (c *cli) planRelease(cmd *cobra.Command, o app.RunReleaseOptions) error {
 	if err != nil {
 		return err
 	}
+	if c.flags.output != "text" {
+		return c.print(p, "")
+	}
 	return c.print(p, planText(p))
 }
 

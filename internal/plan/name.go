@@ -20,13 +20,15 @@ const unnamed = "\x00"
 // never from the rendered script: a name stands in the record, and the script may hold a secret. A variable shows as
 // its name.
 func stageName(source string) string {
-	source = setTag().ReplaceAllLiteralString(source, " ")
-	source = printed().ReplaceAllStringFunc(source, func(tag string) string {
-		if name := printed().FindStringSubmatch(tag)[1]; variable().MatchString(name) {
-			return name
-		}
-		return unnamed
-	})
+	if strings.Contains(source, "{") {
+		source = setTag().ReplaceAllLiteralString(source, " ")
+		source = printed().ReplaceAllStringFunc(source, func(tag string) string {
+			if name := printed().FindStringSubmatch(tag)[1]; variable().MatchString(name) {
+				return name
+			}
+			return unnamed
+		})
+	}
 	for word := range strings.FieldsSeq(source) {
 		if strings.Contains(word, "{%") || strings.Contains(word, "{{") {
 			break // the program depends on more than a variable, or the template is broken
