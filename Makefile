@@ -33,7 +33,7 @@ demo: build ## Run the earthquake example: real tap, real target, local feed
 
 .PHONY: check
 check: fmt-check lint ## The inner loop: format, lint, the quick tests
-	test/check.sh
+	go test -short ./cmd/... ./internal/... ./examples/...
 
 .PHONY: test
 test: build ## Everything: race, fuzz seeds, lint, stale files, end to end, compatibility

@@ -343,8 +343,11 @@ func TestStoppedWhileItWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(held)
-	time.AfterFunc(100*time.Millisecond, func() { cancel(pipeline.Interrupt{Signal: syscall.SIGTERM}) })
-	if _, err := b.run(ctx, func(o *RunReleaseOptions) { o.Overlap = cloud.OverlapQueue }); err == nil {
+	_, err = b.run(ctx, func(o *RunReleaseOptions) {
+		o.Overlap = cloud.OverlapQueue
+		o.waits = func(string) { cancel(pipeline.Interrupt{Signal: syscall.SIGTERM}) }
+	})
+	if err == nil {
 		t.Error("no error")
 	}
 	run, err := b.RunShow(t.Context(), b.target, "")
