@@ -25,7 +25,8 @@ type SecretsOptions struct {
 type SecretStatus struct {
 	Key   string      `json:"key"`
 	Level cloud.Level `json:"level"`
-	Done  string      `json:"done"` // pushed, deleted, skipped; to push, to delete
+	Done  string      `json:"done"`          // pushed, set, replaced, deleted, skipped, left out; to push, to set, to replace, to delete
+	Why   string      `json:"why,omitempty"` // it was left out
 }
 
 // SecretsResult is what happened to secrets. It holds no value.
@@ -130,23 +131,14 @@ func (a *App) SecretsDelete(ctx context.Context, o SecretsOptions) (res SecretsR
 func (a *App) toDelete(ctx context.Context, o SecretsOptions) (*cloud.Cloud, []SecretStatus, error) {
 	list := []SecretStatus{}
 	if len(o.Keys) > 0 {
-		c, _, err := a.openTask(ctx, o.Target)
-		if err != nil {
-			return nil, nil, err
-		}
-		stored, err := c.Secrets.List(ctx)
+		c, err := a.openSecrets(ctx, o.Target, o.Level, o.Keys...)
 		if err != nil {
 			return nil, nil, err
 		}
 		for _, key := range o.Keys {
-			if !slices.ContainsFunc(stored, func(s cloud.SecretInfo) bool { return s.Key == key && s.Level == o.Level }) {
-				return nil, nil, &UsageError{
-					Message: fmt.Sprintf("there is no secret %q on the level %s; nothing is deleted", key, o.Level), Hint: "see `handoff secrets print`; --level names the other level",
-				}
-			}
 			list = append(list, SecretStatus{Key: key, Level: o.Level, Done: "to delete"})
 		}
-		return c, list, nil
+		return c, list, wantSecrets(ctx, c, o.Level, o.Keys)
 	}
 	p, c, err := a.openWithCloud(ctx, o.Target)
 	if err != nil {

@@ -9,16 +9,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/handoff-run/handoff/internal/app"
-	"github.com/handoff-run/handoff/internal/cloud"
 )
 
 func (c *cli) secretsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "secrets",
-		Short:   "Push secrets to the cloud, look at them, delete them there",
-		Example: "  handoff secrets push -p my_project -s prod",
+		Short:   "Set secrets in the cloud, push them, list them, delete them there",
+		Example: "  handoff secrets set API_TOKEN -p my_project -s prod",
+		Long: `The secrets that runs in the cloud get, each under a key of its own on one of two levels:
+"task" is for one task, and for one client of it; "resource group" is for all tasks of the
+resource group and all of their clients. Of a key on both levels the one of the task wins.
+A client never gets what is on the level of the task for another one, or for nobody in
+particular. The env stage is part of the place: dev and prod share none. What was stored
+last counts, whether by push, set or import. "handoff run local" reads .secrets alone.`,
 	}
-	cmd.AddCommand(c.secretsPushCommand(), c.secretsPrintCommand(), c.secretsDeleteCommand())
+	cmd.AddCommand(
+		c.secretsPushCommand(), c.secretsSetCommand(), c.secretsImportCommand(), c.secretsListCommand(), c.secretsPrintCommand(),
+		c.secretsDeleteCommand(), takes(clientsShared, c.secretsRotateCommand()),
+	)
 	return cmd
 }
 
@@ -72,7 +80,11 @@ func (c *cli) confirmSecrets(cmd *cobra.Command, o app.SecretsOptions) error {
 func secretsText(r app.SecretsResult) string {
 	var lines []string
 	for _, s := range r.Secrets {
-		lines = append(lines, fmt.Sprintf("%s (%s): %s", s.Key, s.Level, s.Done))
+		line := fmt.Sprintf("%s (%s): %s", s.Key, s.Level, s.Done)
+		if s.Why != "" {
+			line += ": " + s.Why
+		}
+		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -115,23 +127,18 @@ func (c *cli) secretsDeleteCommand() *cobra.Command {
 		Use:   "delete [KEY...]",
 		Short: "Delete secrets in the cloud",
 		Long: `Delete secrets in the cloud: those with the keys given, or those that "secrets push"
-would push. One that does not exist is no error. Asks first; -y answers.`,
+would push. A key that is given has to exist. Asks first; -y answers.`,
 		Example: `  handoff secrets delete -p my_project -s dev
   handoff secrets delete api_key -e resource_group=etl task=quakes -y`,
 		Args: cobra.ArbitraryArgs, ValidArgsFunction: c.completer(c.secretKeys),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			o.Keys, o.Level = args, cloud.Level(level)
+			o.Keys, o.Level = args, secretLevel(level)
 			find := c.target
 			if len(args) > 0 {
 				find = c.anyTarget
 			}
 			if o.Target, err = find(); err != nil {
 				return err
-			}
-			for _, key := range args {
-				if err := cloud.CheckSecret(o.Level, key); err != nil {
-					return &app.UsageError{Message: err.Error(), Hint: cloud.Hint(err)}
-				}
 			}
 			res, err := c.deleteSecrets(cmd, o)
 			if err != nil {
@@ -140,7 +147,7 @@ would push. One that does not exist is no error. Asks first; -y answers.`,
 			return c.print(res, secretsText(res))
 		},
 	}
-	cmd.Flags().StringVar(&level, "level", string(cloud.LevelTask), "`level` of the keys: task, or \"resource group\"")
+	c.addLevel(cmd, &level)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "name the secrets that would be deleted, and delete none")
 	return cmd
 }

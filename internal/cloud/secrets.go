@@ -49,6 +49,13 @@ type SecretInfo struct {
 	Modified time.Time `json:"modified"`
 }
 
+// Rotation is what became of the secrets when the key with which a provider encrypts them was replaced.
+type Rotation struct {
+	Secrets int    `json:"secrets"` // encrypted anew; 0: there are none, and the key is as it was
+	Files   int    `json:"files"`   // in which they are
+	Key     string `json:"key"`     // where it is
+}
+
 // maxSecretKey is the length of the longest key of a secret.
 const maxSecretKey = 255
 

@@ -335,11 +335,11 @@ func (l *loader) contents(n *yaml.Node, key string) (Value, bool) {
 		l.failf(n, "secret %q: %w", key, err)
 		return Value{}, false
 	}
-	return NewValue(withoutLineEnd(text)), true
+	return NewValue(WithoutLineEnd(text)), true
 }
 
-// withoutLineEnd drops the one line end that an editor puts at the end of a file; it would end a command too soon.
-func withoutLineEnd(text string) string {
+// WithoutLineEnd drops the one line end that an editor puts at the end of a file; it would end a command too soon.
+func WithoutLineEnd(text string) string {
 	if line, ok := strings.CutSuffix(text, "\n"); ok {
 		return strings.TrimSuffix(line, "\r")
 	}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -132,24 +133,32 @@ func (s *Secrets) path(level cloud.Level) string {
 	return filepath.Join(s.home.groupDir("secrets", s.scope), "group.age")
 }
 
-// read returns an empty vault where the file does not exist.
+// read returns an empty vault where the file does not exist. A file and the keys are two reads: where Rotate has come in between,
+// the file is another one now.
 func (s *Secrets) read(ctx context.Context, level cloud.Level) (vault, error) {
-	if ctx.Err() != nil {
-		return vault{}, context.Cause(ctx)
-	}
 	path := s.path(level)
-	sealed, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return vault{Version: vaultVersion, Secrets: map[string]stored{}}, nil
+	var before []byte
+	for {
+		if ctx.Err() != nil {
+			return vault{}, context.Cause(ctx)
+		}
+		sealed, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return vault{Version: vaultVersion, Secrets: map[string]stored{}}, nil
+		}
+		if err != nil {
+			return vault{}, kind(err)
+		}
+		keys, err := s.keys()
+		if err != nil {
+			return vault{}, err
+		}
+		v, err := open(sealed, keys, path)
+		if err == nil || bytes.Equal(sealed, before) {
+			return v, err
+		}
+		before = sealed
 	}
-	if err != nil {
-		return vault{}, kind(err)
-	}
-	key, err := s.key()
-	if err != nil {
-		return vault{}, err
-	}
-	return open(sealed, key, path)
 }
 
 // change reads, edits and replaces the file of a level, one process at a time.
@@ -171,12 +180,12 @@ func (s *Secrets) change(ctx context.Context, level cloud.Level, edit func(*vaul
 	if err != nil {
 		return err
 	}
-	key, err := s.keyOrNew()
+	keys, err := s.keysOrNew()
 	if err != nil {
 		return err
 	}
 	edit(&v)
-	sealed, err := seal(v, key)
+	sealed, err := seal(v, keys)
 	if err != nil {
 		return err
 	}

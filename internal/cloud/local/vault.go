@@ -22,8 +22,11 @@ const vaultVersion = 1
 // notLost ends every message about secrets that cannot be read any more.
 const notLost = "buckets, schedules, logs and run records are not encrypted and not touched by this"
 
-// key reads the key of the home.
-func (s *Secrets) key() (*age.X25519Identity, error) {
+// keys are those of the home: the first encrypts. There are more while Rotate is under way, or was when it was killed.
+type keys []*age.X25519Identity
+
+// keys reads the keys of the home.
+func (s *Secrets) keys() (keys, error) {
 	path := filepath.Join(s.root, "key.txt")
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -40,15 +43,31 @@ func (s *Secrets) key() (*age.X25519Identity, error) {
 	if err != nil {
 		return nil, kind(err)
 	}
+	var list keys
 	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-			if key, err := age.ParseX25519Identity(line); err == nil {
-				return key, nil
-			}
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		key, err := age.ParseX25519Identity(line)
+		if err != nil {
 			break
 		}
+		list = append(list, key)
 	}
-	return nil, cloud.WithHint(fmt.Errorf("the key file %s: %w: no key in it", path, cloud.ErrCorrupt), s.wayOut(path))
+	if len(list) == 0 {
+		return nil, cloud.WithHint(fmt.Errorf("the key file %s: %w: no key in it", path, cloud.ErrCorrupt), s.wayOut(path))
+	}
+	return list, nil
+}
+
+// text is the content of key.txt.
+func (k keys) text() []byte {
+	text := fmt.Sprintf("# The key of the secrets in this folder. Keep a copy in a safe place: without it they are lost.\n# public key: %s\n%s\n",
+		k[0].Recipient(), k[0])
+	for _, old := range k[1:] {
+		text += fmt.Sprintf("# Of a rotation that has not ended: handoff secrets rotate.\n%s\n", old)
+	}
+	return []byte(text)
 }
 
 func (s *Secrets) lostKey(path string) error {
@@ -61,27 +80,36 @@ func (s *Secrets) wayOut(path string) string {
 		"to begin anew, move away %s and push the secrets of each project again: handoff secrets push", path, notLost, s.root)
 }
 
-// keyOrNew makes the key where nothing has been encrypted yet. The caller holds the lock.
-func (s *Secrets) keyOrNew() (*age.X25519Identity, error) {
+// keysOrNew makes the key where nothing has been encrypted yet. The caller holds the lock.
+func (s *Secrets) keysOrNew() (keys, error) {
 	path := filepath.Join(s.root, "key.txt")
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return s.key()
+		return s.keys()
 	}
-	for _, below := range []string{"*", clientsDir + "/*/*"} { // of the folder of a resource group
-		if used, err := filepath.Glob(filepath.Join(escapeGlob(s.root), "*", "*", below+".age")); err != nil || len(used) > 0 {
-			return nil, errors.Join(err, s.lostKey(path))
-		}
+	if used, err := s.vaults(); err != nil || len(used) > 0 {
+		return nil, errors.Join(err, s.lostKey(path))
 	}
 	key, err := age.GenerateX25519Identity()
 	if err != nil {
 		return nil, fmt.Errorf("make a key: %w", err)
 	}
-	text := fmt.Sprintf("# The key of the secrets in this folder. Keep a copy in a safe place: without it they are lost.\n# public key: %s\n%s\n",
-		key.Recipient(), key)
-	if err := atomicfile.WriteDurable(path, []byte(text), 0o600); err != nil {
+	if err := atomicfile.WriteDurable(path, keys{key}.text(), 0o600); err != nil {
 		return nil, kind(err)
 	}
-	return key, syncDir(filepath.Dir(s.root))
+	return keys{key}, syncDir(filepath.Dir(s.root))
+}
+
+// vaults returns the paths of all files of the home that are encrypted.
+func (s *Secrets) vaults() ([]string, error) {
+	var all []string
+	for _, below := range []string{"*", clientsDir + "/*/*"} { // of the folder of a resource group
+		some, err := filepath.Glob(filepath.Join(escapeGlob(s.root), "*", "*", below+".age"))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
 }
 
 // escapeGlob makes a pattern that matches just path.
@@ -89,13 +117,13 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-func seal(v vault, key *age.X25519Identity) ([]byte, error) {
+func seal(v vault, with keys) ([]byte, error) {
 	plain, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
 	var sealed bytes.Buffer
-	w, err := age.Encrypt(&sealed, key.Recipient())
+	w, err := age.Encrypt(&sealed, with[0].Recipient())
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +135,8 @@ func seal(v vault, key *age.X25519Identity) ([]byte, error) {
 }
 
 // open is the inverse of seal; path is for messages.
-func open(sealed []byte, key *age.X25519Identity, path string) (vault, error) {
-	r, err := age.Decrypt(bytes.NewReader(sealed), key)
+func open(sealed []byte, with keys, path string) (vault, error) {
+	r, err := with.decrypt(sealed)
 	if _, other := errors.AsType[*age.NoIdentityMatchError](err); other {
 		return vault{}, cloud.WithHint(fmt.Errorf("the secrets file %s: %w: the key in key.txt is not the one that it was encrypted with", path, cloud.ErrCorrupt),
 			"put back the key.txt that belongs to it; without it the values in this file are lost, and only they: "+notLost+
@@ -130,4 +158,12 @@ func open(sealed []byte, key *age.X25519Identity, path string) (vault, error) {
 		return vault{}, cloud.WithHint(fmt.Errorf("the secrets file %s: format %d: %w", path, v.Version, cloud.ErrUnsupported), "use the newer handoff that wrote it")
 	}
 	return v, nil
+}
+
+func (k keys) decrypt(sealed []byte) (io.Reader, error) {
+	var list []age.Identity
+	for _, key := range k {
+		list = append(list, key)
+	}
+	return age.Decrypt(bytes.NewReader(sealed), list...)
 }

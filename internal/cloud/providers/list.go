@@ -8,7 +8,7 @@ func List() []Provider {
 	return []Provider{
 		{
 			Name: "local", About: "this machine, no account", Platforms: []string{"process"}, Planned: []string{"docker"},
-			Open: openLocal, Server: serveLocal, Inside: enterLocal,
+			Open: openLocal, Server: serveLocal, Inside: enterLocal, Rotate: rotateLocal,
 			Notes: map[cloud.Kind]string{
 				cloud.KindRole:      "there are no roles: jobs run as the user who starts them",
 				cloud.KindResources: "they are the store of job records and logs",

@@ -33,6 +33,14 @@ func serveLocal(s Setup) (server.Home, error) {
 	return home, nil
 }
 
+func rotateLocal(ctx context.Context, s Setup) (cloud.Rotation, error) {
+	home, err := localHome(s)
+	if err != nil {
+		return cloud.Rotation{}, err
+	}
+	return home.RotateSecrets(ctx)
+}
+
 // served is a home with what it needs to start jobs.
 type served struct {
 	*local.Home

@@ -28,6 +28,10 @@ type Provider struct {
 	// Server returns what `handoff server` serves. Nil: the provider fires schedules by itself.
 	Server func(s Setup) (server.Home, error)
 
+	// Rotate replaces the key with which the secrets of this user are encrypted. A run that has begun is not touched by it. Nil: the
+	// provider keeps its keys itself.
+	Rotate func(ctx context.Context, s Setup) (cloud.Rotation, error)
+
 	// JobID returns the id of the job that this process is, where its environment does not say it but its machine does, such
 	// as the metadata of a container. Nil: every job finds it in HANDOFF_JOB_ID.
 	JobID func(ctx context.Context, s Setup) (string, error)
@@ -160,6 +164,14 @@ func (p Provider) Cloud(ctx context.Context, s Setup, o Options) (*cloud.Cloud, 
 
 // Serve returns what `handoff server` serves. The provider is one of Served.
 func (p Provider) Serve(s Setup) (server.Home, error) { return p.Server(s.at(p.Name, p.Platforms[0])) }
+
+// RotateKey is Rotate, or an ErrUnsupported.
+func (p Provider) RotateKey(ctx context.Context, s Setup) (cloud.Rotation, error) {
+	if p.Rotate == nil {
+		return cloud.Rotation{}, cloud.Unsupported(p.Name, "rotate the key of secrets", "it keeps its keys itself: rotate them there")
+	}
+	return p.Rotate(ctx, s)
+}
 
 // JobEnviron returns env, which is that of the process of a job, with the id of the job in it. With the error env is as it was.
 func (p Provider) JobEnviron(ctx context.Context, s Setup, env []string) ([]string, error) {
