@@ -87,10 +87,14 @@ func (g *Again) time(now time.Time) time.Time {
 	return g.Run.Asked.At.In(now.Location())
 }
 
-// check refuses values that the record does not have, since they are secret, unless the command line gives them.
+// check refuses values that the record does not have, since they are secret, unless the command line gives them; and failed tasks of a
+// run that has none.
 func (g *Again) check(t Target) error {
-	if g == nil {
+	switch {
+	case g == nil:
 		return nil
+	case g.FailedOnly && g.Run.Outcome == string(pipeline.Success):
+		return g.nothingFailed()
 	}
 	for _, key := range g.Run.Asked.Hidden {
 		if t.env(key) == "" {
@@ -178,9 +182,13 @@ func (g *Again) leaveOut(p *plan.Plan) ([]string, error) {
 	succeeded(g.Run.Tasks, "", done)
 	var left []string
 	if mark(p.Tasks, "", done, &left, "succeeded in run "+g.Run.ID) == 0 {
-		return nil, &UsageError{Message: fmt.Sprintf("no task of run %s has failed", g.Run.ID), Hint: "start all of it again, without --failed-only"}
+		return nil, g.nothingFailed()
 	}
 	return left, nil
+}
+
+func (g *Again) nothingFailed() error {
+	return &UsageError{Message: fmt.Sprintf("no task of run %s has failed", g.Run.ID), Hint: "start all of it again, without --failed-only"}
 }
 
 func succeeded(tasks []*ledger.Task, above string, done map[string]bool) {

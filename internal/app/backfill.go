@@ -126,14 +126,13 @@ func (a *App) newBackfill(ctx context.Context, o BackfillOptions) (*backfill, []
 	if err != nil {
 		return nil, nil, err
 	}
-	store := release.Open(c)
-	if b.base.Release, err = store.Resolve(ctx, o.Release); err != nil {
+	if b.base.Release, err = knownRelease(ctx, c, o.Release); err != nil {
 		return nil, nil, err
 	}
 	if err := a.checkWrittenVars(p, b.base.Written, "the variables of the backfill"); err != nil {
 		return nil, nil, err
 	}
-	pushed, err := a.releasedProject(ctx, store, b.base.Release)
+	pushed, err := a.releasedProject(ctx, release.Open(c), b.base.Release)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -64,6 +64,9 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 		}
 		o.fire = &placed[0]
 	}
+	if o.Again != nil {
+		o.Release = first(o.Release, o.Again.Run.Release)
+	}
 	if o.Release != "" { // better now than in the job
 		if o.Release, err = knownRelease(ctx, c, o.Release); err != nil {
 			return JobResult{}, err
@@ -94,14 +97,14 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 	return jobResult(job), err
 }
 
-// knownRelease returns the id of a release that the bucket has.
+// knownRelease returns the id of a release that the bucket has; "" is the current one.
 func knownRelease(ctx context.Context, c *cloud.Cloud, name string) (string, error) {
 	store := release.Open(c)
 	id, err := store.Resolve(ctx, name)
 	if err == nil {
 		_, err = store.Manifest(ctx, id)
 	}
-	if errors.Is(err, cloud.ErrNotFound) {
+	if errors.Is(err, cloud.ErrNotFound) && name != "" {
 		return "", &UsageError{Message: fmt.Sprintf("there is no release %q: %v", name, err), Hint: "see `handoff release list`"}
 	}
 	return id, err

@@ -153,6 +153,9 @@ func (r *releaseRun) pushFailed(ctx context.Context) (err error) {
 	if r.options.job.PushOnFail && policy == "discard" && r.session.project.Artifacts.OnFailure == "" {
 		policy = "keep"
 	}
+	if r.apart && policy == "commit" {
+		policy = "keep"
+	}
 	switch {
 	case !r.options.Push || policy == "discard":
 		return nil

@@ -69,7 +69,7 @@ func TestExitCodes(t *testing.T) {
 			l.deploy()
 			return l.command("cloud", "run", "-p", "prj", "--wait", "-v", "how=false")
 		}, ""},
-		{"job of a release that is not there", 3, func(l *lab) *exec.Cmd {
+		{"release that is not there: no job is started", 2, func(l *lab) *exec.Cmd {
 			l.deploy()
 			return l.command("cloud", "run", "-p", "prj", "--wait", "-v", "release=77")
 		}, ""},
