@@ -74,9 +74,16 @@ func TestClientsNeverMeet(t *testing.T) {
 			t.Errorf("for a client %+v was deleted, %v", res, err)
 		}
 	}
+	gone := *b
+	gone.cloud = &cloud.Cloud{Scope: cloud.Scope{Stage: "dev", ResourceGroup: "g", Task: "t", Client: "gone"}}
+	if _, err := gone.job(t.Context(), cloud.Start{}); err == nil || Code(err) != ExitUsage || !strings.Contains(err.Error(), `has no client "gone": push`) {
+		t.Errorf("a job of a client that the release does not have: %v", err)
+	}
 	after := objects(t, b.cloud.Files)
 	for key := range after {
-		if strings.HasPrefix(key, ".clients/acme/t/") || strings.HasPrefix(key, ".clients/t/t/") || strings.HasPrefix(key, ".clients/ACME/t/") {
+		if strings.HasPrefix(key, ".clients/acme/t/") || strings.HasPrefix(key, ".clients/t/t/") || strings.HasPrefix(key, ".clients/ACME/t/") ||
+			strings.HasPrefix(key, ".clients/gone/t/") { // the record of the run that could not start
+
 			delete(after, key)
 		}
 	}

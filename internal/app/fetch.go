@@ -81,9 +81,14 @@ func (a *App) loadFetched(ctx context.Context, f *fetched) error {
 	if err != nil {
 		return inProject(err)
 	}
-	if s.project, err = s.target.of(p); err != nil {
-		return err
+	own, ok := p.For(s.target.Client, s.target.EnvStage)
+	if !ok {
+		return &UsageError{
+			Message: fmt.Sprintf("release %s has no client %q: push the project that has it", release.Short(f.id), s.target.Client),
+			Hint:    "handoff config push, or handoff project push, where the project is",
+		}
 	}
+	s.project = own
 	if err := a.cloudSecrets(ctx, s, f.cloud); err != nil {
 		return err
 	}
