@@ -40,6 +40,7 @@ func (a *App) check(s *session) (*plan.Plan, error) {
 	if !s.input.CheckOnly || s.hasSecrets() { // what a template makes of a secret that is not here, nobody knows
 		errs = append(errs, a.checkFiles(s)...)
 	}
+	errs = append(errs, a.checkNotify(s)...)
 	p, err := a.build(s)
 	if more := a.checkGiven(s.project, lists...); more != nil {
 		errs = append(errs, more.(project.Errors)...)
@@ -53,6 +54,17 @@ func (a *App) check(s *session) (*plan.Plan, error) {
 		return nil, errs
 	}
 	return p, nil
+}
+
+// checkNotify fills in the templates of notify. Where a secret is not here, nobody knows what they would become.
+func (a *App) checkNotify(s *session) project.Errors {
+	if s.input.CheckOnly && !s.hasSecrets() {
+		return nil
+	}
+	_, warnings, err := plan.Notify(s.input)
+	a.warn(warnings)
+	errs, _ := err.(project.Errors)
+	return errs
 }
 
 // hasSecrets reports whether each secret that the project declares is here.

@@ -35,7 +35,7 @@ func inWorld(t *testing.T, tasks string) (*bucket, *memory.World) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"project.yml": "version: 1\ndeploy: {resource_group: g, task: t}\n" + tasks})
 	b := &bucket{App: a, t: t, target: Target{ProjectDir: dir, EnvStage: "prod"}}
-	if _, err := a.Push(t.Context(), PushOptions{Target: b.target, Parts: release.All}); err != nil {
+	if _, err := a.Push(t.Context(), PushOptions{Target: b.target, Parts: release.All, Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.Infra(t.Context(), InfraOptions{Target: b.target, Kind: cloud.KindTask}); err != nil {

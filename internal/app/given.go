@@ -112,6 +112,16 @@ func declared(p *project.Project) map[string]bool {
 		known[s.Key] = true
 	}
 	everyCommand(p.Tasks, func(c *project.Command) { addNames(known, c.Pos.File, c.Text) })
+	for _, n := range p.Notify {
+		texts := []string{n.Webhook, n.Command}
+		if n.Mail != nil {
+			texts = append(texts, n.Mail.Host, n.Mail.User, n.Mail.Password, n.Mail.From)
+			texts = append(texts, n.Mail.To...)
+		}
+		for _, text := range texts {
+			addNames(known, n.Pos.File, text)
+		}
+	}
 	return known
 }
 

@@ -177,5 +177,6 @@ func (a *App) lastWord(ctx context.Context, t Target, start cloud.Start, why err
 		run.Asked = asked(start, at, s.redactor.String)
 		run.Asked.Push = true
 	}
-	return a.recordUnstarted(ctx, to, run, string(pipeline.Failed), why, func(text string) string { return text })
+	_, err = a.recordUnstarted(ctx, to, run, string(pipeline.Failed), why, func(text string) string { return text })
+	return err
 }

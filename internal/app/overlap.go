@@ -132,6 +132,7 @@ func (r *releaseRun) finishPrevious(ctx context.Context, before lease.Record) {
 	case err != nil:
 		r.app.Log.Warn(fmt.Sprintf("the record of the run before this one cannot be finished: %v", err))
 	case died:
+		r.died = run
 		r.app.Log.Warn(fmt.Sprintf("run %s died: %s", run.ID, run.Reason))
 	}
 }
@@ -143,6 +144,7 @@ func (r *releaseRun) releaseLease(ctx context.Context) {
 	if err := r.lease.Release(context.WithoutCancel(ctx)); err != nil {
 		r.app.Log.Warn(fmt.Sprintf("%v; another machine can start the next run a minute from now", err))
 	}
+	r.lease = nil
 }
 
 // byHand is a change of what the next run goes on from, made by a person: no run may go on meanwhile.

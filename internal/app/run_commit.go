@@ -217,6 +217,7 @@ func (r *releaseRun) end(ctx context.Context, run ledger.Run) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.app.Lease.Stop())
 	defer cancel()
 	r.states.close(ctx)
+	r.ended = run
 	if r.mirror == nil {
 		return r.records.Put(ctx, run)
 	}
@@ -244,7 +245,8 @@ func (r *releaseRun) notStarted(ctx context.Context, why error) (RunResult, erro
 	}
 	run := r.app.runRecord(r.session)
 	r.describe(&run)
-	err := r.app.recordUnstarted(ctx, r.records, run, outcome, why, r.session.clean)
+	var err error
+	r.ended, err = r.app.recordUnstarted(ctx, r.records, run, outcome, why, r.session.clean)
 	if !refused {
 		return RunResult{}, errors.Join(why, err)
 	}
@@ -255,10 +257,10 @@ func (r *releaseRun) notStarted(ctx context.Context, why error) (RunResult, erro
 	}, err
 }
 
-// recordUnstarted stores the record of a run that ended before its first task.
-func (a *App) recordUnstarted(ctx context.Context, to *ledger.Bucket, run ledger.Run, outcome string, why error, mask func(string) string) error {
+// recordUnstarted stores and returns the record of a run that ended before its first task.
+func (a *App) recordUnstarted(ctx context.Context, to *ledger.Bucket, run ledger.Run, outcome string, why error, mask func(string) string) (ledger.Run, error) {
 	if _, err := to.Key(run.ID); err != nil {
-		return nil // that is why it did not start
+		return ledger.Run{}, nil // that is why it did not start
 	}
 	run.SchemaVersion, run.Outcome, run.Reason, run.ExitCode = ledger.SchemaVersion, outcome, mask(InShort(why)), Code(why)
 	if in, stopped := errors.AsType[pipeline.Interrupt](context.Cause(ctx)); stopped {
@@ -267,7 +269,7 @@ func (a *App) recordUnstarted(ctx context.Context, to *ledger.Bucket, run ledger
 	run.End, run.Updated, run.Tasks = a.Now().UTC(), a.Now().UTC(), []*ledger.Task{}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Lease.Stop())
 	defer cancel()
-	return to.Put(ctx, run)
+	return run, to.Put(ctx, run)
 }
 
 // InShort is the text of err, on one line: of many mistakes in files the first one, of what is not there with the way out.

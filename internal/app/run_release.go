@@ -61,6 +61,8 @@ type releaseRun struct {
 	mirror *ledger.Mirror  // of its record, in the bucket
 	log    *slog.Logger    // of the run
 	pushed artifact.Pushed
+	died   ledger.Run // the run before this one, where that was found dead
+	ended  ledger.Run // the record of this one at its end
 
 	earlier earlier // good runs
 }
@@ -81,7 +83,10 @@ func (a *App) RunRelease(ctx context.Context, o RunReleaseOptions) (res RunResul
 	}
 	defer f.session.hideSecrets(&err)
 	r := a.newReleaseRun(f, o)
-	defer r.close(ctx)
+	defer func() {
+		r.close(ctx) // nobody waits for what is told now
+		r.tell(ctx, &res)
+	}()
 	if ctx, err = r.prepare(ctx); err != nil {
 		return r.notStarted(ctx, err)
 	}

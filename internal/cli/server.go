@@ -13,6 +13,7 @@ import (
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/cloud/providers"
+	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/server"
 )
 
@@ -147,7 +148,7 @@ func (c *cli) serverPlan(home server.Home) error {
 
 // serve prints what was done when the server is told to end, which is success.
 func (c *cli) serve(ctx context.Context, home server.Home, standby bool) error {
-	sum, err := server.Serve(ctx, home, standby, server.Options{Now: time.Now, Log: c.logger(c.con)})
+	sum, err := server.Serve(ctx, home, standby, server.Options{Now: time.Now, Log: c.logger(c.con), Notice: c.notice})
 	if err != nil && !errors.Is(err, context.Cause(ctx)) {
 		return cloudFailed(err)
 	}
@@ -156,4 +157,23 @@ func (c *cli) serve(ctx context.Context, home server.Home, standby bool) error {
 		server.Summary
 	}{"success", sum}
 	return c.print(res, fmt.Sprintf("%d started, %d skipped, %d failed, %d missed; jobs that failed: %d", sum.Started, sum.Skipped, sum.Failed, sum.Missed, sum.JobsFailed))
+}
+
+// notice tells who wants to know of it what the server has seen.
+func (c *cli) notice(ctx context.Context, n server.Notice) {
+	s, a := n.Key.Scope, c.app()
+	t := app.Target{EnvStage: s.Stage, Client: s.Client, Envs: []project.KeyValue{{Key: "resource_group", Value: s.ResourceGroup}, {Key: "task", Value: s.Task}}}
+	t.Cloud.Provider = c.flags.cloud.Provider
+	if t.Cloud.Provider == "" {
+		t.Cloud.Provider = providers.ServedNames()[0]
+	}
+	var err error
+	if n.Job.ID != "" {
+		_, err = a.TellOfJob(ctx, t, n.Job)
+	} else {
+		_, err = a.TellOfMissed(ctx, t, n.Key.TargetID, n.At, n.Reason)
+	}
+	if err != nil {
+		a.Log.Warn(fmt.Sprintf("notify of %s: %v", n.Key, err))
+	}
 }

@@ -12,6 +12,7 @@ type catalog struct {
 	task, retries, stage, command, deploy, schedule *shape
 	setting, limits, fires, overlay, client         *shape // of clients and env stages
 	expect, rules, rows                             *shape
+	notify, mail                                    *shape
 }
 
 // newCatalog builds the description of project.yml. It is made anew for each use, so that nothing is done at start-up.
@@ -28,6 +29,8 @@ func newCatalog(providers []Provider) *catalog {
 	c.setting, c.limits, c.fires = settingShape(), limitsShape(), firesShape(c)
 	c.overlay = overlayShape(c)
 	c.client = clientShape(c, false)
+	c.mail = mailShape()
+	c.notify = notifyShape(c)
 	c.project = projectShape(c)
 	return c
 }
@@ -36,7 +39,7 @@ func newCatalog(providers []Provider) *catalog {
 func (c *catalog) all() []*shape {
 	return []*shape{
 		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.expect, c.rules, c.rows, c.retries, c.state, c.files, c.artifacts, c.deploy, c.schedule,
-		c.client, c.overlay, c.setting, c.limits, c.fires,
+		c.notify, c.mail, c.client, c.overlay, c.setting, c.limits, c.fires,
 	}
 }
 
@@ -71,6 +74,8 @@ func projectShape(c *catalog) *shape {
 				doc: "When the deployed task starts by itself."},
 			{name: "schedule", insteadOf: "schedules", field: field{kind: listKind, of: c.schedule, single: true, set: setSchedule(c)},
 				doc: "One schedule."},
+			{name: "notify", field: list(c.notify, func(p *p) *[]Notify { return &p.Notify }), example: "[{on: failure, webhook: '{{ slack_url }}', form: slack}]",
+				doc: "Who is told how runs of the deployed task end."},
 			{name: "clients", field: list(c.client, func(p *p) *[]Client { return &p.Clients }), example: "[{name: acme, vars: [{key: account, value: '4711'}]}]",
 				doc: "For whom the project runs, each with what it has of its own. A client may also be a file, `clients/acme.yml`."},
 			{name: "stages", field: overlays(c.overlay, func(p *p) *[]Overlay { return &p.Stages }), example: "{prod: {deploy: {memory: 2048}}}",

@@ -68,6 +68,8 @@ func (k *key) typeName() string {
 		anyKind: "anything", mapKind: "map", textMapKind: "map of texts", nothingKind: "nothing", versionKind: "0.3, 0.4 or 1",
 	}[k.field.kind]
 	switch f := k.field; {
+	case f.kind == listKind && f.enum != nil:
+		name = "list of `" + strings.Join(f.enum, "`, `") + "`"
 	case f.enum != nil:
 		name = "`" + strings.Join(f.enum, "`, `") + "`"
 	case f.count:

@@ -55,7 +55,7 @@ func blank(t *testing.T, s *shape) any {
 		"task": &taskDraft{at: value{node: &yaml.Node{}}}, "retries": &Retries{}, "stage": &stageDraft{}, "command": &stageDraft{},
 		"state": &State{}, "artifacts": &Artifacts{}, "deploy": &deployDraft{}, "schedule": &Schedule{},
 		"expect": &Expect{}, "rules": &stream.Rules{}, "rows": &stream.Rows{},
-		"client": &Client{}, "overlay": &Overlay{}, "setting": &Var{}, "limits": &Deploy{}, "schedule change": &Schedule{},
+		"notify": &Notify{}, "mail": &Mail{}, "client": &Client{}, "overlay": &Overlay{}, "setting": &Var{}, "limits": &Deploy{}, "schedule change": &Schedule{},
 	}[s.name]
 	if into == nil {
 		t.Fatalf("nothing to fill for %q", s.name)

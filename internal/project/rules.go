@@ -248,6 +248,7 @@ func checkProject(d *decoder, into any, m *mapping) {
 		}
 	}
 	checkTwice(d, m, "schedules", p.Schedules, func(s Schedule) (string, Pos) { return s.TargetID, s.Pos })
+	nameNotify(d, p.Notify)
 	p.Deploy = p.deploy.Deploy
 }
 

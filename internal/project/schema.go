@@ -154,8 +154,11 @@ func (f *field) numeric(types []string, pattern string) map[string]any {
 
 func (f *field) listSchema(types []string) map[string]any {
 	items := map[string]any{"type": []string{"string", "number", "boolean"}}
-	if f.of != nil {
+	switch {
+	case f.of != nil:
 		items = reference(f.of)
+	case f.enum != nil:
+		items = map[string]any{"enum": f.enum}
 	}
 	if f.only != "" {
 		items = map[string]any{"allOf": []any{items, map[string]any{"required": []string{f.only}}}}

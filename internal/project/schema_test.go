@@ -76,6 +76,7 @@ func TestSchemaAgreesWithDecoder(t *testing.T) {
 		"streams":        pipeline("{command: ls, expect: {streams: {users: {rows: {change: 12.5}, columns: [a]}}}}, {command: wc}"),
 		"a state":        "tasks: [{pipeline: [{command: ls}], state: yes}]\n",
 		"a state as map": "tasks: [{pipeline: [{command: ls}], state: {checkpoint: true}}, {pipeline: [{command: ls}], state: }]\n",
+		"notify":         tasks + "notify: [{webhook: '{{ u }}', form: teams, on: [failure, late], name: n}, {command: x, on: success}, {mail: {host: h, port: 25, tls: none, from: f, to: [a, b]}}]\n",
 		"artifacts":      tasks + "artifacts: {keep: 3, on_failure: discard}\ndeploy: {overlap: queue}\n",
 		"raw files":      tasks + "files: {raw: [a, 1]}\n",
 		"stages":         tasks + "stages: {prod: {vars: [{key: a, value: 1}], deploy: {memory: 512, env: {A: 1}}, schedules: []}, dev: }\n",

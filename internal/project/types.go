@@ -28,6 +28,7 @@ type Project struct {
 	Artifacts            Artifacts
 	Deploy               Deploy
 	Schedules            []Schedule
+	Notify               []Notify
 	Clients              []Client  // those of the folder behind those of the file
 	Stages               []Overlay // of env stages
 	KillDownstreamOnFail *bool

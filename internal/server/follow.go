@@ -54,7 +54,7 @@ func (s *scheduler) follow(ctx context.Context, f follower) {
 }
 
 // jobEnded notes that a job has ended.
-func (s *scheduler) jobEnded(end ending) {
+func (s *scheduler) jobEnded(ctx context.Context, end ending) {
 	r := FireRecord{Op: FireEnded, ID: end.key.String(), At: end.at, Job: end.follower.job}
 	what := fmt.Sprintf("schedule %s, %s: job %s", end.key, end.at.UTC().Format(time.RFC3339), r.Job)
 	switch end.State {
@@ -74,6 +74,9 @@ func (s *scheduler) jobEnded(end ending) {
 	default:
 		s.sum.JobsFailed++
 		s.Log.Error(fmt.Sprintf("%s %s: %s", what, end.State, end.Reason))
+	}
+	if end.State != cloud.JobSucceeded && end.State != cloud.JobSkipped && end.Job.ID != "" {
+		s.notice(ctx, Notice{Key: end.key, At: end.at, Reason: end.Reason, Job: end.Job})
 	}
 	if err := s.Store.Record(false, r); err != nil { // else the next scheduler looks again
 		s.Log.Error(err.Error())

@@ -34,6 +34,8 @@ type Options struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Workers int // starts at a time; 0: many
+
+	Notice func(context.Context, Notice) // called for each, several at a time; nil: nobody takes them
 }
 
 // Summary counts what a scheduler has done.
@@ -69,6 +71,7 @@ type scheduler struct {
 	sick    time.Time // until then the store is left alone
 
 	followers sync.WaitGroup
+	telling   chan struct{} // as full as many notices are being taken
 }
 
 // Run serves until ctx ends, which is no error. Starts that are under way are finished first.
@@ -79,6 +82,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	s := &scheduler{
 		Options: o, heap: &timers{}, entries: map[Key]*entry{},
 		todo: make(chan fire), done: make(chan outcome), ends: make(chan ending), running: map[Key]int{},
+		telling: make(chan struct{}, notices),
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer s.followers.Wait()
@@ -115,7 +119,7 @@ func (s *scheduler) loop(ctx context.Context) {
 		case out := <-s.done:
 			s.settle(ctx, out)
 		case end := <-s.ends:
-			s.jobEnded(end)
+			s.jobEnded(ctx, end)
 		case <-timer.C:
 			now := s.Now()
 			if since := now.Sub(looked); since >= look || since < 0 {
@@ -127,7 +131,7 @@ func (s *scheduler) loop(ctx context.Context) {
 					s.Log.Error(err.Error())
 				}
 			}
-			s.tick(now)
+			s.tick(ctx, now)
 			timer.Reset(s.pause(now))
 		}
 	}
@@ -222,7 +226,7 @@ func (s *scheduler) correct(e *entry) {
 }
 
 // tick decides about every fire that is due. All of it is written down at once, before anything is started.
-func (s *scheduler) tick(now time.Time) {
+func (s *scheduler) tick(ctx context.Context, now time.Time) {
 	if now.Before(s.sick) {
 		return
 	}
@@ -241,17 +245,18 @@ func (s *scheduler) tick(now time.Time) {
 	}
 	for i, e := range due {
 		e.advance(of[i])
-		s.report(of[i])
+		s.report(ctx, e.Key, of[i])
 		s.wait(e)
 	}
 }
 
 // report tells of fires that are lost.
-func (s *scheduler) report(records []FireRecord) {
+func (s *scheduler) report(ctx context.Context, key Key, records []FireRecord) {
 	for _, r := range records {
 		if r.Op == FireMissed {
 			s.sum.Missed += r.Count
 			s.Log.Warn(fmt.Sprintf("schedule %s: %d missed up to %s: %s", r.ID, r.Count, r.At.Format(time.RFC3339), r.Reason))
+			s.notice(ctx, Notice{Key: key, At: r.At, Reason: fmt.Sprintf("%d missed: %s", r.Count, r.Reason)})
 		}
 	}
 }
@@ -278,7 +283,7 @@ func (s *scheduler) settle(ctx context.Context, out outcome) {
 		e.retried(s.Now())
 		s.Log.Warn(fmt.Sprintf("%s could not be started, and is tried again at %s: %v", out.fire, e.retry.UTC().Format(time.TimeOnly), out.err))
 	} else {
-		s.tell(out)
+		s.tell(ctx, out)
 		e.tries, e.retry = 0, time.Time{}
 		// It need not outlive a crash of the machine: with the same token the same job would be returned.
 		if err := s.Store.Record(false, out.record()); err != nil {
@@ -294,7 +299,7 @@ func (s *scheduler) settle(ctx context.Context, out outcome) {
 	}
 }
 
-func (s *scheduler) tell(out outcome) {
+func (s *scheduler) tell(ctx context.Context, out outcome) {
 	switch out.op {
 	case FireStarted:
 		s.sum.Started++
@@ -302,6 +307,7 @@ func (s *scheduler) tell(out outcome) {
 	case FireFailed:
 		s.sum.Failed++
 		s.Log.Error(fmt.Sprintf("%s: no job could be started: %v", out.fire, out.err))
+		s.notice(ctx, Notice{Key: out.Key, At: out.At, Reason: fmt.Sprintf("no job could be started: %v", out.err)})
 	case FireDropped:
 		s.Log.Info(fmt.Sprintf("%s: dropped: the schedule has been changed or deleted", out.fire))
 	}
