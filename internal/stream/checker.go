@@ -39,6 +39,7 @@ type column struct {
 	name    string
 	pattern []byte // as a key of an object is mostly written
 	hint    int    // where it stood in the last record
+	isKey   bool   // its value is looked at
 	value   []byte // of the record at hand
 }
 
@@ -125,7 +126,9 @@ func (k *Checker) of(name string) *records {
 		if len(rules.Unique) > 0 {
 			u := &uniqueKey{names: rules.Unique, seen: newKeySet()}
 			for _, c := range rules.Unique {
-				u.at = append(u.at, r.column(c))
+				i := r.column(c)
+				r.columns[i].isKey = true
+				u.at = append(u.at, i)
 			}
 			r.unique = append(r.unique, u)
 		}
@@ -285,48 +288,60 @@ func (k *Checker) checked(r *records) error {
 }
 
 // find looks for the columns of a record in the way that finds them fast, and returns false where it is not sure. b begins with the
-// record and ends with its line. An object that has no other one inside, up to the first brace that closes, is all one level; and
-// a quoted name with a colon behind it, and no backslash before it, is a key and no text.
+// record and ends with its line. A quoted name with a colon behind it and no backslash before it is a key and no text, wherever it
+// stands; and it is one of the record itself if there is no brace between its begin and the key.
 func (r *records) find(b []byte) bool {
-	if len(b) == 0 || b[0] != '{' || b[len(b)-1] != '}' {
+	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
 		return false
 	}
 	if len(r.columns) == 0 {
 		return true
 	}
-	b = b[:bytes.IndexByte(b, '}')+1]
-	if bytes.IndexByte(b[1:], '{') >= 0 {
-		return false
-	}
+	last := 1
 	for i := range r.columns {
-		if !r.columns[i].find(b) {
+		at := r.columns[i].find(b)
+		if at < 0 {
 			return false
 		}
+		last = max(last, at)
 	}
-	return true
+	return bytes.IndexByte(b[1:last], '{') < 0 && bytes.IndexByte(b[1:last], '}') < 0
 }
 
-func (c *column) find(b []byte) bool {
-	at := c.hint
-	if at >= len(b) || !bytes.HasPrefix(b[at:], c.pattern) {
+// find returns where the key stands; -1: it is not there, or has no value, or that is not sure.
+func (c *column) find(b []byte) int {
+	at := c.near(b)
+	if at < 0 {
 		at = bytes.Index(b, c.pattern)
 	}
 	if at < 1 || b[at-1] == '\\' {
-		return false
+		return -1
 	}
 	c.hint = at
-	start := space(b, at+len(c.pattern))
-	end := -1
-	switch b[start] { // b ends with a brace
-	case 'n', '{', '[':
-	default:
-		end = skipValue(b, start)
+	start := space(b, at+len(c.pattern)) // b ends with a brace
+	if b[start] == 'n' || b[start] == '}' || b[start] == ',' {
+		return -1
 	}
-	if end < 0 {
-		return false
+	if c.isKey {
+		end := skipValue(b, start)
+		if end < 0 {
+			return -1
+		}
+		c.value = b[start:end]
 	}
-	c.value = b[start:end]
-	return true
+	return at
+}
+
+// near looks where the key stood in the last record: most values are about as long as there.
+func (c *column) near(b []byte) int {
+	const drift = 6
+	to := min(c.hint+drift, len(b)-len(c.pattern))
+	for at := max(c.hint-drift, 1); at <= to; at++ {
+		if b[at] == '"' && bytes.HasPrefix(b[at:], c.pattern) {
+			return at
+		}
+	}
+	return -1
 }
 
 // key is what is compared: the values as they are written.

@@ -34,6 +34,7 @@ func TestEarthquakes(t *testing.T) {
 	mustSucceed(t, "workspace", "install", "-p", project, "-w", ws)
 
 	t.Run("rows equal the feed", func(t *testing.T) { rowsEqualTheFeed(t, feed, project, ws) })
+	t.Run("a breach of contract leaves the published file alone", func(t *testing.T) { breachOfContract(t, feed, project, ws) })
 	t.Run("a tap that dies leaves the published file alone", func(t *testing.T) { tapDies(t, feed, project, ws) })
 	t.Run("killed in the middle", func(t *testing.T) { killedInTheMiddle(t, feed, project, ws) })
 	t.Run("interrupted in the middle", func(t *testing.T) { interruptedInTheMiddle(t, feed, project, ws) })
@@ -124,6 +125,25 @@ func rowsEqualTheFeed(t *testing.T, feed, project, ws string) {
 		t.Errorf("the record says %q", got)
 	}
 	rowsInTheRecord(t, ws, int64(len(want)))
+}
+
+// breachOfContract expects fewer events than there are of a real tap: its target, which commits when it is asked to end, must not.
+func breachOfContract(t *testing.T, feed, project, ws string) {
+	base := serve(t, feed)
+	published := readFile(t, ws, "artifacts", "earthquakes.csv")
+	strict := filepath.Join(t.TempDir(), "strict")
+	if err := os.CopyFS(strict, os.DirFS(project)); err != nil {
+		t.Fatal(err)
+	}
+	replaceIn(t, filepath.Join(strict, "project.yml"), "files/tap.json --catalog files/catalog.json\n",
+		"files/tap.json --catalog files/catalog.json\n    expect: {format: singer, rows: {max: 500}, streams: {earthquakes: {unique: [id], columns: [properties]}}}\n")
+	result := handoff(t, runArgs(strict, ws, base, "page_size=100", "-o", "json")...)
+	if want := "record 501 is one more than the 500 that may come"; result.Code != 1 || !strings.Contains(result.Stdout, want) {
+		t.Fatalf("no word of %q: %s", want, result)
+	}
+	if readFile(t, ws, "artifacts", "earthquakes.csv") != published {
+		t.Error("the published file has changed")
+	}
 }
 
 // rowsInTheRecord checks the rows that the tap logs in the form of singer-python, and the target in that of the Meltano SDK.
