@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/memory"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/schedule"
 )
@@ -97,5 +99,49 @@ func TestSeries(t *testing.T) {
 			t.Errorf("%s is that of two", other)
 		}
 		seen[other] = true
+	}
+}
+
+// A run whose job has left no record is tried again under another name; one that goes on, or has succeeded, is not started twice.
+func TestStartOfABackfill(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		ends []int // exit codes of the jobs that there were, one after the other
+		try  int
+	}{
+		{"none", nil, 1},
+		{"one has failed", []int{1}, 2},
+		{"two have failed", []int{1, 1}, 3},
+		{"one has succeeded", []int{0}, 1},
+		{"one has succeeded at last", []int{1, 0}, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			codes := make(chan int, 10)
+			m := newMemoryApp(t, func(context.Context, *memory.Process) cloud.LastWord { return cloud.LastWord{Code: <-codes} })
+			b := &backfill{app: m.App, cloud: m.cloud, base: cloud.Start{Series: "s", Trigger: cloud.TriggerBackfill}}
+			at := time.Date(2026, 11, 1, 7, 0, 0, 0, time.UTC)
+			for _, code := range tc.ends {
+				codes <- code
+				job, _, err := b.start(t.Context(), at)
+				if err == nil {
+					_, err = m.awaitJob(t.Context(), m.cloud, job)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.world.Advance(time.Second)
+			}
+			codes <- 0
+			job, try, err := b.start(t.Context(), at)
+			again, _, err2 := b.start(t.Context(), at)
+			if err != nil || err2 != nil || try != tc.try || job.ID != again.ID || !job.ScheduledAt.Equal(at) {
+				t.Errorf("try %d of job %s, then %s; %v, %v", try, job.ID, again.ID, err, err2)
+			}
+			if got := len(m.jobs()); got != tc.try {
+				t.Errorf("%d jobs, want %d", got, tc.try)
+			}
+		})
 	}
 }

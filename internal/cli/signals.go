@@ -61,9 +61,8 @@ func stopSignals() []os.Signal {
 
 // setEnding says what the first signal does.
 func (c *cli) setEnding(text string) {
-	if c.parent != nil {
-		c.parent.setEnding(text)
-		return
+	if c.parent != nil { // text is of one client; the result tells of each
+		text, c = "what was asked for goes on for each client, without this command", c.parent
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
