@@ -70,10 +70,7 @@ func oneClient(ctx context.Context, client string, do func(context.Context, stri
 		r.Status = string(pipeline.Failed)
 	}
 	if err != nil {
-		r.Error, r.Hint = err.Error(), cloud.Hint(err)
-		if usage, ok := errors.AsType[*UsageError](err); ok {
-			r.Hint = usage.Hint
-		}
+		r.Error, r.Hint = err.Error(), HintOf(err)
 		if r.ExitCode == 0 {
 			r.ExitCode = Code(err)
 		}
@@ -332,7 +329,7 @@ func (a *App) pushClient(ctx context.Context, p *clientPush, o PushOptions, grou
 	defer p.session.hideSecrets(&err)
 	var secrets []SecretStatus
 	if o.Secrets {
-		if secrets, err = a.pushSecrets(ctx, p.session, p.cloud, o.DryRun); err != nil {
+		if secrets, err = a.pushSecrets(ctx, p.session, p.cloud, o); err != nil {
 			return nil, 0, err
 		}
 	}

@@ -32,6 +32,14 @@ type UsageError struct {
 
 func (e *UsageError) Error() string { return e.Message }
 
+// HintOf returns the way out of err, "" where nobody knows one.
+func HintOf(err error) string {
+	if usage, ok := errors.AsType[*UsageError](err); ok && usage.Hint != "" {
+		return usage.Hint
+	}
+	return cloud.Hint(err)
+}
+
 // BusyError says that another run has the workspace.
 type BusyError struct{ error }
 

@@ -23,6 +23,7 @@ type PushOptions struct {
 	Target
 	Parts    release.Parts
 	Secrets  bool // also the secrets of the project; those first, so that no run finds a release without them
+	OnlyNew  bool // with Secrets: not those that are at the provider as they are here, where one may read them
 	Force    bool // push also a project in which something is wrong, and upload also what the bucket seems to have
 	DryRun   bool
 	Progress func(release.Uploads) // may be nil; called serially
@@ -55,7 +56,7 @@ func (a *App) Push(ctx context.Context, o PushOptions) (res PushResult, err erro
 	}
 	var secrets []SecretStatus
 	if o.Secrets {
-		if secrets, err = a.pushSecrets(ctx, s, c, o.DryRun); err != nil {
+		if secrets, err = a.pushSecrets(ctx, s, c, o); err != nil {
 			return PushResult{}, err
 		}
 	}

@@ -22,6 +22,7 @@ type ScheduleOptions struct {
 	TargetIDs []string         // which; at a create none means all of the project
 	Over      project.Schedule // at a create: what it sets wins over project.yml; Cron makes one that is not there
 	DryRun    bool
+	Served    bool                         // at a create: say nothing of a server that does not run
 	Prune     bool                         // at a create of all: delete those that project.yml does not have
 	Confirm   func([]cloud.Schedule) error // asked before any is deleted; an error stops it; nil: nobody is asked
 }
@@ -125,7 +126,9 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 		}
 		res.Schedules = append(res.Schedules, state)
 	}
-	a.warnUnserved(ctx, c)
+	if !o.Served {
+		a.warnUnserved(ctx, c)
+	}
 	return res, nil
 }
 

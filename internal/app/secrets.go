@@ -25,7 +25,7 @@ type SecretsOptions struct {
 type SecretStatus struct {
 	Key   string      `json:"key"`
 	Level cloud.Level `json:"level"`
-	Done  string      `json:"done"`          // pushed, set, replaced, deleted, skipped, left out; to push, to set, to replace, to delete
+	Done  string      `json:"done"`          // pushed, unchanged, set, replaced, deleted, skipped, left out; to push, to set, to replace, to delete
 	Why   string      `json:"why,omitempty"` // it was left out
 }
 
@@ -46,7 +46,7 @@ func (a *App) SecretsPush(ctx context.Context, o SecretsOptions) (res SecretsRes
 	if len(s.secrets) == 0 {
 		return SecretsResult{}, s.noSecrets()
 	}
-	list, err := a.pushSecrets(ctx, s, c, o.DryRun)
+	list, err := a.pushSecrets(ctx, s, c, PushOptions{DryRun: o.DryRun})
 	return SecretsResult{Status: status(o.DryRun), Place: placeOf(c), Secrets: list}, err
 }
 
@@ -70,21 +70,29 @@ func (s *session) noSecrets() error {
 }
 
 // pushSecrets stores what the project has.
-func (a *App) pushSecrets(ctx context.Context, from *session, to *cloud.Cloud, dryRun bool) ([]SecretStatus, error) {
+func (a *App) pushSecrets(ctx context.Context, from *session, to *cloud.Cloud, o PushOptions) ([]SecretStatus, error) {
 	list := []SecretStatus{}
+	var same func(cloud.Secret) bool
+	if o.OnlyNew && len(from.secrets) > 0 {
+		same = sameSecret(ctx, to)
+	}
 	var put []cloud.Secret
 	for _, e := range from.secrets {
 		s := SecretStatus{Key: e.Key, Level: cloud.Level(e.Level), Done: "skipped"}
 		if err := cloud.CheckSecret(s.Level, s.Key); err != nil {
 			return nil, &UsageError{Message: fmt.Sprintf("%s: %v", e.Source, err), Hint: cloud.Hint(err)}
 		}
-		if e.Push {
+		own := cloud.Secret{Key: e.Key, Level: s.Level, Value: e.Value}
+		switch {
+		case e.Push && same != nil && same(own):
+			s.Done = "unchanged"
+		case e.Push:
 			s.Done = "to push"
-			put = append(put, cloud.Secret{Key: e.Key, Level: s.Level, Value: e.Value})
+			put = append(put, own)
 		}
 		list = append(list, s)
 	}
-	if dryRun || len(put) == 0 {
+	if o.DryRun || len(put) == 0 {
 		return list, nil
 	}
 	if err := to.Secrets.Put(ctx, put...); err != nil {
@@ -96,6 +104,16 @@ func (a *App) pushSecrets(ctx context.Context, from *session, to *cloud.Cloud, d
 		}
 	}
 	return list, nil
+}
+
+// sameSecret returns what tells whether a secret is at the provider as it is. Where secrets may only be written, none is.
+func sameSecret(ctx context.Context, c *cloud.Cloud) func(cloud.Secret) bool {
+	there, err := c.Secrets.All(ctx)
+	return func(s cloud.Secret) bool {
+		return err == nil && slices.ContainsFunc(there, func(o cloud.Secret) bool {
+			return o.Key == s.Key && o.Level == s.Level && o.Value.Equal(s.Value)
+		})
+	}
 }
 
 // SecretsDelete deletes secrets in the cloud: those with the keys of o, or those that SecretsPush would push.

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/handoff-run/handoff/internal/app"
-	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/project"
 )
 
@@ -126,15 +125,7 @@ func (c *cli) printError(err error) {
 		return
 	}
 	fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), err)
-	if hint := hintOf(err); hint != "" {
+	if hint := app.HintOf(err); hint != "" {
 		fmt.Fprintln(c.con, c.style(c.Err, bold, "hint:"), hint)
 	}
-}
-
-// hintOf returns the way out of err, "" where nobody knows one.
-func hintOf(err error) string {
-	if usage, ok := errors.AsType[*app.UsageError](err); ok && usage.Hint != "" {
-		return usage.Hint
-	}
-	return cloud.Hint(err)
 }
