@@ -233,7 +233,14 @@ func (r *releaseRun) end(ctx context.Context, run ledger.Run) error {
 			})
 		}
 	}
-	return r.records.Put(ctx, run)
+	if err := r.records.Put(ctx, run); err != nil {
+		return err
+	}
+	wg.Wait()
+	if err := r.app.sweepDaily(ctx, r.cloud, r.session.project); err != nil {
+		r.log.Warn(fmt.Sprintf("what is too old is not removed yet: %v", err))
+	}
+	return nil
 }
 
 // notStarted records a run that did not come to its first task: one that was refused because another one goes on is a result.

@@ -284,6 +284,34 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// What is too old goes, but not the archive from which the next run goes on, whatever its age; a bucket without archives stays as it is.
+func TestSweepByAge(t *testing.T) {
+	t.Parallel()
+	files := &memory.Files{}
+	s := newStore(files)
+	if err := s.Sweep(t.Context(), is(""), Limit{Archives: 1}); err != nil || len(files.Keys()) != 0 {
+		t.Errorf("an empty bucket: %v, %q", err, files.Keys())
+	}
+	first := push(t, s, "", tree{"a": "1"}, PushOptions{RunID: "r1", Fence: 1})
+	push(t, s, first.Name, tree{"a": "bad"}, PushOptions{RunID: "f1", Fence: 2, Failed: true})
+	second := push(t, s, first.Name, tree{"a": "2"}, PushOptions{RunID: "r2", Fence: 3})
+	limit := Limit{Before: s.Now().Add(time.Hour)}
+	old, err := s.Beyond(t.Context(), first.Name, limit)
+	if err != nil || !cmp.Equal(names(old), []string{second.Name, "failed/f1"}) {
+		t.Errorf("beyond: %v, %v", names(old), err)
+	}
+	if err := s.Sweep(t.Context(), is(first.Name), limit); err != nil {
+		t.Fatal(err)
+	}
+	good, failed, err := s.List(t.Context(), first.Name)
+	if err != nil || !cmp.Equal(names(good), []string{first.Name}) || len(failed) != 0 || below(files, second.Name) != nil || below(files, "failed") != nil {
+		t.Errorf("%v, %v, %v", good, failed, err)
+	}
+	if got := fetch(t, s, first.Name, FetchOptions{}); got["a"] != "1" {
+		t.Errorf("the next run gets %v", got)
+	}
+}
+
 // What handoff 0.4.x has left has no index, and what earlier versions of this one have, one that says which archive counts.
 func TestBucketsOfOlderHandoffs(t *testing.T) {
 	t.Parallel()

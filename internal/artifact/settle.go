@@ -56,6 +56,38 @@ func (x *Index) insert(a Archive) {
 // stored. now returns the archive from which the next run goes on, which always stays. It is asked when the index has been read:
 // who has named an archive since, has not brought it into the index before. What fails here is made up for by the next Settle.
 func (s *Store) Settle(ctx context.Context, a Archive, now func(context.Context) (string, error), fence int64, keep int) error {
+	return s.settle(ctx, a, now, fence, Limit{Archives: keep})
+}
+
+// Limit says which archives are kept, of good runs and of what failed ones have left. The one from which the next run goes on always is.
+type Limit struct {
+	Archives int       // so many of the newest; 0: all
+	Before   time.Time // none that is older
+}
+
+// Sweep removes what l does not keep; now is as for Settle.
+func (s *Store) Sweep(ctx context.Context, now func(context.Context) (string, error), l Limit) error {
+	current, err := now(ctx)
+	if err != nil {
+		return err
+	}
+	if old, err := s.Beyond(ctx, current, l); err != nil || len(old) == 0 {
+		return err
+	}
+	return s.settle(ctx, Archive{}, now, 0, l)
+}
+
+// Beyond returns the archives that Sweep would remove. current is the archive from which the next run goes on.
+func (s *Store) Beyond(ctx context.Context, current string, l Limit) ([]Archive, error) {
+	x, err := s.Index(ctx)
+	if err != nil {
+		return nil, err
+	}
+	x.adopt(current)
+	return x.trim(l, current), nil
+}
+
+func (s *Store) settle(ctx context.Context, a Archive, now func(context.Context) (string, error), fence int64, limit Limit) error {
 	dead, err := s.dropDead(ctx, a, now, fence)
 	if err != nil {
 		return err
@@ -71,7 +103,7 @@ func (s *Store) Settle(ctx context.Context, a Archive, now func(context.Context)
 		if a.Name != "" {
 			x.insert(a)
 		}
-		trimmed = x.trim(keep, current)
+		trimmed = x.trim(limit, current)
 		return nil
 	})
 	if err != nil {
@@ -115,16 +147,15 @@ func (x *Index) dead(a Archive, fence int64, now time.Time) []string {
 	return names
 }
 
-// trim makes the archives beyond keep loose, and returns them.
-func (x *Index) trim(keep int, current string) []Archive {
-	if keep <= 0 {
-		return nil
-	}
+// trim makes the archives beyond the limit loose, and returns them.
+func (x *Index) trim(limit Limit, current string) []Archive {
 	var old []Archive
 	for _, list := range []*[]Archive{&x.Archives, &x.Failed} {
 		n := 0
 		*list = slices.DeleteFunc(*list, func(a Archive) bool {
-			if n++; n <= keep || a.Name == current {
+			n++
+			few := limit.Archives <= 0 || n <= limit.Archives
+			if few && !a.Time.Before(limit.Before) || a.Name == current {
 				return false
 			}
 			old = append(old, a)

@@ -129,6 +129,11 @@ func (s *Store) archive(ctx context.Context) (string, error) {
 	return c.Artifacts, err
 }
 
+// Sweep removes the archives that l does not keep, but never the one from which the next run goes on.
+func (s *Store) Sweep(ctx context.Context, l artifact.Limit) error {
+	return s.Artifacts.Sweep(ctx, s.archive, l)
+}
+
 // PushApart stores what a failed run has left where no run goes on from.
 func (s *Store) PushApart(ctx context.Context, o artifact.PushOptions) (artifact.Pushed, error) {
 	now, err := s.Read(ctx)

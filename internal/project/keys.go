@@ -8,7 +8,7 @@ import (
 // catalog holds the shapes of every map in project.yml.
 type catalog struct {
 	project, install, variable, env, secret, files  *shape
-	state, artifacts                                *shape
+	state, artifacts, keep                          *shape
 	task, retries, stage, command, deploy, schedule *shape
 	setting, limits, fires, overlay, client         *shape // of clients and env stages
 	expect, rules, rows                             *shape
@@ -20,7 +20,7 @@ func newCatalog(providers []Provider) *catalog {
 	c := &catalog{task: new(shape)}
 	c.install, c.variable, c.env, c.secret = installShape(), variableShape(), envShape(), secretShape()
 	c.files, c.retries, c.deploy = filesShape(), retriesShape(), deployShape(providers)
-	c.state, c.artifacts = stateShape(), artifactsShape()
+	c.state, c.artifacts, c.keep = stateShape(), artifactsShape(), keepShape()
 	c.rows = rowsShape()
 	c.rules = rulesShape(c)
 	c.expect = expectShape(c)
@@ -38,7 +38,7 @@ func newCatalog(providers []Provider) *catalog {
 // all returns every shape once, the project first.
 func (c *catalog) all() []*shape {
 	return []*shape{
-		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.expect, c.rules, c.rows, c.retries, c.state, c.files, c.artifacts, c.deploy, c.schedule,
+		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.expect, c.rules, c.rows, c.retries, c.state, c.files, c.artifacts, c.keep, c.deploy, c.schedule,
 		c.notify, c.mail, c.client, c.overlay, c.setting, c.limits, c.fires,
 	}
 }
@@ -68,6 +68,8 @@ func projectShape(c *catalog) *shape {
 				doc: "How the folder files/ is treated."},
 			{name: "artifacts", field: object(c.artifacts, func(p *p) *Artifacts { return &p.Artifacts }), example: "{keep: 10}",
 				doc: "What becomes of the artifacts folder between runs."},
+			{name: "keep", field: object(c.keep, func(p *p) *Keep { return &p.Keep }), example: "{runs: 1000, days: 90}",
+				doc: "How long is kept what runs leave in the bucket."},
 			{name: "deploy", field: object(c.deploy, func(p *p) *deployDraft { return &p.deploy }),
 				doc: "Where the project runs when it does not run here."},
 			{name: "schedules", field: list(c.schedule, func(p *p) *[]Schedule { return &p.schedules }),
@@ -187,6 +189,20 @@ func artifactsShape() *shape {
 				doc: "What becomes of the artifacts of a failed run: keep stores them apart, discard does not store them, commit makes them what the next run finds."},
 			{name: "backfill", field: choice([]string{"skip", "use"}, func(a *Artifacts) *string { return &a.Backfill }), standard: "skip",
 				doc: "Whether a backfill uses the artifacts. skip: each of its runs begins with none, and what it leaves is not stored unless it fails. use: its runs go on one after the other, each with what the one before it has left."},
+		},
+	}
+}
+
+func keepShape() *shape {
+	return &shape{
+		name: "keep", what: "a map with runs and days",
+		doc: "How long is kept what runs leave in the bucket of `handoff run`: a run looks once a day, `handoff gc` at once. " +
+			"What the next run goes on from always is.",
+		keys: []key{
+			{name: "runs", field: integer(1, func(k *Keep) *int { return &k.Runs }), standard: "10000", example: "1000",
+				doc: "The records of how many runs are kept. Those of the last day always are."},
+			{name: "days", field: integer(1, func(k *Keep) *int { return &k.Days }), standard: "400", example: "90",
+				doc: "After how many days records, archives of artifacts and what failed runs have left are removed."},
 		},
 	}
 }

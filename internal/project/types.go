@@ -26,6 +26,7 @@ type Project struct {
 	Tasks                []Task
 	Files                Files
 	Artifacts            Artifacts
+	Keep                 Keep
 	Deploy               Deploy
 	Schedules            []Schedule
 	Notify               []Notify
@@ -113,6 +114,18 @@ type Artifacts struct {
 	OnFailure string // "" (keep apart), "discard" or "commit"
 	Backfill  string // "" (skip) or "use": whether backfills find them, and leave theirs to the next run
 }
+
+// Keep says how long is kept what runs leave in the bucket.
+type Keep struct {
+	Runs int // records of so many runs; 0: DefaultKeepRuns
+	Days int // nothing that is older, in days; 0: DefaultKeepDays
+}
+
+// The limits where the project does not say.
+const (
+	DefaultKeepRuns = 10_000
+	DefaultKeepDays = 400
+)
 
 // DefaultKeep is how many archives of artifacts are kept where the project does not say.
 const DefaultKeep = 30
