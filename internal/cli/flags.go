@@ -43,7 +43,7 @@ func (c *cli) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.flags.secrets, "secrets-dir", "", "`folder` of secrets.yml (default: .secrets in the project folder)")
 	f.StringArrayVarP(&c.flags.vars, "vars", "v", nil, "template variables: -v `k=v` k2=v2 ..., or a file with one k=v per line")
 	f.StringArrayVarP(&c.flags.envs, "envs", "e", nil, "environment variables of the commands: -e `K=v` K2=v2 ...")
-	f.StringVarP(&c.flags.output, "output", "o", "yaml", "`format` of the result on stdout: yaml, json or text")
+	f.StringVarP(&c.flags.output, "output", "o", "", "`format` of the result on stdout: yaml, json or text (default: text on a terminal, else yaml)")
 	f.StringVarP(&c.flags.logLevel, "log-level", "l", "info", "`level` of the log on stderr: debug, info, warning, error or critical")
 	f.StringVar(&c.flags.logFormat, "log-format", "text", "`format` of the log on stderr: text or json")
 	f.BoolVarP(&c.flags.debug, "debug", "d", false, "same as --log-level debug")
@@ -171,6 +171,12 @@ func isCommand(word string, root *cobra.Command) bool {
 // check refuses values that no command takes, and contradictions.
 func (c *cli) check() error {
 	f := &c.flags
+	if f.output == "" {
+		f.output = "yaml"
+		if isTerminal(c.Out) {
+			f.output = "text"
+		}
+	}
 	if f.yes && f.no {
 		return &app.UsageError{Message: "--yes and --no contradict each other", Hint: "give one of them"}
 	}

@@ -54,6 +54,7 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 	root.SetGlobalNormalizationFunc(longNames)
 	c.completeFlags(root)
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageFunc(writeUsage)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		c.runCommand(), c.planCommand(), c.configCommand(), c.filesCommand(), c.workspaceCommand(),

@@ -167,6 +167,33 @@ func TestTerminalAsInput(t *testing.T) {
 	}
 }
 
+// The result is for people on a terminal, and for programs elsewhere.
+func TestResultOnATerminal(t *testing.T) {
+	t.Parallel()
+	l := project(t, yml("tasks:\n- name: a\n  commands:\n  - command: 'true'\n"))
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "success     a ("},
+		{[]string{"-o", "yaml"}, "status: success"},
+	} {
+		cmd := l.marked(append([]string{"run", "local", "-p", "prj", "-w", "ws"}, tt.args...)...)
+		term := l.terminal(cmd)
+		if code := l.start(cmd).end(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		for deadline := time.Now().Add(time.Minute); !strings.Contains(term.text(), tt.want); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%q: no %q in %q", tt.args, tt.want, term.text())
+			}
+		}
+	}
+	if res := l.run(0); !strings.Contains(res.Stdout, "status: success") {
+		t.Errorf("in a pipe: %s", res.Stdout)
+	}
+}
+
 // A terminal that closes hangs up: the run ends and leaves nothing.
 func TestTerminalCloses(t *testing.T) {
 	t.Parallel()
