@@ -334,6 +334,9 @@ func (c *column) find(b []byte) int {
 
 // near looks where the key stood in the last record: most values are about as long as there.
 func (c *column) near(b []byte) int {
+	if c.hint > 0 && c.hint < len(b) && bytes.HasPrefix(b[c.hint:], c.pattern) {
+		return c.hint
+	}
 	const drift = 6
 	to := min(c.hint+drift, len(b)-len(c.pattern))
 	for at := max(c.hint-drift, 1); at <= to; at++ {

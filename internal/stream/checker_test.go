@@ -48,7 +48,7 @@ func TestChecker(t *testing.T) {
 		"a minimum":     {Contract{Rules: Rules{Rows: Rows{Min: 4}}}, Before{}, users, "only 3 records came, at least 4 are expected", 3},
 		"nothing":       {Contract{Rules: Rules{Rows: Rows{Min: 1}}}, Before{}, "", "only 0 records came, at least 1 are expected", 0},
 		"a maximum":     {Contract{Rules: Rules{Rows: Rows{Max: &two}}}, Before{}, users, "record 3 is one more than the 2 that may come", 3},
-		"of a stream":   {Contract{Streams: map[string]Rules{"orders": {Rows: Rows{Min: 2}}}}, Before{}, users, `only 1 records of stream "orders" came, at least 2 are expected`, 3},
+		"of a stream":   {Contract{Streams: map[string]Rules{"orders": {Rows: Rows{Min: 2}}}}, Before{}, users, `only 1 record of stream "orders" came, at least 2 are expected`, 3},
 		"no stream":     {Contract{Streams: map[string]Rules{"gone": {Rows: Rows{Min: 1}}}}, Before{}, users, `only 0 records of stream "gone" came, at least 1 are expected`, 3},
 		"a change":      {Contract{Rules: Rules{Rows: Rows{Change: 0.5}}}, Before{Rows: map[string]int64{"users": 10}}, users, "3 records came; 10 are usual, and a change of at most 50% is expected", 3},
 		"a small one":   {Contract{Rules: Rules{Rows: Rows{Change: 0.5}}}, Before{Rows: map[string]int64{"users": 2, "orders": 2}}, users, "", 3},

@@ -75,6 +75,14 @@ func ofStream(name string) string {
 	return fmt.Sprintf(" of stream %q", name)
 }
 
+// counted words a number of records.
+func counted(n int64) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
+}
+
 // tooMany is asked while records come.
 func (r Rows) tooMany(n int64, name string) error {
 	if r.Max == nil || n <= *r.Max {
@@ -86,13 +94,13 @@ func (r Rows) tooMany(n int64, name string) error {
 // check is asked at the end. usual is -1 where it is not known.
 func (r Rows) check(n, usual int64, name string) error {
 	if n < r.Min {
-		return breach("only %d records%s came, at least %d are expected", n, ofStream(name), r.Min)
+		return breach("only %s%s came, at least %d are expected", counted(n), ofStream(name), r.Min)
 	}
 	if r.Change == 0 || usual < 0 {
 		return nil
 	}
 	if off := math.Abs(float64(n - usual)); off > r.Change*float64(usual) {
-		return breach("%d records%s came; %d are usual, and a change of at most %g%% is expected", n, ofStream(name), usual, 100*r.Change)
+		return breach("%s%s came; %d are usual, and a change of at most %g%% is expected", counted(n), ofStream(name), usual, 100*r.Change)
 	}
 	return nil
 }

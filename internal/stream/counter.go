@@ -54,11 +54,11 @@ func (t *tally) Rows() map[string]int64 {
 
 // Write takes the next bytes; it never fails.
 func (c *Counter) Write(b []byte) (int, error) {
-	limit := maxHead
 	if c.over() {
-		limit = 0
+		c.Lines += int64(bytes.Count(b, []byte{'\n'}))
+		return len(b), nil
 	}
-	_ = c.lines.each(b, limit, func(line []byte) error {
+	_ = c.lines.each(b, maxHead, func(line []byte) error {
 		c.Lines++
 		c.look(line)
 		return nil
