@@ -32,6 +32,7 @@ func localParts() []part {
 		{"runs", (*localBench).runs},
 		{"server", (*localBench).server},
 		{"backfill", (*localBench).backfill},
+		{"deploy", (*localBench).deploy},
 	}
 }
 
