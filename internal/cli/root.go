@@ -61,7 +61,7 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 		takes(clientsShared, c.initCommand()), takes(clientsShared, c.quickStartCommand()), takes(clientsShared, c.versionCommand()), c.cloudCommand(),
 		c.projectCommand(), c.secretsCommand(), takes(clientsShared, c.releaseCommand()),
 		c.scheduleCommand(), takes(clientsShared, c.serverCommand()),
-		c.deployCommand(), c.destroyCommand(), c.artifactsCommand(), c.runsCommand(), c.gcCommand(), c.backfillCommand(), c.stateCommand(), c.clientsCommand(), c.notifyCommand(),
+		c.deployCommand(), c.destroyCommand(), c.artifactsCommand(), c.runsCommand(), c.gcCommand(), c.backfillCommand(), c.stateCommand(), c.clientsCommand(), c.notifyCommand(), c.statusCommand(),
 	)
 	root.Args = cobra.ArbitraryArgs
 	version := root.Flags().Bool("version", false, "print the version") // cobra's own is a text/template, which costs 1.4 MiB

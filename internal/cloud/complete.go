@@ -55,6 +55,9 @@ type noAccount struct{ without }
 func (n noAccount) Check(context.Context) (Identity, error) {
 	return Identity{}, n.err("check the account")
 }
+func (n noAccount) Groups(context.Context) ([]Scope, error) {
+	return nil, n.err("list the resource groups")
+}
 
 type noFiles struct{ without }
 

@@ -10,6 +10,10 @@ import (
 type Account interface {
 	// Check makes the smallest call that proves the credentials. ErrDenied: there are none, or they are not taken.
 	Check(ctx context.Context) (Identity, error)
+
+	// Groups returns the resource groups in which a task is registered, for any client: scopes without a Task, sorted by Stage and
+	// ResourceGroup. Infra.Status of one lists its tasks.
+	Groups(ctx context.Context) ([]Scope, error)
 }
 
 // Identity is who the provider takes the caller for.

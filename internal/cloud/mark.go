@@ -63,6 +63,9 @@ type markAccount struct{ Account }
 func (m markAccount) Check(ctx context.Context) (Identity, error) {
 	return withMark(m.Account.Check(ctx))
 }
+func (m markAccount) Groups(ctx context.Context) ([]Scope, error) {
+	return withMark(m.Account.Groups(ctx))
+}
 
 type markFiles struct{ Files }
 

@@ -56,7 +56,7 @@ func notifyShape(c *catalog) *shape {
 		check:   checkNotify,
 		keys: []key{
 			{name: "on", field: wordsOf(Notifications(), func(n *n) *[]string { return &n.On }), standard: strings.Join(toldUnlessSaid(), ", "), example: "[failure, recovery]",
-				doc: "What to tell of: failure (a run has failed, timed out or was interrupted), recovery (the first success after that), success (each one), missed (a schedule has started no run), late (there is no success for longer than `freshness`), died (a run has vanished without a word)."},
+				doc: "What to tell of: failure (a run has failed, timed out or was interrupted), recovery (the first success after that), success (each one), missed (a schedule has started no run), late (the last success of a schedule is longer ago than its `freshness`), died (a run has vanished without a word)."},
 			{name: "webhook", field: template(func(n *n) (*string, *Pos) { return &n.Webhook, &n.At }), example: "'{{ slack_url }}'",
 				doc: "URL that gets a POST; a template. It is a secret: it belongs in .secrets, and is never shown."},
 			{name: "form", field: choice([]string{"json", "slack", "teams", "discord"}, func(n *n) *string { return &n.Form }), standard: "json",

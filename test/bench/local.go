@@ -30,6 +30,7 @@ func localParts() []part {
 		{"push", (*localBench).push},
 		{"jobs", (*localBench).jobs},
 		{"runs", (*localBench).runs},
+		{"status", (*localBench).status},
 		{"server", (*localBench).server},
 		{"backfill", (*localBench).backfill},
 		{"deploy", (*localBench).deploy},

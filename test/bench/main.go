@@ -24,7 +24,7 @@ func main() {
 	rows := flag.String("rows", "", "measure only the rows whose name has this in it")
 	rounds := flag.Int("rounds", 5, "rounds of each measurement; the median counts")
 	out := flag.String("out", "", "write the page to this file instead of stdout")
-	parts := flag.String("local", "", "measure the provider local instead: all, or some of push,jobs,runs,server,backfill")
+	parts := flag.String("local", "", "measure the provider local instead: all, or some of push,jobs,runs,status,server,backfill")
 	fires := flag.Int("fires", 200, "runs of the backfill that is measured")
 	flag.Parse()
 	path, err := filepath.Abs(*bin)

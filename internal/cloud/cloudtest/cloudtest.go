@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"testing"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -55,6 +56,42 @@ func Account(t *testing.T, open func(t *testing.T) World) {
 	stop()
 	_, err = world(scope).Account.Check(ctx)
 	wantStopped(t, "check", err, context.Canceled)
+	_, err = world(scope).Account.Groups(ctx)
+	wantStopped(t, "groups", err, context.Canceled)
+	groups(t, world)
+}
+
+// groups registers tasks, and takes them away: a group is there as long as a task of it is.
+func groups(t *testing.T, world World) {
+	t.Helper()
+	task := func(stage, group, client string, absent bool) {
+		t.Helper()
+		c := world(cloud.Scope{Stage: stage, ResourceGroup: group, Task: "t", Client: client})
+		p, err := c.Infra.Plan(t.Context(), cloud.Want{Kind: cloud.KindTask, Absent: absent})
+		if err == nil {
+			err = c.Infra.Apply(t.Context(), p, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(list ...cloud.Scope) {
+		t.Helper()
+		got, err := world(scope).Account.Groups(t.Context())
+		if err != nil || !slices.Equal(got, list) {
+			t.Errorf("groups %v, %v; want %v", got, err, list)
+		}
+	}
+	want()
+	task("prod", "Z.1", "", false)
+	task("prod", "a", "acme", false)
+	task("prod", "a", "globex", false)
+	task("dev", "Z.1", "", false)
+	all := []cloud.Scope{{Stage: "dev", ResourceGroup: "Z.1"}, {Stage: "prod", ResourceGroup: "Z.1"}, {Stage: "prod", ResourceGroup: "a"}}
+	want(all...)
+	task("dev", "Z.1", "", true)
+	task("prod", "a", "acme", true)
+	want(all[1:]...)
 }
 
 // scope is the one that most tests use.

@@ -1,10 +1,14 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/user"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 )
@@ -35,4 +39,25 @@ func (a *Account) Check(ctx context.Context) (cloud.Identity, error) {
 		name = u.Username
 	}
 	return cloud.Identity{Account: a.home.dir, User: name}, nil
+}
+
+// Groups implements cloud.Account.
+func (a *Account) Groups(ctx context.Context) (list []cloud.Scope, err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	err = eachPart(filepath.Join(a.home.dir, "tasks"), func(stage, dir string) error {
+		return eachPart(dir, func(group, _ string) error {
+			s := cloud.Scope{Stage: stage, ResourceGroup: group}
+			tasks, err := a.home.Infra(s).Status(ctx, cloud.KindTask)
+			if len(tasks) > 0 {
+				list = append(list, s)
+			}
+			return err
+		})
+	})
+	slices.SortFunc(list, func(x, y cloud.Scope) int {
+		return cmp.Or(strings.Compare(x.Stage, y.Stage), strings.Compare(x.ResourceGroup, y.ResourceGroup))
+	})
+	return list, err
 }

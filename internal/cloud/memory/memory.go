@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -82,7 +83,7 @@ func (w *World) Cloud(s cloud.Scope) (*cloud.Cloud, error) {
 	defer w.mu.Unlock()
 	return cloud.Complete(cloud.Cloud{
 		Provider: "memory", Platform: "goroutine", Scope: s, Parallel: 8,
-		Account: account{}, Files: in.group().files, Secrets: &Secrets{in}, Infra: &Infra{in}, Jobs: &Jobs{in},
+		Account: account{w}, Files: in.group().files, Secrets: &Secrets{in}, Infra: &Infra{in}, Jobs: &Jobs{in},
 		Schedules: &Schedules{in}, Logs: in.task().logs,
 	}), nil
 }
@@ -160,7 +161,7 @@ func (r room) enter(ctx context.Context, needTask bool) (leave func(), err error
 	return r.mu.Unlock, nil
 }
 
-type account struct{}
+type account struct{ world *World }
 
 // Check implements cloud.Account: whoever is here may do everything.
 func (account) Check(ctx context.Context) (cloud.Identity, error) {
@@ -168,4 +169,24 @@ func (account) Check(ctx context.Context) (cloud.Identity, error) {
 		return cloud.Identity{}, context.Cause(ctx)
 	}
 	return cloud.Identity{Provider: "memory", Account: "this process", User: "anybody"}, nil
+}
+
+// Groups implements cloud.Account.
+func (a account) Groups(ctx context.Context) ([]cloud.Scope, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	a.world.mu.Lock()
+	defer a.world.mu.Unlock()
+	var list []cloud.Scope
+	for s, t := range a.world.tasks {
+		s.Task, s.Client = "", ""
+		if t.spec != nil && !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, func(x, y cloud.Scope) int {
+		return cmp.Or(strings.Compare(x.Stage, y.Stage), strings.Compare(x.ResourceGroup, y.ResourceGroup))
+	})
+	return list, nil
 }

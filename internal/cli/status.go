@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/cloud"
+)
+
+func (c *cli) statusCommand() *cobra.Command {
+	var o app.StatusOptions
+	var watch bool
+	every := 5 * time.Second
+	cmd := takes(clientsShared, &cobra.Command{
+		Use:   "status",
+		Short: "Show how all tasks stand, what has failed first",
+		Long: `Show how the tasks of the resource group stand, of each client, in each env stage (-s: in
+this one), or, where neither a project nor -e resource_group=... names one, all that
+the account has. What has failed comes first, then what should have run and has not, what
+is late, what runs now, and all else. Times and rows are compared with the median of the
+last runs that have succeeded.
+
+The exit code is 1 where something is red: failed, died, missed, late. --notify tells who
+wants to know of it (notify in project.yml) and has not been told: put it into a cron job
+of another machine to hear of one that is gone. docs/status.md has more.`,
+		Example: `  handoff status
+  handoff status -p my_project -s prod -o text
+  handoff status -e resource_group=etl --watch -o text
+  handoff status --notify -o json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if o.Target, err = c.anyTarget(); err != nil {
+				return err
+			}
+			o.AllStages = !cmd.Flags().Changed("stage")
+			for {
+				res, err := c.app().StatusAll(cmd.Context(), o)
+				if err != nil {
+					return err
+				}
+				text := c.statusText(res)
+				if watch && isTerminal(c.Out) {
+					text = "\x1b[H\x1b[2J" + text
+				}
+				c.code = res.ExitCode
+				if err := c.print(res, text); err != nil || !watch {
+					return err
+				}
+				if cloud.Sleep(cmd.Context(), every) != nil {
+					return nil
+				}
+			}
+		},
+	})
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it again and again, until Ctrl-C")
+	cmd.Flags().DurationVar(&every, "every", every, "how often with --watch")
+	cmd.Flags().BoolVar(&o.Notify, "notify", false, "tell who wants to know what is red")
+	return cmd
+}
+
+// statusText fits 80 columns.
+func (c *cli) statusText(r app.StatusResult) string {
+	if len(r.Tasks) == 0 {
+		return "there are no tasks"
+	}
+	several := map[string]bool{}
+	for _, t := range r.Tasks {
+		several[t.ResourceGroup] = true
+	}
+	t := table{head: []string{"STATE", "TASK", "STAGE", ">AGO", ">TOOK", ">ROWS", ">NEXT"}}
+	t.style = func(_, col int, text string) string {
+		if col == 0 {
+			return c.stateColor(text)
+		}
+		return text
+	}
+	below := map[int]string{}
+	for i, s := range r.Tasks {
+		name := s.Task
+		if len(several) > 1 {
+			name = s.ResourceGroup + "/" + name
+		}
+		if s.Client != "" {
+			name += " " + s.Client
+		}
+		took, rows, ago := "", "", ""
+		switch {
+		case s.Running != nil:
+			took, ago = longer(s.Running.Seconds, s.UsualSeconds), span(r.At.Sub(s.Running.Start).Seconds())
+		case s.Last != nil:
+			took, ago = longer(s.Last.Seconds, s.UsualSeconds), span(r.At.Sub(s.Last.Start).Seconds()-s.Last.Seconds)
+			if s.Last.Rows != nil {
+				rows = amount(*s.Last.Rows)
+				if s.UsualRows != nil {
+					rows = compared(float64(*s.Last.Rows), float64(*s.UsualRows), rows)
+				}
+			}
+		}
+		next := ""
+		if !s.Next.IsZero() {
+			next = span(s.Next.Sub(r.At).Seconds())
+		}
+		t.add(s.State, shorten(name, 20), shorten(s.EnvStage, 6), ago, took, rows, next)
+		below[i] = c.statusLines(s)
+	}
+	lines := strings.SplitAfter(t.String(), "\n")
+	var b strings.Builder
+	b.WriteString(lines[0])
+	for i := range r.Tasks {
+		b.WriteString(lines[i+1] + below[i])
+	}
+	return b.String()
+}
+
+// statusLines says why a task is red, or what it does.
+func (c *cli) statusLines(s app.TaskStatus) string {
+	const width = 80 - 4
+	text := ""
+	why := s.Reason
+	if why == "" {
+		why = s.Progress
+	}
+	if why = strings.Join(strings.Fields(why), " "); why != "" {
+		text = "    " + shorten(why, width) + "\n"
+	}
+	if s.Red() && s.Last != nil && s.Schedule == "" {
+		text += "    " + c.style(c.Out, dim, "run "+s.Last.ID) + "\n"
+	}
+	return text
+}
+
+func (c *cli) stateColor(text string) string {
+	switch strings.TrimSpace(text) {
+	case app.StateOK:
+		return c.style(c.Out, green, text)
+	case app.StateRunning, app.StateNew:
+		return text
+	case app.StateMissed, app.StateLate:
+		return c.style(c.Out, yellow, text)
+	}
+	return c.style(c.Out, red, text)
+}
+
+// longer is a time compared with the usual one. What differs by less than a second is as usual.
+func longer(is, usual float64) string {
+	if math.Abs(is-usual) < 1 {
+		usual = 0
+	}
+	return compared(is, usual, span(is))
+}
+
+// compared adds to text by how much is differs from the usual, where that is more than noise.
+func compared(is, usual float64, text string) string {
+	if usual <= 0 {
+		return text
+	}
+	percent := (is/usual - 1) * 100
+	switch {
+	case percent >= 1000:
+		return fmt.Sprintf("%s x%.0f", text, is/usual)
+	case percent >= 10 || percent <= -10:
+		return fmt.Sprintf("%s %+.0f%%", text, percent)
+	}
+	return text
+}
+
+// span is a time for people: 12s, 3m, 5h, 2d.
+func span(seconds float64) string {
+	d := time.Duration(max(seconds, 0) * float64(time.Second))
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// amount is a number in at most six signs.
+func amount(n int64) string {
+	switch {
+	case n >= 10_000_000:
+		return fmt.Sprintf("%dM", n/1_000_000)
+	case n >= 100_000:
+		return fmt.Sprintf("%dk", n/1000)
+	}
+	return fmt.Sprint(n)
+}
+
+// shorten cuts text to a width.
+func shorten(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	return string([]rune(text)[:width-1]) + "…"
+}
