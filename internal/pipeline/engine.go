@@ -45,6 +45,7 @@ type Engine struct {
 	deposit *deposit // nil: none
 	names   *registry
 	readers readers
+	stderr  budget
 	meter   meter
 
 	emitting sync.Mutex
@@ -57,7 +58,7 @@ type Engine struct {
 
 // New returns an engine for one run. Nothing is started before Run.
 func New(o Options) *Engine {
-	e := &Engine{o: o, names: newRegistry(), envs: map[*plan.Command][]string{}}
+	e := &Engine{o: o, names: newRegistry(), envs: map[*plan.Command][]string{}, stderr: budget{most: maxStderr}}
 	if o.Supervisor.Guard != nil {
 		e.deposit = newDeposit()
 	}

@@ -258,20 +258,22 @@ func (s *readers) close() {
 	}
 }
 
-// A stderrLog is the artifact that takes the stderr of all stages of a task.
+// A stderrLog is the artifact that takes the stderr of all stages of a task: all of it, or, when the logs of the run have got too long,
+// head and tail.
 type stderrLog struct {
 	e    *Engine
 	name string
 
 	mu     sync.Mutex
 	f      *os.File
+	tail   tail
 	closed bool
 	err    error // the first; later lines are dropped
 }
 
 // open makes the file, or, where thousands of empty ones would be no use, removes that of an earlier run.
 func (e *Engine) openLog(name string, lazy bool) (*stderrLog, error) {
-	l := &stderrLog{e: e, name: name}
+	l := &stderrLog{e: e, name: name, tail: tail{most: stderrTail}}
 	if lazy {
 		_ = e.root.Remove(name)
 		return l, nil
@@ -295,6 +297,14 @@ func (l *stderrLog) write(b []byte) {
 			return
 		}
 	}
+	if len(l.tail.kept) > 0 || !l.e.stderr.take(len(b)) {
+		l.tail.add(b)
+		return
+	}
+	l.put(b)
+}
+
+func (l *stderrLog) put(b []byte) {
 	if _, err := l.f.Write(b); err != nil {
 		l.err = fmt.Errorf("write artifact %q: %w", l.name, err)
 	}
@@ -309,6 +319,9 @@ func (l *stderrLog) close() error {
 	defer l.mu.Unlock()
 	l.closed = true
 	if l.f != nil {
+		if l.err == nil {
+			l.put(l.tail.text())
+		}
 		if err := l.f.Close(); err != nil && l.err == nil {
 			l.err = fmt.Errorf("write artifact %q: %w", l.name, err)
 		}
