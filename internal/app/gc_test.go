@@ -11,6 +11,8 @@ import (
 	"github.com/handoff-run/handoff/internal/artifact"
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/cloud/memory"
+	"github.com/handoff-run/handoff/internal/lease"
+	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/release"
 )
@@ -149,7 +151,7 @@ func copyOf(t *testing.T, from cloud.Files) cloud.Files {
 	return to
 }
 
-// TestRunsSweepOnceADay: a run removes what is too old, unless that was done less than a day ago.
+// TestRunsSweepOnceADay: a run removes what is too old, unless that was done less than a day ago, and never the record of the run that has the lease.
 func TestRunsSweepOnceADay(t *testing.T) {
 	t.Parallel()
 	files := &cutFiles{}
@@ -186,8 +188,22 @@ func TestRunsSweepOnceADay(t *testing.T) {
 	if n := records(); n != after+1 {
 		t.Errorf("%d records, %d before: it was done twice a day", n, after)
 	}
+	// The record of the run that has the lease stays, however long it has been going on.
+	b.later(0)
+	id := cloud.NewRunID(b.Now().AddDate(0, 0, -50))
+	held, l, err := lease.Acquire(t.Context(), files, b.leaseOptions(b.cloud, id))
+	if err == nil {
+		err = b.ledger(b.cloud, 0).Put(held, ledger.Run{ID: id, Outcome: ledger.Running})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	b.later(60)
-	if res, err := b.gc(true); err != nil || res.Kept != 1 {
+	res, err := b.gc(true)
+	if err != nil || res.Kept != 2 || slices.ContainsFunc(res.Removed, func(o Old) bool { return o.Name == id }) {
 		t.Errorf("%+v, %v", res, err)
+	}
+	if err := l.Release(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -124,3 +124,18 @@ func TestCloud(t *testing.T) {
 		t.Errorf("%v, %v", list, err)
 	}
 }
+
+// TestRotateKey: a provider that keeps its keys itself says so.
+func TestRotateKey(t *testing.T) {
+	t.Parallel()
+	if _, err := (Provider{Name: "nimbus"}).RotateKey(t.Context(), Setup{}); !errors.Is(err, cloud.ErrUnsupported) || cloud.Hint(err) == "" {
+		t.Errorf("%v (%s)", err, cloud.Hint(err))
+	}
+	dir := t.TempDir()
+	s := Setup{Home: func() (string, error) { return dir, nil }}
+	if p, err := Find(""); err != nil {
+		t.Error(err)
+	} else if r, err := p.RotateKey(t.Context(), s); err != nil || r.Files != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
