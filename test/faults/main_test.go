@@ -290,7 +290,7 @@ func (l *lab) create(name string) *os.File {
 func (s *session) signal(sig syscall.Signal) {
 	s.Helper()
 	if err := s.cmd.Process.Signal(sig); err != nil {
-		s.Fatal(err)
+		s.Fatalf("handoff %q: %v; stderr: %s", s.cmd.Args[1:], err, s.stderr())
 	}
 }
 
