@@ -58,7 +58,7 @@ of the project folder.`,
 		Example: "  handoff files get local -p my_project -w ws -v name=value",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.target()
+			t, err := c.workTarget(cmd)
 			if err != nil {
 				return err
 			}

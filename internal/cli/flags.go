@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,7 +36,7 @@ type flags struct {
 func (c *cli) addFlags(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringVarP(&c.flags.project, "project-dir", "p", "", "project `folder` (the one with project.yml; default: this folder)")
-	f.StringVarP(&c.flags.workspace, "workspace-dir", "w", "", "workspace `folder`, made on demand; it may lie in the project, and is no part of it")
+	f.StringVarP(&c.flags.workspace, "workspace-dir", "w", "", "workspace `folder`, made on demand; it may lie in the project, and is no part of it (default of what runs the project folder: one in your cache folder)")
 	f.StringVarP(&c.flags.stage, "stage", "s", "dev", "env `stage`: dev, prod, ...")
 	f.StringSliceVar(&c.flags.clients, "client", nil, "for this `client` of the project, or for several: --client acme,globex")
 	f.BoolVar(&c.flags.allClients, "all-clients", false, "for each client of the project, side by side")
@@ -246,6 +247,30 @@ func (c *cli) workspace() string {
 		return c.flags.workspace
 	}
 	return filepath.Join(c.flags.workspace, project.ClientsDir, c.client)
+}
+
+// workTarget is target for a command that works in a workspace. Where -w is not said, that is one in the cache folder of the user, the same
+// for each call with this project folder and env stage.
+func (c *cli) workTarget(cmd *cobra.Command) (app.Target, error) {
+	t, err := c.target()
+	if err != nil || cmd.Flags().Changed("workspace-dir") {
+		return t, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return t, &app.UsageError{Message: fmt.Sprintf("no workspace folder given, and there is no cache folder to make one in: %v", err), Hint: "add -w FOLDER"}
+	}
+	dir, err := filepath.Abs(t.ProjectDir)
+	if err != nil {
+		return t, err
+	}
+	if whole, err := filepath.EvalSymlinks(dir); err == nil { // else the project folder is not there, which is said later
+		dir = whole
+	}
+	name := fmt.Sprintf("%s-%.4x", filepath.Base(dir), sha256.Sum256([]byte(dir)))
+	c.flags.workspace = filepath.Join(cache, "handoff", "workspaces", name, t.EnvStage)
+	t.WorkspaceDir = c.workspace()
+	return t, nil
 }
 
 // secretsDir is what --secrets-dir says, or, as 0.4.x has it, -v secrets_dir.

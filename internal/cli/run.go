@@ -103,17 +103,21 @@ The log goes to stderr, the result to stdout. In <workspace>/artifacts there are
   run.log             the log
 
 ` + exitCodes,
-		Example: `  handoff run local -p my_project -w ws
+		Example: `  handoff run local -p my_project
   handoff run local -p my_project -w ws -s prod -v start_date=2026-01-01 end_date=2026-01-02
   handoff run local -p my_project -w ws -o json --log-format json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.target()
+			if dryRun {
+				t, err := c.target()
+				if err != nil {
+					return err
+				}
+				return c.plan(cmd, t)
+			}
+			t, err := c.workTarget(cmd)
 			if err != nil {
 				return err
-			}
-			if dryRun {
-				return c.plan(cmd, t)
 			}
 			o := app.RunOptions{Target: t, Push: c.flags.pushArtifacts}
 			return c.watchRun(&o, func(verbs *app.App) (app.RunResult, error) { return verbs.Run(cmd.Context(), o) })

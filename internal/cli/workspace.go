@@ -53,7 +53,7 @@ install ends the command with exit 1.`,
   handoff workspace install -p my_project -w ws --force`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := c.target()
+			t, err := c.workTarget(cmd)
 			if err != nil {
 				return err
 			}
