@@ -89,12 +89,16 @@ func (a *App) StatusAll(ctx context.Context, o StatusOptions) (StatusResult, err
 	for i := range order {
 		order[i] = i
 	}
+	caches := a.readCaches(ctx, o.Target, scopes)
 	err = cloud.Each(ctx, scopesAtOnce, order, func(ctx context.Context, i int) (err error) {
-		list[i], err = a.taskStatus(ctx, o.Target, scopes[i])
+		list[i], err = a.taskStatus(ctx, o.Target, scopes[i], caches[groupOf(scopes[i].Scope)].of(scopes[i].Prefix()))
 		return err
 	})
 	if err != nil {
 		return StatusResult{}, err
+	}
+	for _, c := range caches {
+		c.write(ctx)
 	}
 	for i, t := range list {
 		if t.State != StateNew || scopes[i].registered {
@@ -194,13 +198,13 @@ func (a *App) tasksOf(ctx context.Context, t Target, group cloud.Scope) ([]statu
 }
 
 // taskStatus tells how one task stands.
-func (a *App) taskStatus(ctx context.Context, t Target, s statusScope) (TaskStatus, error) {
+func (a *App) taskStatus(ctx context.Context, t Target, s statusScope, seen *seenRuns) (TaskStatus, error) {
 	out := TaskStatus{State: StateNew, Task: s.Task, Client: s.Client, EnvStage: s.Stage, ResourceGroup: s.ResourceGroup}
 	c, err := a.openCloud(ctx, t.at(s.Scope), nil)
 	if err != nil {
 		return out, err
 	}
-	runs, err := a.newest(ctx, c)
+	runs, err := a.newest(ctx, c, seen)
 	if err != nil {
 		return out, fmt.Errorf("task %s: %w", s.Scope, err)
 	}
@@ -213,15 +217,17 @@ func (a *App) taskStatus(ctx context.Context, t Target, s statusScope) (TaskStat
 }
 
 // newest returns the last runs, settled as far as it matters: those up to the last that has ended.
-func (a *App) newest(ctx context.Context, c *cloud.Cloud) ([]ledger.Run, error) {
+func (a *App) newest(ctx context.Context, c *cloud.Cloud, seen *seenRuns) ([]ledger.Run, error) {
 	var runs []ledger.Run
 	b := a.ledger(c, usual+1)
+	b.Known = seen.known
 	settle := sync.OnceValues(func() (known, error) { return a.readKnown(ctx, c) })
 	ended := false
 	for run, err := range b.Runs(ctx, a.Now(), ledger.Query{}) {
 		if err != nil {
 			return nil, err
 		}
+		seen.keep(run)
 		if !ended && run.Outcome != string(pipeline.Success) && run.Outcome != ledger.Skipped {
 			k, err := settle()
 			if err == nil {

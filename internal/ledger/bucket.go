@@ -28,6 +28,9 @@ type Bucket struct {
 	Files    cloud.Files
 	Prefix   string // folder of the task in the bucket: cloud.Scope.Prefix
 	Parallel int    // reads at a time; at least 1
+
+	// Known returns what is known of the record in an object, so that Runs need not read it; nil: nothing. Several at a time.
+	Known func(o cloud.Object) (Run, bool)
 }
 
 // Key returns the key of the record of a run; cloud.ErrInvalid where id is not one that handoff makes.
@@ -51,6 +54,9 @@ func before(n int64, digits int) string {
 	}
 	return fmt.Sprintf("%0*d", digits, min(max(most-1-n, 0), most-1))
 }
+
+// IDOf returns the id of the run whose record has this key.
+func IDOf(key string) string { return idOf(key) }
 
 // idOf returns the id of the run whose record has this key; "" for other objects.
 func idOf(key string) string {

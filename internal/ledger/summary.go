@@ -68,11 +68,18 @@ const summaryVersion = 3
 // open stands for the outcome of a run whose record may change, or is damaged: its record is read each time.
 const open = "open"
 
+// Line is what a list needs of the record of a run.
+type Line = line
+
+// LineOf returns what a list needs of a run.
+func LineOf(run Run) Line { return lineOf(run) }
+
 func lineOf(run Run) line {
 	return line{run.Outcome, run.ID, run.Start, run.End, run.Trigger, run.Release, run.JobID, run.Reason, run.Rows, run.ScheduleID, run.Series, run.ScheduledAt}
 }
 
-func (l line) run() Run {
+// Run returns the run, with what a list needs of it.
+func (l line) Run() Run {
 	return Run{
 		Outcome: l.Outcome, ID: l.ID, Start: l.Start, End: l.End, Trigger: l.Trigger, Release: l.Release, JobID: l.JobID, Reason: l.Reason, Rows: l.Rows,
 		ScheduleID: l.Schedule, Series: l.Series, ScheduledAt: l.ScheduledAt,
@@ -187,7 +194,7 @@ func (b *Bucket) LastOfSchedules(ctx context.Context, now time.Time, targets []s
 
 // records looks at the records that are not in the summary. It returns false when the caller has seen enough.
 func (s *search) records(ctx context.Context) bool {
-	batch := make([]string, 0, max(s.Parallel, 1))
+	batch := make([]cloud.Object, 0, max(s.Parallel, 1))
 	for o, err := range s.Files.List(ctx, s.Prefix+"/runs") {
 		if err != nil {
 			s.yield(Run{}, fmt.Errorf("list runs: %w", err))
@@ -199,7 +206,7 @@ func (s *search) records(ctx context.Context) bool {
 		if s.old.day != "" && dayOf(o.Key) >= s.old.day {
 			break
 		}
-		if batch = append(batch, o.Key); len(batch) == cap(batch) {
+		if batch = append(batch, o); len(batch) == cap(batch) {
 			if !s.batch(ctx, batch) {
 				return false
 			}
@@ -210,21 +217,27 @@ func (s *search) records(ctx context.Context) bool {
 }
 
 // batch reads the records of keys at the same time.
-func (s *search) batch(ctx context.Context, keys []string) bool {
+func (s *search) batch(ctx context.Context, keys []cloud.Object) bool {
 	runs := make([]Run, len(keys))
-	order := make([]int, len(keys))
-	for i := range order {
-		order[i] = i
+	var order []int
+	for i, o := range keys {
+		known := false
+		if s.Known != nil {
+			runs[i], known = s.Known(o)
+		}
+		if !known {
+			order = append(order, i)
+		}
 	}
 	err := cloud.Each(ctx, s.Parallel, order, func(ctx context.Context, i int) (err error) {
-		runs[i], err = s.read(ctx, keys[i])
+		runs[i], err = s.read(ctx, keys[i].Key)
 		switch {
 		case errors.Is(err, cloud.ErrNotFound): // deleted meanwhile
 			return nil
 		case errors.Is(err, cloud.ErrCorrupt):
-			runs[i] = damaged(idOf(keys[i]), err)
+			runs[i] = damaged(idOf(keys[i].Key), err)
 		case err != nil:
-			return fmt.Errorf("run %s: %w", idOf(keys[i]), err)
+			return fmt.Errorf("run %s: %w", idOf(keys[i].Key), err)
 		}
 		return nil
 	})
@@ -236,7 +249,7 @@ func (s *search) batch(ctx context.Context, keys []string) bool {
 		if run.ID == "" {
 			continue
 		}
-		s.note(keys[i], run)
+		s.note(keys[i].Key, run)
 		if !s.give(run) {
 			return false
 		}
@@ -277,7 +290,7 @@ func (s *search) summed(ctx context.Context) bool {
 			s.yield(Run{}, fmt.Errorf("list runs: object %q: %w: %w", s.summaryKey(), cloud.ErrCorrupt, err))
 			return false
 		}
-		if !isOpen && !s.give(l.run()) || isOpen && !s.open(ctx, l.ID) {
+		if !isOpen && !s.give(l.Run()) || isOpen && !s.open(ctx, l.ID) {
 			return false
 		}
 	}
@@ -290,7 +303,7 @@ func (s *search) open(ctx context.Context, id string) bool {
 		s.yield(Run{}, err)
 		return false
 	}
-	return s.batch(ctx, []string{key})
+	return s.batch(ctx, []cloud.Object{{Key: key}})
 }
 
 func outcomePrefix(outcome string) []byte {

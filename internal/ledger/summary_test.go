@@ -42,7 +42,7 @@ func found(t *testing.T, b *Bucket, now time.Time, q Query, limit int) []Run {
 		if err != nil {
 			t.Fatal(err)
 		}
-		run = lineOf(run).run()
+		run = lineOf(run).Run()
 		if q.Outcome != "" && run.Outcome != q.Outcome {
 			continue
 		}

@@ -47,11 +47,18 @@ func (a *Account) Groups(ctx context.Context) (list []cloud.Scope, err error) {
 		return nil, context.Cause(ctx)
 	}
 	err = eachPart(filepath.Join(a.home.dir, "tasks"), func(stage, dir string) error {
-		return eachPart(dir, func(group, _ string) error {
-			s := cloud.Scope{Stage: stage, ResourceGroup: group}
-			tasks, err := a.home.Infra(s).Status(ctx, cloud.KindTask)
-			if len(tasks) > 0 {
-				list = append(list, s)
+		return eachPart(dir, func(group, dir string) error {
+			found, err := hasTask(dir)
+			if err == nil && !found {
+				err = eachPart(filepath.Join(dir, clientsDir), func(_, dir string) (err error) {
+					if !found {
+						found, err = hasTask(dir)
+					}
+					return err
+				})
+			}
+			if found {
+				list = append(list, cloud.Scope{Stage: stage, ResourceGroup: group})
 			}
 			return err
 		})
@@ -60,4 +67,10 @@ func (a *Account) Groups(ctx context.Context) (list []cloud.Scope, err error) {
 		return cmp.Or(strings.Compare(x.Stage, y.Stage), strings.Compare(x.ResourceGroup, y.ResourceGroup))
 	})
 	return list, err
+}
+
+// hasTask reports whether a folder has the file of a task.
+func hasTask(dir string) (bool, error) {
+	files, err := names(dir)
+	return slices.ContainsFunc(files, func(name string) bool { return strings.HasSuffix(name, ".json") }), err
 }
