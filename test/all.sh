@@ -45,7 +45,7 @@ static_result() {
 part "format" make --no-print-directory fmt-check
 mapfile -t rooms < <(other_rooms ./test/...)
 part "pure rooms" go_tests -timeout 30m "${pure_rooms[@]}"
-part "tests" go_tests -race -timeout 30m "${rooms[@]}"
+part "tests" go_tests -race -p 3 -timeout 30m "${rooms[@]}" # many of them mostly wait
 part "end to end" go_tests -tags e2e -timeout 30m ./test/compat ./test/docs ./test/e2e
 part "slow faults" go_tests -tags e2e -timeout 30m -run '^TestSlow' ./test/faults
 part "demo" test/demo.sh

@@ -155,10 +155,7 @@ func (a *App) lockIdle(ctx context.Context, s *session) (*workspace.Lock, error)
 		case !told:
 			a.Log.Warn("the run before this one was killed: waiting for the end of its processes")
 		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-		}
+		_ = cloud.Sleep(ctx, 50*time.Millisecond) // once it is too late, the next look says so
 	}
 }
 
