@@ -237,7 +237,7 @@ func (a *App) ArtifactsList(ctx context.Context, t Target) (res ArtifactsListRes
 	}
 	res.Archives, res.Failed, err = commits.Artifacts.List(ctx, now.Artifacts)
 	if err == nil {
-		a.sayNone(c, "artifacts", len(res.Archives)+len(res.Failed))
+		a.sayNone(c, nil, "artifacts", len(res.Archives)+len(res.Failed))
 	}
 	return res, err
 }

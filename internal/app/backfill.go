@@ -271,7 +271,7 @@ func (b *backfill) one(ctx context.Context, i int) error {
 	at := b.res.Runs[i].At
 	job, try, err := b.start(ctx, at)
 	if err != nil {
-		return fmt.Errorf("start the run of %s: %w", at.Format(time.RFC3339), err)
+		return err
 	}
 	b.goes(job.ID, true)
 	job, err = b.app.awaitJob(ctx, b.cloud, job)

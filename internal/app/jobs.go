@@ -241,7 +241,7 @@ type JobsResult struct {
 
 // JobStatus returns the jobs that o asks for.
 func (a *App) JobStatus(ctx context.Context, o JobsOptions) (res JobsResult, err error) {
-	c, _, err := a.openScope(ctx, o.Target)
+	c, p, err := a.openScope(ctx, o.Target)
 	if err != nil {
 		return JobsResult{}, err
 	}
@@ -274,7 +274,7 @@ func (a *App) JobStatus(ctx context.Context, o JobsOptions) (res JobsResult, err
 			res.Jobs = append(res.Jobs, a.withReason(ctx, c, job))
 		}
 	}
-	a.sayNone(c, "jobs", len(res.Jobs))
+	a.sayNone(c, p, "jobs", len(res.Jobs))
 	slices.SortStableFunc(res.Jobs, func(x, y cloud.Job) int { return y.Created.Compare(x.Created) })
 	if o.Limit > 0 && len(res.Jobs) > o.Limit {
 		res.Jobs = res.Jobs[:o.Limit]

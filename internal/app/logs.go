@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/project"
 )
 
 // LogsOptions says which lines of the logs of a task to read.
@@ -27,7 +28,7 @@ func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
 	if err := q.Check(); err != nil {
 		return &UsageError{Message: err.Error(), Hint: "give a start before the end, and a limit of 1 or more"}
 	}
-	c, _, err := a.openTask(ctx, o.Target)
+	c, p, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return err
 	}
@@ -60,19 +61,22 @@ func (a *App) Logs(ctx context.Context, o LogsOptions) (err error) {
 		_, err = namedJob(ctx, c, q)
 	}
 	if err == nil {
-		a.sayNone(c, "such lines", found)
+		a.sayNone(c, p, "such lines", found)
 	}
 	return err
 }
 
-// sayNone tells a person that nothing was found, and where: a name may be mistyped.
-func (a *App) sayNone(c *cloud.Cloud, what string, found int) {
+// sayNone tells a person that nothing was found, and where: a name may be mistyped, or a client of the project, nil: any, be meant.
+func (a *App) sayNone(c *cloud.Cloud, p *project.Project, what string, found int) {
 	if found > 0 {
 		return
 	}
 	where := fmt.Sprintf("resource group %q, env stage %s", c.Scope.ResourceGroup, c.Scope.Stage)
 	if c.Scope.Task != "" {
 		where = fmt.Sprintf("task %q, %s%s", c.Scope.Task, ofClient(c.Scope.Client), where)
+	}
+	if p != nil && len(p.Clients) > 0 && c.Scope.Client == "" {
+		where += "; add --all-clients for those of its clients"
 	}
 	a.Log.Info(fmt.Sprintf("no %s found: %s", what, where))
 }

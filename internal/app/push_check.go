@@ -102,7 +102,7 @@ func (s *session) missingSecrets(there map[string]bool) (errs project.Errors) {
 		}
 		errs = append(errs, project.Diagnostic{
 			Pos: d.Pos, Path: "secrets", Message: fmt.Sprintf("secret %q has no value, neither in .secrets nor at the provider: every job would fail", d.Key),
-			Hint: fmt.Sprintf("%s; --force pushes without it, for `handoff secrets push -s %s%s` later", add, s.target.EnvStage, s.target.clientFlag()),
+			Hint: fmt.Sprintf("%s; or `handoff secrets set %s -s %s%s`; --force pushes without it", add, d.Key, s.target.EnvStage, s.target.clientFlag()),
 		})
 	}
 	return errs

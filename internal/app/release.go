@@ -29,7 +29,7 @@ func (a *App) ReleaseList(ctx context.Context, t Target) (res ReleaseListResult,
 	if len(pushes) > 0 {
 		res.Current = pushes[0].Release
 	}
-	a.sayNone(c, "releases", len(pushes))
+	a.sayNone(c, nil, "releases", len(pushes))
 	return res, nil
 }
 

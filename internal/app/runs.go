@@ -81,7 +81,7 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 	if q.Outcome, err = outcome(q.Outcome); err != nil {
 		return RunsList{}, err
 	}
-	c, _, err := a.openTask(ctx, t)
+	c, p, err := a.openTask(ctx, t)
 	if err != nil {
 		return RunsList{}, err
 	}
@@ -112,7 +112,7 @@ func (a *App) Runs(ctx context.Context, t Target, q RunsQuery) (res RunsList, er
 			break
 		}
 	}
-	a.sayNone(c, "runs", len(res.Runs))
+	a.sayNone(c, p, "runs", len(res.Runs))
 	return res, nil
 }
 

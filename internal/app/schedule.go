@@ -78,7 +78,13 @@ func timeSpan(d time.Duration) string {
 	if d == 0 {
 		return ""
 	}
-	return d.String()
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} { // 26h, not 26h0m0s
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // ScheduleCreate puts the schedules of the project, or those that o names, in place.
@@ -386,7 +392,7 @@ func (a *App) ScheduleList(ctx context.Context, o ScheduleListOptions) (res Sche
 		}
 		res.Schedules = append(res.Schedules, scheduleState(s, status))
 	}
-	a.sayNone(c, "schedules", len(res.Schedules))
+	a.sayNone(c, nil, "schedules", len(res.Schedules))
 	if len(res.Schedules) > 0 {
 		if err := a.addFires(ctx, c, list, res.Schedules); err != nil {
 			return SchedulesResult{}, err
@@ -421,7 +427,7 @@ func addDrafts(res *SchedulesResult, list []cloud.Schedule, p *project.Project) 
 // ScheduleDelete removes the schedules that o names.
 func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res SchedulesResult, err error) {
 	if len(o.TargetIDs) == 0 {
-		return SchedulesResult{}, &UsageError{Message: "no schedule named", Hint: "add --target-id 1; see `handoff cloud schedule list`"}
+		return SchedulesResult{}, &UsageError{Message: "no schedule given", Hint: "add --target-id 1; see `handoff cloud schedule list`"}
 	}
 	c, _, err := a.openTask(ctx, o.Target)
 	if err != nil {
@@ -510,6 +516,6 @@ func (a *App) SchedulePause(ctx context.Context, o SchedulePauseOptions) (res Sc
 		state.Next = a.nextFire(c, s)
 		res.Schedules = append(res.Schedules, state)
 	}
-	a.sayNone(c, "schedules", len(res.Schedules))
+	a.sayNone(c, nil, "schedules", len(res.Schedules))
 	return res, nil
 }

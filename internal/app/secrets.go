@@ -216,7 +216,7 @@ func (a *App) SecretsPrint(ctx context.Context, o SecretsOptions) (res SecretsPr
 		}
 		res.Secrets = append(res.Secrets, p)
 	}
-	a.sayNone(c, "secrets", len(res.Secrets))
+	a.sayNone(c, nil, "secrets", len(res.Secrets))
 	return res, nil
 }
 

@@ -198,7 +198,7 @@ func (a *App) SecretsList(ctx context.Context, t Target) (SecretsListResult, err
 			}
 		}
 	}
-	a.sayNone(c, "secrets", len(res.Secrets))
+	a.sayNone(c, nil, "secrets", len(res.Secrets))
 	if len(res.Missing) > 0 {
 		a.Log.Warn(fmt.Sprintf("not set, and named in %s: %s", project.FileName, strings.Join(res.Missing, ", ")))
 	}

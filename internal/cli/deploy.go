@@ -120,7 +120,8 @@ func planLines(planned app.DeployResult) []string {
 
 // printDeploy writes what was done, also where it ended with an error.
 func (c *cli) printDeploy(res app.DeployResult, err error, unchanged string) error {
-	if err != nil && len(res.Steps) == 0 {
+	var declined declinedError
+	if err != nil && len(res.Steps) == 0 || errors.As(err, &declined) { // who declined has seen the plan
 		return err
 	}
 	c.code = res.ExitCode

@@ -182,6 +182,9 @@ func layOut(rows []*row, most, width int, now time.Time) []string {
 		label := clipLeft(r.label, room)
 		pad := strings.Repeat(" ", room-utf8.RuneCountInString(label))
 		text := fmt.Sprintf("  %s%s %5s  %s", label, pad, short(now.Sub(r.start)), r.done())
+		if r.waits != "" && utf8.RuneCountInString(text) > width {
+			text = strings.TrimSuffix(text, r.waits) // half of it says nothing
+		}
 		lines = append(lines, strings.TrimRight(clipRight(text, width), " ,"))
 	}
 	if more := len(rows) - len(shown); more > 0 {
@@ -194,9 +197,13 @@ func layOut(rows []*row, most, width int, now time.Time) []string {
 func (r *row) done() string {
 	text := fmt.Sprintf("%9s", size(float64(r.bytes)))
 	if r.lines != nil {
-		text = fmt.Sprintf("%9s", app.Count(int(r.lines.Succeeded+r.lines.Failed), "line"))
+		done := r.lines.Succeeded + r.lines.Failed
+		text = fmt.Sprintf("%9s", app.Count(int(done), "line"))
 		if r.lines.Failed > 0 {
-			return text + fmt.Sprintf(", %d failed", r.lines.Failed)
+			text += fmt.Sprintf(", %d failed", r.lines.Failed)
+		}
+		if going := r.lines.Total - done; going > 0 {
+			text += fmt.Sprintf(", %d running", going)
 		}
 	} else {
 		text += fmt.Sprintf(" %11s", size(r.rate)+"/s")

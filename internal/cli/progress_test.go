@@ -15,7 +15,7 @@ func TestLay(t *testing.T) {
 	start := time.Unix(0, 0)
 	rows := []*row{
 		{label: "load/tap", start: start, bytes: 54_270_000, rate: 30_150_000, waits: "waits for the next stage"},
-		{label: "load/each", start: start, lines: &pipeline.Lines{Succeeded: 122, Failed: 1}},
+		{label: "load/each", start: start, lines: &pipeline.Lines{Total: 127, Succeeded: 122, Failed: 1}},
 		{label: "load/more", start: start, lines: &pipeline.Lines{Succeeded: 1}, waits: "waits for input"},
 		{label: "load_of_the_earthquakes_of_the_year_2026_ä/target", start: start},
 	}
@@ -26,7 +26,7 @@ func TestLay(t *testing.T) {
 	}{
 		{"wide", 12, 120, []string{
 			"  load/tap                                             9s   54.27 MB  30.15 MB/s  waits for the next stage",
-			"  load/each                                            9s  123 lines, 1 failed",
+			"  load/each                                            9s  123 lines, 1 failed, 4 running",
 			"  load/more                                            9s     1 line  waits for input",
 			"  load_of_the_earthquakes_of_the_year_2026_ä/target    9s        0 B       0 B/s",
 		}},
@@ -35,6 +35,11 @@ func TestLay(t *testing.T) {
 			"  load/each              9s  123 lines",
 			"  load/more              9s     1 line",
 			"  …year_2026_ä/target    9s        0 B",
+		}},
+		{"no half sentence", 2, 60, []string{
+			"  load/tap     9s   54.27 MB  30.15 MB/s",
+			"  load/each    9s  123 lines, 1 failed, 4 running",
+			"  and 2 more",
 		}},
 		{"low", 1, 80, []string{"  load/tap    9s   54.27 MB  30.15 MB/s  waits for the next stage", "  and 3 more"}},
 	} {

@@ -115,6 +115,27 @@ func (c *cli) troubles(b *strings.Builder, r ledger.Run) {
 		}
 	}
 	if r.JobID != "" {
-		fmt.Fprintf(b, "All that it wrote: handoff cloud logs --run %s\n", r.ID[max(len(r.ID)-6, 0):])
+		fmt.Fprintf(b, "All that it wrote: handoff cloud logs --run %s%s\n", r.ID[max(len(r.ID)-6, 0):], c.sameTask(r))
 	}
+}
+
+// sameTask is what a further command needs to mean the task of r: the project as it was named here, or its names.
+func (c *cli) sameTask(r ledger.Run) (args string) {
+	t, err := c.anyTarget()
+	switch {
+	case err != nil || t.ProjectDir == "":
+		args = fmt.Sprintf(" -e resource_group=%s task=%s", r.ResourceGroup, r.Task)
+	case t.ProjectDir != ".":
+		args = " -p " + t.ProjectDir
+		if strings.ContainsAny(t.ProjectDir, " '") {
+			args = " -p '" + strings.ReplaceAll(t.ProjectDir, "'", `'\''`) + "'"
+		}
+	}
+	if r.EnvStage != "dev" {
+		args += " -s " + r.EnvStage
+	}
+	if r.Client != "" {
+		args += " --client " + r.Client
+	}
+	return args
 }

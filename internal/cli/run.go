@@ -216,6 +216,8 @@ func (c *cli) outcome(word string) string {
 		return c.style(c.Out, green, word)
 	case "skipped", "terminated":
 		return c.style(c.Out, yellow, word)
+	case "planned", "unchanged", "running", "not started": // nothing has failed
+		return word
 	}
 	return c.style(c.Out, red, word)
 }

@@ -191,7 +191,7 @@ overlap policy, the release that is current. It need not be due, and may be paus
 				return err
 			}
 			if o.Target = t; o.Fire == "" {
-				return &app.UsageError{Message: "no schedule named", Hint: "add --target-id 1; see `handoff cloud schedule list`"}
+				return &app.UsageError{Message: "no schedule given", Hint: "add --target-id 1; see `handoff cloud schedule list`"}
 			}
 			return c.cloudRun(cmd.Context(), o, logs)
 		},
