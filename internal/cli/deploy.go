@@ -79,6 +79,9 @@ empty: --force deletes it with all that it holds.`,
 			if o.Force && !o.Bucket {
 				return &app.UsageError{Message: "--force is for a bucket that is not empty", Hint: "add --bucket, or leave out --force"}
 			}
+			if o.Bucket && !c.flags.allClients && (c.client != "" || len(c.many) > 0) {
+				return &app.UsageError{Message: "the bucket is that of all clients, not only of those that are named", Hint: "leave out --bucket, or destroy for --all-clients"}
+			}
 			if o.Target, err = c.anyTarget(); err != nil {
 				return err
 			}

@@ -19,13 +19,16 @@ var (
 	jsonLevel = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`"(?:level|levelname|severity|lvl|log\.level)"\s*:\s*"([A-Za-z]+)"`)
 	})
+	colours = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("\x1b\\[[0-9;:]*m") }) // loggers colour the level
 )
 
 // AtErrorLevel reports whether a line says that it is at ERROR level or above. The first level in it counts: a later one
 // is part of its message.
 func AtErrorLevel(line []byte) bool {
-	line = bytes.TrimLeft(line, " \t")
-	if len(line) == 0 {
+	if bytes.IndexByte(line, '\x1b') >= 0 {
+		line = colours().ReplaceAll(line, nil)
+	}
+	if line = bytes.TrimLeft(line, " \t"); len(line) == 0 {
 		return false
 	}
 	var found [][]byte

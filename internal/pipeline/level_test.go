@@ -10,16 +10,20 @@ import (
 func TestAtErrorLevel(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]bool{
-		"ERROR no such table":                   true, // singer-python
-		"CRITICAL:root:out of memory":           true, // logging.basicConfig
-		"FATAL: password authentication failed": true, // postgres
-		"[ERROR] 4 rows":                        true,
-		"  ERROR":                               true,
-		"ERRORS 0":                              false,
-		"ERROR-free":                            false,
-		"error: no such file":                   false,
-		"INFO ERROR is what it says":            false,
-		"2026-11-26 10:00:00,123 | ERROR    | tap-x | 404":                 true, // the Meltano SDK
+		"ERROR no such table":                               true, // singer-python
+		"CRITICAL:root:out of memory":                       true, // logging.basicConfig
+		"FATAL: password authentication failed":             true, // postgres
+		"[ERROR] 4 rows":                                    true,
+		"\x1b[31mERROR\x1b[0m late":                         true,
+		"\x1b[2m10:00:00\x1b[0m \x1b[1;31mERROR\x1b[0m 404": true,
+		"\x1b[32mINFO\x1b[0m ERROR":                         false,
+		"\x1b[31m\x1b[0m":                                   false,
+		"  ERROR":                                           true,
+		"ERRORS 0":                                          false,
+		"ERROR-free":                                        false,
+		"error: no such file":                               false,
+		"INFO ERROR is what it says":                        false,
+		"2026-11-26 10:00:00,123 | ERROR    | tap-x | 404":  true, // the Meltano SDK
 		"2026-11-26 10:00:00,123 | INFO     | tap-x | ERROR 404":           false,
 		"2026-11-26 10:00:00,123 - tap - CRITICAL - 404":                   true,
 		"2026-11-26 10:00:00,123 - tap - WARNING - ERROR - 404":            false,
