@@ -106,16 +106,30 @@ func (t teller) letters(ctx context.Context, kind notify.Kind, run ledger.Run) (
 	return list
 }
 
-// looksBack is how many runs are looked at for the one before.
-const looksBack = 20
+// How many runs are looked at for the one before; those of backfills, of which there may be many, are passed over.
+const (
+	looksBack     = 20
+	mostBackfills = 400
+)
+
+// ofBackfill reports whether a run was made for a time that had passed: it tells nothing of how things stand now.
+func ofBackfill(run ledger.Run) bool { return run.Trigger == string(cloud.TriggerBackfill) }
 
 // recovered reports whether the last run before this one that has ended was no success.
 func (a *App) recovered(ctx context.Context, c *cloud.Cloud, run ledger.Run) bool {
-	seen := 0
+	if ofBackfill(run) {
+		return false
+	}
+	seen, backfills := 0, 0
 	for before, err := range a.ledger(c, looksBack).Runs(ctx, a.Now(), ledger.Query{}) {
-		if seen++; err != nil || seen > looksBack {
+		if err != nil || seen >= looksBack || backfills >= mostBackfills {
 			return false
 		}
+		if ofBackfill(before) {
+			backfills++
+			continue
+		}
+		seen++
 		if before.ID >= run.ID || before.Outcome == ledger.Running || before.Outcome == ledger.Skipped {
 			continue
 		}

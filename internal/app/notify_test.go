@@ -59,9 +59,10 @@ notify:
 		}
 		_ = os.Remove(told)
 	}
+	trigger := cloud.TriggerManual
 	run := func() cloud.Job {
 		t.Helper()
-		job, err := b.cloud.Jobs.Run(t.Context(), cloud.Start{RunID: cloud.NewRunID(w.Now())})
+		job, err := b.cloud.Jobs.Run(t.Context(), cloud.Start{RunID: cloud.NewRunID(w.Now()), Trigger: trigger})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,8 +98,18 @@ notify:
 		t.Errorf("the second who looks tells %+v, %v", again, err)
 	}
 	_ = os.Remove(fail)
+	trigger = cloud.TriggerBackfill // an old day that is made up for is no recovery of last night
+	run()
+	want("all success")
+	if res, err := b.StatusAll(t.Context(), StatusOptions{Target: b.target}); err != nil || res.Tasks[0].State != StateFailed {
+		t.Errorf("after a backfill: %+v, %v", res.Tasks, err)
+	}
+	trigger = cloud.TriggerManual
 	run()
 	want("recovery all recovery")
+	if res, err := b.StatusAll(t.Context(), StatusOptions{Target: b.target}); err != nil || res.Tasks[0].State != StateOK {
+		t.Errorf("after the recovery: %+v, %v", res.Tasks, err)
+	}
 	run()
 	want("all success")
 

@@ -204,7 +204,7 @@ func (a *App) taskStatus(ctx context.Context, t Target, s statusScope, seen *see
 	if err != nil {
 		return out, err
 	}
-	runs, err := a.newest(ctx, c, seen)
+	runs, all, err := a.newest(ctx, c, seen)
 	if err != nil {
 		return out, fmt.Errorf("task %s: %w", s.Scope, err)
 	}
@@ -213,36 +213,42 @@ func (a *App) taskStatus(ctx context.Context, t Target, s statusScope, seen *see
 	if err != nil {
 		return out, fmt.Errorf("task %s: %w", s.Scope, err)
 	}
-	return out, a.ofSchedules(ctx, c, &out, runs, schedules)
+	return out, a.ofSchedules(ctx, c, &out, runs, all, schedules)
 }
 
-// newest returns the last runs, settled as far as it matters: those up to the last that has ended.
-func (a *App) newest(ctx context.Context, c *cloud.Cloud, seen *seenRuns) ([]ledger.Run, error) {
-	var runs []ledger.Run
+// newest returns the last runs, settled as far as it matters: those up to the last that has ended; and whether there are no others. What a
+// backfill has made is passed over: it tells nothing of last night.
+func (a *App) newest(ctx context.Context, c *cloud.Cloud, seen *seenRuns) (runs []ledger.Run, all bool, err error) {
 	b := a.ledger(c, usual+1)
 	b.Known = seen.known
 	settle := sync.OnceValues(func() (known, error) { return a.readKnown(ctx, c) })
-	ended := false
+	ended, backfills := false, 0
 	for run, err := range b.Runs(ctx, a.Now(), ledger.Query{}) {
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		seen.keep(run)
+		if ofBackfill(run) && run.Outcome != ledger.Running {
+			if backfills++; backfills > mostBackfills {
+				return runs, false, nil
+			}
+			continue
+		}
 		if !ended && run.Outcome != string(pipeline.Success) && run.Outcome != ledger.Skipped {
 			k, err := settle()
 			if err == nil {
 				run, err = a.settle(ctx, c, b, run, k)
 			}
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 		}
 		ended = ended || run.Outcome != ledger.Running && run.Outcome != ledger.Skipped
 		if runs = append(runs, run); len(runs) > usual {
-			break
+			return runs, false, nil
 		}
 	}
-	return runs, nil
+	return runs, true, nil
 }
 
 // ofRuns takes over what the last runs say, the newest first.
@@ -317,8 +323,8 @@ func median(list []float64) float64 {
 const startsWithin = 5 * time.Minute
 
 // ofSchedules finds the next fire, and what should have run and did not. A run that goes on, or has failed, is told before.
-func (a *App) ofSchedules(ctx context.Context, c *cloud.Cloud, t *TaskStatus, runs []ledger.Run, schedules []cloud.Schedule) error {
-	last, err := a.lastOf(ctx, c, runs, schedules)
+func (a *App) ofSchedules(ctx context.Context, c *cloud.Cloud, t *TaskStatus, runs []ledger.Run, all bool, schedules []cloud.Schedule) error {
+	last, err := a.lastOf(ctx, c, runs, all, schedules)
 	if err != nil {
 		return err
 	}
@@ -341,8 +347,8 @@ func (a *App) ofSchedules(ctx context.Context, c *cloud.Cloud, t *TaskStatus, ru
 	return nil
 }
 
-// lastOf returns the last runs of schedules. Where the newest runs of the task say it, no others are read.
-func (a *App) lastOf(ctx context.Context, c *cloud.Cloud, runs []ledger.Run, schedules []cloud.Schedule) (map[string]ledger.Last, error) {
+// lastOf returns the last runs of schedules. Where the newest runs of the task say it, or are all that there are, no others are read.
+func (a *App) lastOf(ctx context.Context, c *cloud.Cloud, runs []ledger.Run, all bool, schedules []cloud.Schedule) (map[string]ledger.Last, error) {
 	last := map[string]ledger.Last{}
 	for _, run := range runs {
 		if run.ScheduleID == "" || run.Series != "" {
@@ -364,7 +370,7 @@ func (a *App) lastOf(ctx context.Context, c *cloud.Cloud, runs []ledger.Run, sch
 		l := last[s.TargetID]
 		open = open || l.Run.ID == "" || s.Freshness > 0 && l.Success.ID == ""
 	}
-	if !open || len(runs) <= usual { // those are all that there are
+	if !open || all {
 		return last, nil
 	}
 	return a.ledger(c, 0).LastOfSchedules(ctx, a.Now(), targets)
