@@ -19,16 +19,13 @@ var (
 	jsonLevel = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`"(?:level|levelname|severity|lvl|log\.level)"\s*:\s*"([A-Za-z]+)"`)
 	})
-	colours = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("\x1b\\[[0-9;:]*m") }) // loggers colour the level
+	colours = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("\x1b\\[[0-9;:]*m") })
 )
 
 // AtErrorLevel reports whether a line says that it is at ERROR level or above. The first level in it counts: a later one
 // is part of its message.
 func AtErrorLevel(line []byte) bool {
-	if bytes.IndexByte(line, '\x1b') >= 0 {
-		line = colours().ReplaceAll(line, nil)
-	}
-	if line = bytes.TrimLeft(line, " \t"); len(line) == 0 {
+	if line = bytes.TrimLeft(colourless(line), " \t"); len(line) == 0 {
 		return false
 	}
 	var found [][]byte
@@ -52,4 +49,12 @@ func AtErrorLevel(line []byte) bool {
 		return true
 	}
 	return false
+}
+
+// colourless returns a line without the colours that loggers give a level.
+func colourless(line []byte) []byte {
+	if bytes.IndexByte(line, '\x1b') < 0 {
+		return line
+	}
+	return colours().ReplaceAll(line, nil)
 }

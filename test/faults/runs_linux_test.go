@@ -366,7 +366,7 @@ func TestEveryListedCommandExists(t *testing.T) {
 	walk = func(path []string) {
 		seen++
 		res := l.handoff(0, append(path, "--help")...)
-		_, list, _ := strings.Cut(res.Stdout, "Available Commands:\n")
+		_, list, _ := strings.Cut(res.Stdout, "\nCommands:\n")
 		list, _, _ = strings.Cut(list, "\n\n")
 		for line := range strings.Lines(list) {
 			if name := strings.Fields(line)[0]; name != "help" {
