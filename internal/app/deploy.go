@@ -73,7 +73,6 @@ type deployment struct {
 	app     *App
 	options DeployOptions
 	dry     bool
-	absent  bool       // it takes away what a deployment has put in place
 	mu      sync.Mutex // one step is told at a time
 }
 
