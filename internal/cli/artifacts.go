@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -70,8 +69,11 @@ of the task is going on.`,
 			}
 			verbs := c.twice()
 			plan, err := verbs.ArtifactsRestore(cmd.Context(), t, args[0], true)
-			if err != nil || dryRun {
-				return cmp.Or(err, c.print(plan, artifactsText(plan)))
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				return c.print(plan, artifactsText(plan))
 			}
 			if err := c.confirm(cmd.Context(), fmt.Sprintf("Let the next run find %s?", artifactsText(plan))); err != nil {
 				return err
