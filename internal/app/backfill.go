@@ -8,8 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -159,15 +157,7 @@ func (a *App) releasedProject(ctx context.Context, store *release.Store, id stri
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "handoff-backfill-")
-	if err != nil {
-		return nil, fmt.Errorf("make a temporary folder: %w", err)
-	}
-	defer os.RemoveAll(dir) // only takes room
-	if err := os.WriteFile(filepath.Join(dir, project.FileName), text, 0o600); err != nil {
-		return nil, fmt.Errorf("write a temporary file: %w", err)
-	}
-	p, _, err := project.LoadAs(dir, project.FileName, a.Providers...) // the runs tell its warnings
+	p, _, err := project.Decode(project.FileName, "", text, a.Providers...) // the runs tell its warnings
 	return p, inProject(err)
 }
 

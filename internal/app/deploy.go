@@ -254,12 +254,9 @@ func (d *deployment) result(steps []DeployStep, code int) DeployResult {
 
 // toDo says what nobody but a person can do.
 func toDo(ctx context.Context, served cloud.Scheduler) []string {
-	if served == nil {
+	serves, idle := unserved(ctx, served)
+	if !idle {
 		return nil
 	}
-	s, err := served.Running(ctx)
-	if err != nil || s.Running {
-		return nil
-	}
-	return []string{fmt.Sprintf("start `handoff server`, best by the init system: nothing else fires the schedules of %s", s.Serves)}
+	return []string{fmt.Sprintf("start `handoff server`, best by the init system: nothing else fires the schedules of %s", serves)}
 }

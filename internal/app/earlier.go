@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"slices"
 
-	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/plan"
@@ -26,7 +25,7 @@ func earlierInBucket(ctx context.Context, b *ledger.Bucket, a *App, p *plan.Plan
 	}
 	var out earlier
 	for run, err := range b.Runs(ctx, a.Now(), ledger.Query{Outcome: string(pipeline.Success)}) {
-		if err == nil && (run.Outcome != string(pipeline.Success) || run.Trigger == string(cloud.TriggerBackfill)) {
+		if err == nil && (run.Outcome != string(pipeline.Success) || ofBackfill(run)) {
 			continue // a backfill says nothing of what is usual
 		}
 		if err == nil && len(run.Tasks) == 0 { // a list has no more of old runs

@@ -33,6 +33,11 @@ type Told struct {
 	Message string  `json:"message,omitempty"` // of one that is to send
 }
 
+// line is that for a log.
+func (d Told) line() string {
+	return fmt.Sprintf("notify %s (%s) of %s: %s", d.Name, d.Way, d.Event, cmp.Or(d.Error, d.Done))
+}
+
 // teller tells of runs of one task.
 type teller struct {
 	app     *App
@@ -148,9 +153,9 @@ func (t teller) send(ctx context.Context, letters []letter, run ledger.Run) []To
 	all.Wait()
 	for _, d := range told {
 		if d.Done == "sent" {
-			t.app.Log.Info(fmt.Sprintf("notify %s (%s) of %s: sent", d.Name, d.Way, d.Event))
+			t.app.Log.Info(d.line())
 		} else {
-			t.app.Log.Warn(fmt.Sprintf("notify %s (%s) of %s: %s", d.Name, d.Way, d.Event, d.Error))
+			t.app.Log.Warn(d.line())
 		}
 	}
 	return told
@@ -213,7 +218,7 @@ func (r *releaseRun) tell(ctx context.Context, res *RunResult) {
 	var warnings []string
 	for _, d := range t.tell(ctx, kind, r.ended) {
 		if d.Done != "sent" {
-			warnings = append(warnings, fmt.Sprintf("notify %s (%s) of %s: %s", d.Name, d.Way, d.Event, d.Error))
+			warnings = append(warnings, d.line())
 		}
 	}
 	if len(warnings) == 0 {

@@ -210,12 +210,19 @@ func deleteSchedules(ctx context.Context, c *cloud.Cloud, o ScheduleOptions, toD
 
 // warnUnserved says that nothing fires the schedules, where a process of ours has to and none is there.
 func (a *App) warnUnserved(ctx context.Context, c *cloud.Cloud) {
-	if c.Scheduler == nil {
-		return
+	if serves, idle := unserved(ctx, c.Scheduler); idle {
+		a.Log.Warn(fmt.Sprintf("no server fires the schedules of %s: start `handoff server`, best by the init system", serves))
 	}
-	if s, err := c.Scheduler.Running(ctx); err == nil && !s.Running {
-		a.Log.Warn(fmt.Sprintf("no server fires the schedules of %s: start `handoff server`, best by the init system", s.Serves))
+}
+
+// unserved reports whether nothing fires the schedules for which a process of ours is needed, and which they are. s is nil where the
+// provider fires them.
+func unserved(ctx context.Context, s cloud.Scheduler) (serves string, idle bool) {
+	if s == nil {
+		return "", false
 	}
+	st, err := s.Running(ctx)
+	return st.Serves, err == nil && !st.Running
 }
 
 // nextFire returns when a schedule starts a job next, zero where it never does.

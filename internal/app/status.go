@@ -409,7 +409,7 @@ func (a *App) whyMissed(ctx context.Context, c *cloud.Cloud, target string, at t
 	if notes, err := c.Scheduler.Unstarted(ctx, c.Scope); err == nil && notes[target] != "" {
 		return why + ": " + notes[target]
 	}
-	if s, err := c.Scheduler.Running(ctx); err == nil && !s.Running {
+	if _, idle := unserved(ctx, c.Scheduler); idle {
 		return why + ": no server runs"
 	}
 	return why

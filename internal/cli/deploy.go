@@ -152,10 +152,7 @@ func (c *cli) explainSteps(steps []app.DeployStep) {
 			continue
 		}
 		told = append(told, s.Error)
-		fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), stepText(s))
-		if s.Hint != "" {
-			fmt.Fprintln(c.con, c.style(c.Err, bold, "hint:"), s.Hint)
-		}
+		c.printFault(stepText(s), s.Hint)
 	}
 }
 

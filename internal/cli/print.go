@@ -124,8 +124,13 @@ func (c *cli) printError(err error) {
 		fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), app.Count(len(list), "problem"), "found; nothing ran")
 		return
 	}
-	fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), err)
-	if hint := app.HintOf(err); hint != "" {
+	c.printFault(err.Error(), app.HintOf(err))
+}
+
+// printFault says what is wrong, and the way out, where there is one.
+func (c *cli) printFault(text, hint string) {
+	fmt.Fprintln(c.con, c.style(c.Err, red, "error:"), text)
+	if hint != "" {
 		fmt.Fprintln(c.con, c.style(c.Err, bold, "hint:"), hint)
 	}
 }
