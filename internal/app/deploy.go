@@ -180,7 +180,7 @@ func (d *deployment) kind(kind cloud.Kind) step {
 }
 
 func (d *deployment) change(ctx context.Context, client string, o InfraOptions) (changes []string, err error) {
-	o.Target = d.target(client)
+	o.Target, o.Anew = d.target(client), true
 	res, err := d.app.Infra(ctx, o)
 	for _, c := range res.Changes {
 		changes = append(changes, ChangeText(c))

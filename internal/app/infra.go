@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -19,6 +20,7 @@ type InfraOptions struct {
 	Force   bool   // with Absent: whatever it holds
 	Release string // of KindTask: what its jobs run; "": the current one
 	DryRun  bool
+	Anew    bool                       // where somebody else changes it at the same time, look again and go on; else that is cloud.ErrConflict
 	Confirm func([]cloud.Change) error // asked before anything is deleted or replaced; an error stops it; nil: nobody is asked
 	Step    func(cloud.Step)           // may be nil
 }
@@ -46,33 +48,43 @@ func (a *App) Infra(ctx context.Context, o InfraOptions) (res InfraResult, err e
 			return InfraResult{}, err
 		}
 	}
-	plan, err := c.Infra.Plan(ctx, want)
+	err = cloud.Compete(ctx, func() (again bool, err error) {
+		res, again, err = o.change(ctx, c, want)
+		return again, err
+	})
 	if err != nil {
 		return InfraResult{}, err
 	}
-	if err := o.check(plan); err != nil {
-		return InfraResult{}, err
+	if o.Kind == cloud.KindTask && !o.Absent && !o.DryRun && len(res.Changes) > 0 {
+		a.warnUnpushed(ctx, c)
+	}
+	return res, nil
+}
+
+// change plans what has to change, and does it. again: somebody else has changed it meanwhile, and o wants to go on.
+func (o InfraOptions) change(ctx context.Context, c *cloud.Cloud, want cloud.Want) (res InfraResult, again bool, err error) {
+	plan, err := c.Infra.Plan(ctx, want)
+	if err == nil {
+		err = o.check(plan)
+	}
+	if err != nil {
+		return InfraResult{}, false, err
 	}
 	res = InfraResult{Status: status(o.DryRun), Kind: o.Kind, Changes: plan.Changes, Message: infraMessage(c, o.Kind, plan.Changes)}
 	if len(plan.Changes) == 0 {
 		res.Changes = []cloud.Change{}
-		return res, nil
+		return res, false, nil
 	}
 	if o.DryRun {
-		return res, nil
+		return res, false, nil
 	}
 	if o.Confirm != nil && destroys(plan.Changes) {
 		if err := o.Confirm(plan.Changes); err != nil {
-			return InfraResult{}, err
+			return InfraResult{}, false, err
 		}
 	}
-	if err := c.Infra.Apply(ctx, plan, o.Step); err != nil {
-		return InfraResult{}, err
-	}
-	if o.Kind == cloud.KindTask && !o.Absent {
-		a.warnUnpushed(ctx, c)
-	}
-	return res, nil
+	err = c.Infra.Apply(ctx, plan, o.Step)
+	return res, o.Anew && errors.Is(err, cloud.ErrConflict), err
 }
 
 // openKind is openScope for a kind of infrastructure: clients have a role and a task of their own; all else is that of the resource
