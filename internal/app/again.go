@@ -17,6 +17,8 @@ import (
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/schedule"
+	"github.com/handoff-run/handoff/internal/secret"
 	"github.com/handoff-run/handoff/internal/workspace"
 )
 
@@ -76,7 +78,45 @@ func (g *Again) start() cloud.Start {
 	if s.Written == nil {
 		s.Written = map[string]string{}
 	}
+	if _, vars := g.hidden(); len(vars) > 0 { // whoever starts it gives these anew
+		all, _ := g.written()
+		s.Written[cloud.EnvVars] = quoted(slices.DeleteFunc(all, masked))
+	}
 	return s
+}
+
+// written returns the variables of the start, for its time.
+func (g *Again) written() ([]project.KeyValue, error) {
+	was := g.Run.Asked
+	zone, err := schedule.Zone(was.Zone)
+	if err != nil {
+		return nil, err
+	}
+	vars, usage := evaluateVars(was.Written[cloud.EnvVars], was.At.In(zone))
+	if usage != nil {
+		return nil, usage
+	}
+	return vars, nil
+}
+
+func masked(v project.KeyValue) bool { return strings.Contains(v.Value, secret.Mask) }
+
+// hidden returns what the record does not keep, since there is a secret in it: keys of the environment, and, where it can be told
+// which ones these are, variables.
+func (g *Again) hidden() (keys, vars []string) {
+	for _, key := range g.Run.Asked.Hidden {
+		all, err := g.written()
+		if key != cloud.EnvVars || err != nil || !slices.ContainsFunc(all, masked) {
+			keys = append(keys, key)
+			continue
+		}
+		for _, v := range all {
+			if masked(v) {
+				vars = append(vars, v.Key)
+			}
+		}
+	}
+	return keys, vars
 }
 
 // time returns the time of the run, in the zone of now; now for a new run.
@@ -96,15 +136,26 @@ func (g *Again) check(t Target) error {
 	case g.FailedOnly && g.Run.Outcome == string(pipeline.Success):
 		return g.nothingFailed()
 	}
-	for _, key := range g.Run.Asked.Hidden {
-		if t.env(key) == "" {
-			return &UsageError{
-				Message: fmt.Sprintf("run %s was started with a secret in %s, which its record does not keep", g.Run.ID, key),
-				Hint:    fmt.Sprintf("give it again: -e %s=... (and better make it a secret of the project, which a run finds by itself)", key),
-			}
+	var lack, again []string
+	keys, vars := g.hidden()
+	for _, key := range keys {
+		if t.env(key) == "" && !(key == cloud.EnvVars && t.env("vars") != "") {
+			lack, again = append(lack, key), append(again, "-e "+key+"=...")
 		}
 	}
-	return nil
+	for _, key := range vars {
+		given := slices.ContainsFunc(t.Vars, func(v project.KeyValue) bool { return v.Key == key })
+		if !given && t.env(cloud.EnvVars) == "" && t.env("vars") == "" {
+			lack, again = append(lack, key), append(again, "-v "+key+"=...")
+		}
+	}
+	if len(lack) == 0 {
+		return nil
+	}
+	return &UsageError{
+		Message: fmt.Sprintf("run %s was started with a secret in %s, which its record does not keep", g.Run.ID, strings.Join(lack, ", ")),
+		Hint:    fmt.Sprintf("give it again: %s (and better make it a secret of the project, which a run finds by itself)", strings.Join(again, " ")),
+	}
 }
 
 // takeOver makes o ask for what the run before it has asked for.
@@ -116,7 +167,7 @@ func (o *RunOptions) takeOver() error {
 		return err
 	}
 	was := o.Again.Run.Asked
-	text := first(o.env(cloud.EnvVars), was.Written[cloud.EnvVars])
+	text := first(o.env(cloud.EnvVars), o.Again.start().Written[cloud.EnvVars])
 	vars, err := evaluateVars(text, was.At)
 	if err != nil {
 		return err

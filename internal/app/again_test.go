@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/project"
 )
 
 func TestLeaveOut(t *testing.T) {
@@ -68,6 +70,48 @@ func TestAskedKeepsNoSecret(t *testing.T) {
 	for envs, refused := range map[string]bool{"": true, "B=1": true, "B=1 __VARS=p=2": false} {
 		if err := again.check(target(t, envs, "")); (err != nil) != refused {
 			t.Errorf("with %q: err = %v", envs, err)
+		}
+	}
+}
+
+// TestWhatIsHiddenIsAskedFor: a masked value is never taken for the value, and all that is missing is said at once.
+func TestWhatIsHiddenIsAskedFor(t *testing.T) {
+	t.Parallel()
+	again := &Again{Run: ledger.Run{ID: "r", Asked: ledger.Asked{
+		At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Env: map[string]string{"X": "[redacted]"},
+		Written: map[string]string{cloud.EnvVars: "'pw=a [redacted]' day=$(date -I) 'n=1'"}, Hidden: []string{"X", cloud.EnvVars},
+	}}}
+	broken := &Again{Run: again.Run}
+	broken.Run.Asked.Written = map[string]string{cloud.EnvVars: "'pw=[redacted] n=1"}
+	give := func(list ...string) (kvs []project.KeyValue) {
+		for _, text := range list {
+			key, value, _ := strings.Cut(text, "=")
+			kvs = append(kvs, project.KeyValue{Key: key, Value: value})
+		}
+		return kvs
+	}
+	for _, tc := range []struct {
+		name       string
+		again      *Again
+		envs, vars []project.KeyValue
+		want       string // of the hint; or the variables of the start
+	}{
+		{"nothing is given", again, nil, nil, "-e X=... -v pw=... ("},
+		{"one of two", again, give("X=1"), nil, "again: -v pw=... ("},
+		{"all", again, give("X=1"), give("pw=new"), "day=2026-01-02 n=1 pw=new"},
+		{"all variables anew", again, give("X=1", "__VARS=pw=b"), nil, "pw=b"},
+		{"by the name that 0.4.x takes, too", again, give("X=1", "vars=pw=b"), nil, "pw=b"},
+		{"it cannot be told which", broken, give("X=1"), give("pw=new"), "again: -e __VARS=... ("},
+		{"it is given as a whole", broken, give("X=1", "__VARS=pw=b"), give("n=2"), "pw=b n=2"},
+	} {
+		a := &App{Now: time.Now}
+		s, err := a.start(CloudRunOptions{Target: Target{Envs: tc.envs, Vars: tc.vars}, Again: tc.again}, nil)
+		got := HintOf(err)
+		if err == nil {
+			got = strings.ReplaceAll(s.Written[cloud.EnvVars], "'", "")
+		}
+		if !strings.Contains(got, tc.want) || strings.Contains(fmt.Sprint(s.Env, s.Written), "redacted") && err == nil {
+			t.Errorf("%s: %q, env %v; want %q", tc.name, got, s.Env, tc.want)
 		}
 	}
 }
