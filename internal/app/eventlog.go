@@ -88,7 +88,7 @@ func (c *outputCap) admits(log *slog.Logger, e pipeline.Event) bool {
 
 // logEvent says in a line what happened. The message is whole; the attributes are for machines.
 func logEvent(log *slog.Logger, e pipeline.Event, mask func(string) string) {
-	level, msg := message(e)
+	level, msg := message(e, mask)
 	if msg == "" || !log.Enabled(context.Background(), level) {
 		return
 	}
@@ -110,8 +110,8 @@ func logEvent(log *slog.Logger, e pipeline.Event, mask func(string) string) {
 }
 
 // message words an event; empty: nothing to say.
-func message(e pipeline.Event) (slog.Level, string) {
-	at := where(e)
+func message(e pipeline.Event, mask func(string) string) (slog.Level, string) {
+	at := where(e, mask)
 	switch e.Kind {
 	case pipeline.TaskStarted:
 		if e.Try > 1 {
@@ -211,11 +211,11 @@ func reason(e pipeline.Event) string {
 	return string(e.Result.Outcome)
 }
 
-// where names the place of an event: task/child[line]/stage.
-func where(e pipeline.Event) string {
+// where names the place of an event: task/child[line]/stage. A line is masked before it is cut, so that no part of a secret stays.
+func where(e pipeline.Event, mask func(string) string) string {
 	at := strings.Join(e.Task, "/")
 	if n := len(e.Lines); n > 0 {
-		at += "[" + cut(e.Lines[n-1], 40) + "]"
+		at += "[" + cut(mask(e.Lines[n-1]), 40) + "]"
 	}
 	if e.Stage != "" {
 		at += "/" + e.Stage

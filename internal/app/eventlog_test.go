@@ -45,7 +45,17 @@ func TestMessageOfInterruptedTask(t *testing.T) {
 	e := pipeline.Event{Kind: pipeline.TaskEnded, Task: []string{"load"}, Result: &pipeline.Result{
 		Outcome: pipeline.Interrupted, Reason: "interrupted by SIGTERM", Elapsed: 1900 * time.Millisecond,
 	}}
-	if _, got := message(e); got != "load: interrupted by SIGTERM after 1.9s" {
+	if _, got := message(e, strings.ToUpper); got != "load: interrupted by SIGTERM after 1.9s" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A secret that a long line is cut within leaves no part of it.
+func TestMessageMasksLineBeforeItIsCut(t *testing.T) {
+	t.Parallel()
+	e := pipeline.Event{Kind: pipeline.Warning, Task: []string{"load"}, Lines: []string{strings.Repeat("x", 35) + "s3cr3t-value"}, Text: "late"}
+	mask := func(s string) string { return strings.ReplaceAll(s, "s3cr3t-value", "***") }
+	if _, got := message(e, mask); got != "load["+strings.Repeat("x", 35)+"***]: late" {
 		t.Errorf("got %q", got)
 	}
 }

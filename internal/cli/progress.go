@@ -7,9 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
-
-	"golang.org/x/term"
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/pipeline"
@@ -36,8 +33,8 @@ type row struct {
 	at    time.Time
 	rate  float64 // bytes/s
 	waits string
-	lines *pipeline.Lines // of a foreach
-	moved string          // records, where that is known
+	loop  *pipeline.Loop // of a foreach
+	moved string         // records, where that is known
 }
 
 const maxRows = 12 // more would push the log off the screen
@@ -82,7 +79,7 @@ func (p *progress) event(e pipeline.Event) {
 	key := strings.Join(e.Task, "/") + "/" + e.Stage
 	switch e.Kind {
 	case pipeline.StageStarted:
-		p.rows = append(p.rows, &row{key: key, label: key, start: e.Time, at: e.Time})
+		p.rows = append(p.rows, &row{key: key, label: oneLine(key), start: e.Time, at: e.Time})
 	case pipeline.StageEnded:
 		for i, r := range p.rows {
 			if r.key == key {
@@ -112,8 +109,10 @@ func (p *progress) update(key string, e pipeline.Event) {
 			r.rate = float64(max(now-r.bytes, 0)) / d
 		}
 		r.bytes, r.at = now, e.Time
-		r.lines = e.Stats.Lines
-		r.waits = waits(e.Stats)
+		r.loop = e.Stats.Loop
+		if r.waits = waits(e.Stats); r.loop != nil && len(r.loop.Now) > 0 {
+			r.waits = "" // it has read what its bodies work on
+		}
 		r.moved = moved(e.Stats.Rows)
 	}
 }
@@ -149,15 +148,12 @@ func (p *progress) erase() {
 }
 
 func (p *progress) draw() {
-	width, height, err := term.GetSize(int(p.term.Fd()))
-	if err != nil || width < 20 {
-		width, height = 80, 24
-	}
+	width, height := screen(p.term)
 	most := max(1, min(maxRows, height-3)) // what has left the screen cannot be erased
 	var b strings.Builder
 	texts := layOut(p.rows, most, width-1, time.Now())
 	if p.note != "" {
-		texts = append(texts, clipRight("  "+p.note, width-1))
+		texts = append(texts, shorten("  "+p.note, width-1))
 	}
 	for _, text := range texts {
 		if p.color {
@@ -174,18 +170,19 @@ func layOut(rows []*row, most, width int, now time.Time) []string {
 	shown := rows[:min(len(rows), most)]
 	room := 0
 	for _, r := range shown {
-		room = max(room, utf8.RuneCountInString(r.label))
+		room = max(room, columns(r.label))
 	}
-	room = min(room, max(width/2, width-60))
+	room = min(room, max(width/2-4, width-60))
 	var lines []string
 	for _, r := range shown {
-		label := clipLeft(r.label, room)
-		pad := strings.Repeat(" ", room-utf8.RuneCountInString(label))
-		text := fmt.Sprintf("  %s%s %5s  %s", label, pad, short(now.Sub(r.start)), r.done())
-		if r.waits != "" && utf8.RuneCountInString(text) > width {
-			text = strings.TrimSuffix(text, r.waits) // half of it says nothing
+		text := fmt.Sprintf("  %s %5s", padded(clipLeft(r.label, room), room), short(now.Sub(r.start)))
+		for i, part := range r.done(now) {
+			if i > 0 && columns(text)+columns(part) > width {
+				break // half of it says nothing
+			}
+			text += part
 		}
-		lines = append(lines, strings.TrimRight(clipRight(text, width), " ,"))
+		lines = append(lines, clipRight(r.withNow(text, width), width))
 	}
 	if more := len(rows) - len(shown); more > 0 {
 		lines = append(lines, fmt.Sprintf("  and %d more", more))
@@ -194,40 +191,69 @@ func layOut(rows []*row, most, width int, now time.Time) []string {
 }
 
 // done says how much a stage has done, the most important first: a narrow terminal shows no more.
-func (r *row) done() string {
-	text := fmt.Sprintf("%9s", size(float64(r.bytes)))
-	if r.lines != nil {
-		done := r.lines.Succeeded + r.lines.Failed
-		text = fmt.Sprintf("%9s", app.Count(int(done), "line"))
-		if r.lines.Failed > 0 {
-			text += fmt.Sprintf(", %d failed", r.lines.Failed)
-		}
-		if going := r.lines.Total - done; going > 0 {
-			text += fmt.Sprintf(", %d running", going)
-		}
+func (r *row) done(now time.Time) (parts []string) {
+	if r.loop != nil {
+		parts = loopDone(r.loop, now.Sub(r.start))
 	} else {
-		text += fmt.Sprintf(" %11s", size(r.rate)+"/s")
+		parts = []string{fmt.Sprintf("  %9s", size(float64(r.bytes))), fmt.Sprintf("  %10s", size(r.rate)+"/s")}
 	}
-	if r.moved != "" {
-		text += "  " + r.moved
+	for _, part := range []string{r.moved, r.waits} {
+		if part != "" {
+			parts = append(parts, "  "+part)
+		}
 	}
-	if r.waits != "" {
-		text += "  " + r.waits
+	return parts
+}
+
+// loopDone says how far a foreach is: how many lines of all, where that is known.
+func loopDone(l *pipeline.Loop, in time.Duration) (parts []string) {
+	done := l.Succeeded + l.Failed
+	text := app.Count(int(done), "line")
+	if l.All > 0 {
+		text = fmt.Sprintf("%d/%d", done, l.All)
+	}
+	parts = append(parts, fmt.Sprintf("  %9s", text))
+	if l.Failed > 0 {
+		parts = append(parts, fmt.Sprintf(", %d failed", l.Failed))
+	}
+	if going := l.Total - done; going > 0 {
+		parts = append(parts, fmt.Sprintf(", %d running", going))
+	}
+	if done > 0 && in >= time.Second {
+		parts = append(parts, "  "+pace(float64(done)/in.Seconds()))
+	}
+	return parts
+}
+
+// withNow adds the lines that are at work to what is said of a loop, as many of them as have room.
+func (r *row) withNow(text string, width int) string {
+	const least = 8 // columns of a line by which one knows it
+	if r.loop == nil {
+		return text
+	}
+	sep := "  "
+	for _, line := range r.loop.Now {
+		room := width - columns(text) - columns(sep)
+		if room < least && room < columns(line) {
+			break
+		}
+		text += sep + shorten(oneLine(line), room)
+		sep = ", "
 	}
 	return text
 }
 
-func clipRight(s string, n int) string {
-	r := []rune(s)
-	return string(r[:min(len(r), n)])
-}
-
-// clipLeft keeps the end of a label, where the stage is.
-func clipLeft(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return "…" + string(r[len(r)-max(n-1, 0):])
+// pace words what is done per second in the unit in which one can count it.
+func pace(perSecond float64) string {
+	switch {
+	case perSecond >= 100:
+		return fmt.Sprintf("%.0f/s", perSecond)
+	case perSecond >= 1:
+		return fmt.Sprintf("%.2g/s", perSecond)
+	case perSecond*60 >= 1:
+		return fmt.Sprintf("%.2g/min", perSecond*60)
 	}
-	return s
+	return fmt.Sprintf("%.2g/h", perSecond*3600)
 }
 
 func short(d time.Duration) string { return d.Round(time.Second).String() }

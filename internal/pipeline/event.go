@@ -89,5 +89,12 @@ type Stats struct {
 	PeakMemory        int64   // bytes
 	BlockedIn         float64 // share of samples, 0..1, in which its input pipe was empty: it waits for the stage before
 	BlockedOut        float64 // share of samples in which its output pipe was full: it waits for the stage after
-	Lines             *Lines  // of a foreach at work; nil: another stage, or its end (where the Result has them)
+	Loop              *Loop   // of a foreach at work; nil: another stage, or its end (where the Result has the Lines)
+}
+
+// Loop is how far a foreach is.
+type Loop struct {
+	Lines
+	All int64    // lines of its input that are not blank, once the end of it is in sight; 0: not yet
+	Now []string // the first of the lines that are at work, masked and cut to a length for a message
 }

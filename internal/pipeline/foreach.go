@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,10 +32,18 @@ type foreach struct {
 
 	mu     sync.Mutex
 	lines  Lines
-	rd     *records // nil: nothing read yet
-	first  *ending  // of the first body that failed
-	cut    *ending  // of the first body that was stopped
+	now    []loopLine // at work, in the order of their start
+	all    int64      // see Loop
+	rd     *records   // nil: nothing read yet
+	first  *ending    // of the first body that failed
+	cut    *ending    // of the first body that was stopped
 	broken bool
+}
+
+// loopLine is a line of the input with its number, from 1.
+type loopLine struct {
+	n    int64
+	line string
 }
 
 func newForeach(st *stage) *foreach {
@@ -87,7 +96,7 @@ func (f *foreach) run() ending {
 // loop starts the bodies; its error is of the input.
 func (f *foreach) loop(ctx context.Context, rd *records) error {
 	for n := int64(1); ; n++ {
-		raw, err := rd.next()
+		line, err := rd.next()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -96,10 +105,10 @@ func (f *foreach) loop(ctx context.Context, rd *records) error {
 			return err
 		}
 		last := err == io.EOF
-		if last && (len(raw) == 0 || f.in.cut()) { // a cut line is not data
+		if last && (line == "" || f.in.cut()) { // a cut line is not data
 			return nil
 		}
-		if !f.dispatch(ctx, n, trim(raw)) || last {
+		if !f.dispatch(ctx, n, trim(line)) || last {
 			return nil
 		}
 	}
@@ -126,7 +135,7 @@ func (f *foreach) dispatch(ctx context.Context, n int64, line string) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	f.count(func(l *Lines) { l.Total++ })
+	f.begins(n, line)
 	sc := f.sc.bodyOf(line, f.stage, n)
 	sc.reader, sc.errors = f.to.reader, &f.errors
 	sc.suffix = f.e.names.claim(sc.key, f.leaves, suffixFor(f.sc.suffix, line, f.leaves))
@@ -148,6 +157,13 @@ func (f *foreach) count(change func(*Lines)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change(&f.lines)
+}
+
+func (f *foreach) begins(n int64, line string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lines.Total++
+	f.now = append(f.now, loopLine{n, line})
 }
 
 // body runs the tasks for the n-th line, and pipes on their output when before is closed.
@@ -187,6 +203,7 @@ func (f *foreach) body(ctx context.Context, n int64, line string, sc scope, befo
 func (f *foreach) took(n int64, line string, end ending) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.now = slices.DeleteFunc(f.now, func(x loopLine) bool { return x.n == n })
 	switch {
 	case end.broken:
 		f.broken = true
@@ -204,7 +221,7 @@ func (f *foreach) took(n int64, line string, end ending) {
 
 func (f *foreach) fail(n int64, line string, end ending) {
 	if f.first == nil {
-		end.Reason = fmt.Sprintf("line %d (%s): %s", n, f.e.mask(strconv.Quote(short(line))), end.Reason)
+		end.Reason = fmt.Sprintf("line %d (%s): %s", n, strconv.Quote(f.shown(line)), end.Reason)
 		f.first = &end
 	}
 	if f.t.KillLoopOnFail {
@@ -257,10 +274,19 @@ func (f *foreach) copied() Stats {
 func (f *foreach) statsSoFar() Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s, lines := f.copied(), f.lines
-	s.Lines = &lines
+	s := f.copied()
+	if f.rd != nil && f.all == 0 {
+		f.all, _ = f.rd.total()
+	}
+	s.Loop = &Loop{Lines: f.lines, All: f.all}
+	for _, x := range f.now[:min(len(f.now), maxNow)] {
+		s.Loop.Now = append(s.Loop.Now, f.shown(x.line))
+	}
 	return s
 }
+
+// shown is a line as it may be shown: no secret is cut, so that none is overlooked.
+func (f *foreach) shown(line string) string { return short(f.e.mask(line)) }
 
 func (f *foreach) failedLines() ending {
 	one := *f.first
@@ -272,11 +298,13 @@ func (f *foreach) failedLines() ending {
 	return end
 }
 
+const maxNow = 8 // lines: more find no room on a terminal
+
 // short cuts a line for a message.
 func short(line string) string {
 	const most = 80
 	if len(line) <= most {
 		return line
 	}
-	return line[:most] + "..."
+	return strings.ToValidUTF8(line[:most], "") + "..."
 }

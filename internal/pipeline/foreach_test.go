@@ -377,8 +377,18 @@ func TestRegistry(t *testing.T) {
 func TestTrim(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{" a\t\r": "a", "\x1c a b\u00a0": "a b", "\u3000": "", "\xff ": "\xff"} {
-		if got := trim([]byte(in)); got != want {
+		if got := trim(in); got != want {
 			t.Errorf("trim(%q) = %q, want %q", in, got, want)
 		}
+	}
+}
+
+// A secret that a long line is cut within leaves no part of it.
+func TestShownLine(t *testing.T) {
+	t.Parallel()
+	e := &Engine{o: Options{Mask: func(s string) string { return strings.ReplaceAll(s, "s3cr3t-value", "***") }}}
+	f := &foreach{stage: &stage{work: &work{e: e}}}
+	if got, want := f.shown(strings.Repeat("x", 70)+"s3cr3t-value"), strings.Repeat("x", 70)+"***"; got != want {
+		t.Errorf("got %q", got)
 	}
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,7 +113,22 @@ func TestProgressOfOwnStages(t *testing.T) {
 		{
 			"foreach", "each",
 			pipelineTask("p", sh("lines", "seq 3"), foreachStage("each", 1, bodyTask("b", `[ {line} -lt 3 ] || `+await))),
-			func(s *Stats) bool { return s.Lines != nil && s.Lines.Succeeded == 2 && s.BytesIn == 6 },
+			func(s *Stats) bool {
+				return s.Loop != nil && s.Loop.Succeeded == 2 && s.Loop.All == 3 && s.BytesIn == 6 && slices.Equal(s.Loop.Now, []string{"3"})
+			},
+		},
+		{ // the lines that come while all bodies are at work are seen as well
+			"foreach ahead", "each",
+			pipelineTask("p", sh("lines", `printf '1\n\n2\n'; while ! test -e $DIR/ran; do sleep 0.01; done; printf '\n3\n4'`),
+				foreachStage("each", 2, bodyTask("b", `touch $DIR/ran; `+await))),
+			func(s *Stats) bool {
+				return s.Loop != nil && s.Loop.All == 4 && slices.Equal(s.Loop.Now, []string{"1", "2"})
+			},
+		},
+		{ // what is still written has no total
+			"foreach without end", "each",
+			pipelineTask("p", sh("lines", `seq 3; `+await), foreachStage("each", 1, bodyTask("b", "true"))),
+			func(s *Stats) bool { return s.Loop != nil && s.Loop.Succeeded == 3 && s.Loop.All == 0 },
 		},
 		{
 			"fork", "fork",
