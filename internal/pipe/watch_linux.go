@@ -9,7 +9,7 @@ import (
 )
 
 // seenSize is how much is looked at at once, in bytes: what stays in the cache of a core.
-const seenSize = 256 << 10
+const seenSize = 128 << 10
 
 // watch copies references to the pages by tee(2), and reads them for see only then: that is one copy in all.
 func watch(ctx context.Context, out, in *os.File, see func([]byte) error) (n int64, err error) {

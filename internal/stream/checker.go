@@ -19,7 +19,7 @@ type Checker struct {
 	line     int64 // number of the line
 	all      int64 // records
 	streams  map[string]*records
-	last     *records // of the last record
+	alike    *records // of the last record, where the next one may be found in the fast way
 	csv      csvReader
 }
 
@@ -57,7 +57,38 @@ func NewChecker(c Contract, before Before) *Checker {
 
 // Write takes the next bytes. The error is a Breach.
 func (k *Checker) Write(b []byte) (int, error) {
-	return len(b), k.lines.each(b, maxLine, k.take)
+	n := len(b)
+	for len(b) > 0 {
+		var err error
+		if len(k.lines.rest) == 0 {
+			if b, err = k.takeAlike(b); err != nil {
+				return n, err
+			}
+		}
+		if b, err = k.lines.one(b, maxLine, k.take); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// takeAlike takes the lines at the begin of b that are surely records of the same stream as the last one, and returns the rest.
+func (k *Checker) takeAlike(b []byte) ([]byte, error) {
+	r := k.alike
+	if r == nil {
+		return b, nil
+	}
+	for {
+		end := bytes.IndexByte(b, '\n')
+		if end < 0 || !bytes.HasPrefix(b[:end], r.head) || !r.find(b[len(r.head):end]) {
+			return b, nil
+		}
+		k.line++
+		if err := k.checked(r); err != nil {
+			return nil, err
+		}
+		b = b[end+1:]
+	}
 }
 
 // Close says that the stream has ended. The error is a Breach.
@@ -166,7 +197,11 @@ func (k *Checker) take(line []byte) error {
 	case CSV:
 		return k.csv.take(k, line)
 	case NDJSON:
-		return k.object(k.of(""), line)
+		r := k.of("")
+		if !k.contract.Fixed {
+			k.alike = r
+		}
+		return k.scanned(r, line)
 	}
 	return k.message(line)
 }
@@ -185,7 +220,6 @@ func formatOf(line []byte) Format {
 func (k *Checker) count(r *records) error {
 	k.all++
 	r.n++
-	k.last = r
 	if err := k.contract.Rows.tooMany(k.all, ""); err != nil {
 		return err
 	}
@@ -197,11 +231,6 @@ func (k *Checker) count(r *records) error {
 
 // message takes a Singer message.
 func (k *Checker) message(line []byte) error {
-	if r := k.last; r != nil && bytes.HasPrefix(line, r.head) && len(r.head) > 0 {
-		if r.find(line[len(r.head):]) {
-			return k.checked(r)
-		}
-	}
 	kind, name := message(line)
 	switch kind {
 	case none:
@@ -220,7 +249,13 @@ func (k *Checker) message(line []byte) error {
 		if !whole || found == nil || found[0] != '{' {
 			return breach("record %d%s (line %d) is not a whole record message", r.n+1, ofStream(r.name), k.line)
 		}
-		r.head = headOf(line, found)
+		k.alike = nil
+		if len(r.head) == 0 || !bytes.HasPrefix(line, r.head) {
+			r.head = headOf(line, found)
+		}
+		if r.head != nil {
+			k.alike = r
+		}
 		return k.scanned(r, found)
 	}
 	return nil
@@ -233,14 +268,6 @@ func headOf(line, found []byte) []byte {
 		return nil
 	}
 	return bytes.Clone(head)
-}
-
-// object takes a line of NDJSON.
-func (k *Checker) object(r *records, line []byte) error {
-	if !k.contract.Fixed && len(line) > 1 && line[0] == '{' && line[len(line)-1] == '}' && r.find(line) {
-		return k.checked(r)
-	}
-	return k.scanned(r, line)
 }
 
 // scanned looks at all members of a record.
@@ -310,9 +337,11 @@ func (r *records) find(b []byte) bool {
 
 // find returns where the key stands; -1: it is not there, or has no value, or that is not sure.
 func (c *column) find(b []byte) int {
-	at := c.near(b)
-	if at < 0 {
-		at = bytes.Index(b, c.pattern)
+	at := c.hint
+	if to := at + len(c.pattern); to > len(b) || string(b[at:to]) != string(c.pattern) {
+		if at = c.near(b); at < 0 {
+			at = bytes.Index(b, c.pattern)
+		}
 	}
 	if at < 1 || b[at-1] == '\\' {
 		return -1
@@ -332,11 +361,8 @@ func (c *column) find(b []byte) int {
 	return at
 }
 
-// near looks where the key stood in the last record: most values are about as long as there.
+// near looks beside where the key stood in the last record: most values are about as long as there.
 func (c *column) near(b []byte) int {
-	if c.hint > 0 && c.hint < len(b) && bytes.HasPrefix(b[c.hint:], c.pattern) {
-		return c.hint
-	}
 	const drift = 6
 	to := min(c.hint+drift, len(b)-len(c.pattern))
 	for at := max(c.hint-drift, 1); at <= to; at++ {

@@ -155,6 +155,44 @@ func FuzzChecker(f *testing.F) {
 	})
 }
 
+// FuzzCheckerWays holds the fast way through whole lines against the slow one, which lines take that come in parts.
+func FuzzCheckerWays(f *testing.F) {
+	for _, s := range []string{
+		rec("a", `"id": 1`) + rec("a", `"id": 2`) + rec("b", `"id": 1`) + rec("a", `"id": 2`), rec("a", `"id": 1`) + `{"type":"RECORD","stream":"a","record":{"id":2}}` + "\n" + rec("a", `"x": {"id": 3}`),
+		`{"id": 1, "x": "}"}` + "\r\n\n" + `{"x": {}, "id": 1}` + "\n" + `{"id": 1.5}x` + "\n", "id,x\n1,\"\n\"\n1,2\n", rec("a", `"id": 1`) + "\n" + schemaOf("a", "") + rec("a", `"id":null`),
+	} {
+		f.Add(s)
+	}
+	two := int64(2)
+	f.Fuzz(func(t *testing.T, text string) {
+		for line := range strings.Lines(text) {
+			if !unambiguous(strings.TrimSpace(line)) {
+				return
+			}
+		}
+		for _, c := range []Contract{{Rules: Rules{Columns: []string{"id"}}}, {Rules: Rules{Unique: []string{"id"}}}, {Rules: Rules{Rows: Rows{Max: &two}}}} {
+			fast, a := held(c, Before{}, text, max(len(text), 1))
+			slow, b := held(c, Before{}, text, 1)
+			if fast != slow || a.Records() != b.Records() {
+				t.Errorf("%q, %d records; in parts %q, %d records: %q", fast, a.Records(), slow, b.Records(), text)
+			}
+		}
+	})
+}
+
+// unambiguous reports whether all readers find the same in a line: it is no broken object, and has no key more than once.
+func unambiguous(line string) bool {
+	if !strings.HasPrefix(line, "{") {
+		return true
+	}
+	for _, key := range []string{`"type"`, `"stream"`, `"record"`, `"id"`} {
+		if strings.Count(line, key) > 1 {
+			return false
+		}
+	}
+	return json.Valid([]byte(line)) && !strings.Contains(line, `\u`)
+}
+
 // twice reports whether an object has the key "id" more than once.
 func twice(object string) bool {
 	n := 0

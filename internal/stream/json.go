@@ -81,6 +81,9 @@ func skipValue(b []byte, i int) int {
 		return skipNested(b, i)
 	}
 	start := i
+	for i < len(b) && '0' <= b[i] && b[i] <= '9' { // most are whole numbers
+		i++
+	}
 	for i < len(b) && isScalar(b[i]) {
 		i++
 	}
