@@ -83,7 +83,7 @@ func (d *deployment) run(ctx context.Context) (DeployResult, error) {
 	}
 	var steps []DeployStep
 	for _, client := range groups {
-		own, code := d.take(ctx, client, d.kind(cloud.KindBucket), d.kind(cloud.KindResources))
+		own, code := d.take(ctx, client, nobody, d.kind(cloud.KindBucket), d.kind(cloud.KindResources))
 		if steps = append(steps, own...); code != 0 {
 			return d.result(steps, code), nil
 		}
@@ -131,7 +131,7 @@ type step struct {
 // each takes the steps for all clients, side by side, and returns them in the order of the clients, with the worst exit code.
 func (d *deployment) each(ctx context.Context, steps ...step) (taken []DeployStep, code int) {
 	list := EachClient(ctx, d.options.Clients, d.options.AtOnce, func(ctx context.Context, client string) (any, int, error) {
-		own, code := d.take(ctx, client, steps...)
+		own, code := d.take(ctx, client, client, steps...)
 		return own, code, nil
 	}, nil)
 	for _, r := range list {
@@ -141,11 +141,14 @@ func (d *deployment) each(ctx context.Context, steps ...step) (taken []DeploySte
 	return taken, Worst(list)
 }
 
-// take takes the steps for a client until one fails, and returns them with the exit code of that one.
-func (d *deployment) take(ctx context.Context, client string, steps ...step) (taken []DeployStep, code int) {
+// nobody is whose a step is that is for all clients.
+const nobody = ""
+
+// take takes the steps with the target of a client until one fails, and returns them with the exit code of that one.
+func (d *deployment) take(ctx context.Context, client, whose string, steps ...step) (taken []DeployStep, code int) {
 	for _, s := range steps {
 		changes, err := s.do(ctx, client)
-		taken = append(taken, d.ended(s.name, client, changes, err))
+		taken = append(taken, d.ended(s.name, whose, changes, err))
 		if err != nil {
 			return taken, Code(err)
 		}
@@ -195,28 +198,41 @@ func (d *deployment) push(ctx context.Context) (steps []DeployStep, code int) {
 	}
 	list := d.app.PushClients(ctx, o, d.options.Clients, nil)
 	released := map[Place]bool{}
+	var shared []string
 	for _, r := range list {
 		res, _ := r.Result.(PushResult)
+		changes := secretChanges(res)
 		place := res.Place
-		place.Client = ""
+		place.Client = nobody
+		switch {
+		case !res.Changed || released[place]:
+		case r.Client == nobody:
+			changes = append(changes, releaseChange(res))
+		default:
+			shared = append(shared, releaseChange(res))
+		}
+		released[place] = true
 		var err error
 		if r.Error != "" {
 			err = cloud.WithHint(errors.New(r.Error), r.Hint)
 		}
-		steps = append(steps, d.ended("push", r.Client, pushChanges(res, !released[place]), err))
-		released[place] = true
+		steps = append(steps, d.ended("push", r.Client, changes, err))
+	}
+	for _, change := range shared {
+		steps = append(steps, d.ended("push", nobody, []string{change}, nil))
 	}
 	return steps, Worst(list)
 }
 
-func pushChanges(res PushResult, tellRelease bool) (changes []string) {
+func releaseChange(res PushResult) string {
+	return fmt.Sprintf("push release %s: %s, %s", release.Short(res.Release), Count(res.Files, "file"), Bytes(res.Size))
+}
+
+func secretChanges(res PushResult) (changes []string) {
 	for _, s := range res.Secrets {
 		if s.Done == "to push" || s.Done == "pushed" {
 			changes = append(changes, fmt.Sprintf("push secret %s (%s)", s.Key, s.Level))
 		}
-	}
-	if res.Changed && tellRelease {
-		changes = append(changes, fmt.Sprintf("push release %s: %s, %s", release.Short(res.Release), Count(res.Files, "file"), Bytes(res.Size)))
 	}
 	return changes
 }

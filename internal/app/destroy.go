@@ -54,7 +54,7 @@ func (d *deployment) destroy(ctx context.Context, o DestroyOptions) (DeployResul
 			break
 		}
 		var shared []DeployStep
-		shared, code = d.take(ctx, client, d.without(cloud.KindResources), d.without(cloud.KindBucket))
+		shared, code = d.take(ctx, client, nobody, d.without(cloud.KindResources), d.without(cloud.KindBucket))
 		taken = append(taken, shared...)
 	}
 	return d.result(taken, code), context.Cause(ctx)

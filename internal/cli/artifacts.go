@@ -185,24 +185,26 @@ func (c *cli) artifactsListCommand() *cobra.Command {
 what failed runs have left, the newest first.`,
 		Example: "  handoff artifacts list -p my_project -s prod -o text",
 		Args:    noArgs,
-		RunE:    show(c, c.anyTarget, (*app.App).ArtifactsList, archivesText),
+		RunE:    show(c, c.anyTarget, (*app.App).ArtifactsList, c.archivesText),
 	}
 }
 
-func archivesText(r app.ArtifactsListResult) string {
-	var b strings.Builder
+func (c *cli) archivesText(r app.ArtifactsListResult) string {
+	t := c.list("", "-TIME", "=NAME", "->FILES", ">SIZE", "=RUN")
 	for _, a := range append(r.Archives, r.Failed...) {
-		mark := " "
+		mark, run := " ", ""
 		if r.Last != nil && r.Last.Name == a.Name {
 			mark = "*"
 		}
-		fmt.Fprintf(&b, "%s %s  %-44s %9s, %8s", mark, a.Time.Format(time.RFC3339), a.Name, app.Count(a.Files, "file"), app.Bytes(a.Bytes))
 		if a.RunID != "" && !strings.HasSuffix(a.Name, a.RunID) {
-			b.WriteString("  run " + a.RunID)
+			run = a.RunID
+			if t.width == 0 {
+				run = "run " + run // no title says it
+			}
 		}
-		b.WriteString("\n")
+		t.add(mark, a.Time.Format(time.RFC3339), a.Name, app.Count(a.Files, "file"), app.Bytes(a.Bytes), run)
 	}
-	return b.String()
+	return t.String()
 }
 
 func dryRunFlag(cmd *cobra.Command, dryRun *bool) {

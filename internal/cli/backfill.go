@@ -105,12 +105,7 @@ func backfillEnding(jobs []string) string {
 }
 
 func (c *cli) backfillText(r app.BackfillResult) string {
-	t := table{head: []string{"SCHEDULED", "OUTCOME", ">TOOK", "RUN", "NOTE"}, style: func(_, col int, text string) string {
-		if col == 1 {
-			return c.outcome(text)
-		}
-		return text
-	}}
+	t := c.outcomes("=SCHEDULED", "OUTCOME", ">TOOK", "=RUN", "+NOTE")
 	for _, run := range r.Runs {
 		note := firstLine(run.Reason)
 		if run.Before {
@@ -118,7 +113,7 @@ func (c *cli) backfillText(r app.BackfillResult) string {
 		}
 		took := ""
 		if run.RunID != "" && run.Outcome != "running" {
-			took = fmt.Sprintf("%.1fs", run.Seconds)
+			took = span(run.Seconds)
 		}
 		t.add(run.At.Format("2006-01-02 15:04 -07:00"), words(run.Outcome), took, run.RunID, note)
 	}

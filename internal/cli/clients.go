@@ -67,7 +67,7 @@ func (c *cli) forClients(run func(*cobra.Command, []string) error) func(*cobra.C
 		case how == clientsInTurn:
 			c.flags.atOnce = 1
 		}
-		return c.eachClient(cmd.Context(), names, how == clientsStream)
+		return c.eachClient(cmd, names, how == clientsStream)
 	}
 }
 
@@ -114,13 +114,14 @@ func allClients(c *cli, p *project.Project) ([]string, error) {
 }
 
 // eachClient runs this command line for each client, side by side, each as if it were alone, and prints how all of them ended.
-func (c *cli) eachClient(ctx context.Context, names []string, stream bool) error {
+func (c *cli) eachClient(cmd *cobra.Command, names []string, stream bool) error {
+	ctx := cmd.Context()
 	in, err := os.Open(os.DevNull)
 	if err != nil {
 		return err
 	}
 	defer in.Close() //nolint:errcheck // read only
-	var texts, errs sync.Map
+	var texts, tables, errs sync.Map
 	list := app.EachClient(ctx, names, c.flags.atOnce, func(ctx context.Context, client string) (any, int, error) {
 		sub := &cli{Stdio: Stdio{In: in, Out: c.Out, Err: c.Err}, environ: c.environ, args: c.args, client: client, parent: c, held: c.held}
 		sub.con = newConsole(&labelled{to: c.con, label: sub.label(names)})
@@ -132,23 +133,103 @@ func (c *cli) eachClient(ctx context.Context, names []string, stream bool) error
 		root.SetErr(sub.con)
 		err := root.ExecuteContext(ctx)
 		texts.Store(client, sub.text)
+		tables.Store(client, sub.productTable())
 		errs.Store(client, err)
 		code := sub.code
 		if err != nil {
 			code = sub.codeOf(ctx, err)
 		}
 		return sub.product, code, err
-	}, c.tellClient)
+	}, func(r app.ClientResult) {
+		if !looksOnly(cmd) || r.ExitCode != 0 {
+			c.tellClient(r)
+		}
+	})
+	text := func(client string) string { return loaded[string](&texts, client) }
 	c.explain(list, &errs)
 	if stream {
 		c.code = app.Worst(list)
 		return nil
 	}
-	return c.printClients(list, func(client string) string {
-		text, _ := texts.Load(client)
-		s, _ := text.(string)
-		return s
-	})
+	if looksOnly(cmd) {
+		return c.printLists(list, &tables, text)
+	}
+	return c.printClients(list, false, text)
+}
+
+func loaded[T any](m *sync.Map, client string) (v T) {
+	if x, ok := m.Load(client); ok {
+		v, _ = x.(T)
+	}
+	return v
+}
+
+// looksOnly reports a command that shows something and does nothing: that it has done so is no news.
+func looksOnly(cmd *cobra.Command) bool {
+	switch cmd.Name() {
+	case "list", "show", "status", "log", "next", "print", "diff", "plan":
+		return true
+	}
+	return false
+}
+
+// productTable is the table that was printed, where it was one and nothing else.
+func (c *cli) productTable() *table {
+	if c.last == nil || lines(c.last.String()) != lines(c.text) {
+		return nil
+	}
+	return c.last
+}
+
+// printLists writes what a command that only looks has shown for several clients: one list, where they are tables of one kind.
+func (c *cli) printLists(list []app.ClientResult, tables *sync.Map, text func(client string) string) error {
+	t := c.table()
+	for _, r := range list {
+		one := loaded[*table](tables, r.Client)
+		if one != nil && t.head == nil {
+			t.head, t.style = one.head, one.style
+		}
+		if one == nil && r.Error == "" || one != nil && !slices.Equal(t.head, one.head) {
+			return c.printClients(list, true, text)
+		}
+	}
+	if t.head == nil {
+		return c.printClients(list, true, text)
+	}
+	own := slices.Contains(t.head, "CLIENT")
+	if !own {
+		t.head, t.style = append([]string{"CLIENT"}, t.head...), besides(t.style)
+	}
+	for _, r := range list {
+		t.join(r, loaded[*table](tables, r.Client), own)
+	}
+	c.code = app.Worst(list)
+	return c.print(list, t.String())
+}
+
+// join adds the rows of the table of a client. They name the client, or are given its name.
+func (t *table) join(r app.ClientResult, one *table, named bool) {
+	if one == nil || len(one.rows) == 0 {
+		instead := "none"
+		if r.Error != "" {
+			instead = r.Status
+		}
+		row := make([]string, len(t.head))
+		row[slices.Index(t.head, "CLIENT")] = r.Client
+		row[slices.IndexFunc(t.head, func(title string) bool { return title != "" && title != "CLIENT" })] = instead
+		t.add(row...)
+		t.note(firstLine(r.Error))
+		return
+	}
+	for i, row := range one.rows {
+		if !named {
+			row = append([]string{r.Client}, row...)
+		}
+		t.add(row...)
+		for _, note := range one.notes[i] {
+			t.note(note)
+		}
+	}
 }
 
 // label is what stands before what is said for a client; nothing before lines that are JSON.
@@ -203,21 +284,20 @@ func (c *cli) explain(list []app.ClientResult, errs *sync.Map) {
 
 // printClients writes the product of a command for several clients, and exits as the worst of them. text is what the command
 // printed for a client, as text.
-func (c *cli) printClients(list []app.ClientResult, text func(client string) string) error {
+func (c *cli) printClients(list []app.ClientResult, looked bool, text func(client string) string) error {
 	c.code = app.Worst(list)
 	for i := range list {
 		list[i].Status = statusOf(list[i])
 	}
-	t := table{head: []string{"CLIENT", "STATUS", ">TIME", "RESULT"}, style: func(_, col int, text string) string {
-		if col == 1 {
-			return c.outcome(text)
-		}
-		return text
-	}}
+	t := c.outcomes("=CLIENT", "STATUS", ">TIME", "+RESULT")
 	var more strings.Builder
 	for _, r := range list {
 		short, long := shortText(r, text(r.Client))
-		t.add(r.Client, words(r.Status), took(r.Seconds).String(), short)
+		status, took := words(shownStatus(r, looked)), span(r.Seconds)
+		if looked {
+			took = ""
+		}
+		t.add(r.Client, status, took, short)
 		if long != "" {
 			fmt.Fprintf(&more, "\n%s\n  %s\n", r.Client, strings.ReplaceAll(strings.TrimRight(long, " \n"), "\n", "\n  "))
 		}
@@ -259,6 +339,14 @@ func reasonOf(v any) string {
 		return o.Task + ": " + o.Reason
 	}
 	return cmp.Or(o.Reason, o.Task)
+}
+
+// shownStatus is the status as people want to know it: that something could be shown is none.
+func shownStatus(r app.ClientResult, looked bool) string {
+	if looked && r.Error == "" {
+		return readOutcome(r.Result).Outcome
+	}
+	return statusOf(r)
 }
 
 func statusOf(r app.ClientResult) string {
@@ -314,12 +402,12 @@ func (c *cli) clientsListCommand() *cobra.Command {
 		Example: `  handoff clients list -p my_project -o text
   handoff clients list -p my_project -s prod -o json`,
 		Args: noArgs,
-		RunE: show(c, c.target, (*app.App).ClientsList, clientsText),
+		RunE: show(c, c.target, (*app.App).ClientsList, c.clientsText),
 	}
 }
 
-func clientsText(res app.Clients) string {
-	t := table{head: []string{"CLIENT", ">CPU", ">MEMORY", ">STORAGE", "SCHEDULES", "SECRETS", "FILE"}}
+func (c *cli) clientsText(res app.Clients) string {
+	t := c.table("=CLIENT", ">CPU", ">MEMORY", ">STORAGE", "SCHEDULES", "SECRETS", "FILE")
 	number := func(n int) string {
 		if n == 0 {
 			return ""

@@ -50,7 +50,7 @@ func (c *cli) deploy(ctx context.Context, o app.DeployOptions) (err error) {
 	}
 	o.Clients, o.AtOnce, o.Step = c.allMeant(), c.flags.atOnce, c.tellDeployed
 	o.Confirm = func(planned app.DeployResult) error {
-		return c.confirmOnTerminal(ctx, "Do this?", planLines(planned)...)
+		return c.confirmOnTerminal(ctx, "Do this?", c.planLines(planned)...)
 	}
 	var done func()
 	o.Progress, done = c.uploads()
@@ -87,7 +87,7 @@ empty: --force deletes it with all that it holds.`,
 			}
 			o.Clients, o.AtOnce, o.Step = c.allMeant(), c.flags.atOnce, c.tellDeployed
 			o.Confirm = func(planned app.DeployResult) error {
-				return c.confirm(ctx, "Delete this?", planLines(planned)...)
+				return c.confirm(ctx, "Delete this?", c.planLines(planned)...)
 			}
 			res, err := c.app().Destroy(ctx, o)
 			return c.printDeploy(res, err, "nothing is in place")
@@ -117,8 +117,8 @@ func (c *cli) tellDeployed(s app.DeployStep) {
 }
 
 // planLines is what would be done, for a person who is asked.
-func planLines(planned app.DeployResult) []string {
-	return strings.Split(strings.TrimSpace(deployTable(planned)), "\n")
+func (c *cli) planLines(planned app.DeployResult) []string {
+	return strings.Split(strings.TrimSpace(c.deployTable(planned)), "\n")
 }
 
 // printDeploy writes what was done, also where it ended with an error.
@@ -129,7 +129,7 @@ func (c *cli) printDeploy(res app.DeployResult, err error, unchanged string) err
 	}
 	c.code = res.ExitCode
 	c.explainSteps(res.Steps)
-	return errors.Join(err, c.print(res, deployText(res, unchanged)))
+	return errors.Join(err, c.print(res, c.deployText(res, unchanged)))
 }
 
 // stepText is what a step has done, as a line.
@@ -157,8 +157,8 @@ func (c *cli) explainSteps(steps []app.DeployStep) {
 }
 
 // deployTable has a line for each change.
-func deployTable(res app.DeployResult) string {
-	t := table{head: []string{"STEP", "CLIENT", "STATUS", "WHAT"}}
+func (c *cli) deployTable(res app.DeployResult) string {
+	t := c.table("STEP", "CLIENT", "STATUS", "+WHAT")
 	for _, s := range res.Steps {
 		for _, change := range s.Changes {
 			t.add(s.Step, s.Client, s.Status, change)
@@ -174,8 +174,8 @@ func deployTable(res app.DeployResult) string {
 }
 
 // deployText is the table, what was left as it is, and what is left to do.
-func deployText(res app.DeployResult, unchanged string) string {
-	text := deployTable(res)
+func (c *cli) deployText(res app.DeployResult, unchanged string) string {
+	text := c.deployTable(res)
 	if n := countSteps(res.Steps, app.DeployUnchanged); n > 0 && text != "" {
 		text += fmt.Sprintf("%s unchanged\n", app.Count(n, "step"))
 	}

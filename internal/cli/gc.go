@@ -26,18 +26,18 @@ killed at any moment.`,
 		RunE: show(c, c.target, func(verbs *app.App, ctx context.Context, t app.Target) (app.GCResult, error) {
 			o.Target = t
 			return verbs.GC(ctx, o)
-		}, gcText),
+		}, c.gcText),
 	}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "list what would be removed, and remove nothing")
 	return cmd
 }
 
-func gcText(res app.GCResult) string {
+func (c *cli) gcText(res app.GCResult) string {
 	would := ""
 	if res.Status == "planned" {
 		would = "would be "
 	}
-	t := table{head: []string{"KIND", "NAME", "TIME", ">SIZE"}}
+	t := c.table("KIND", "NAME", "-TIME", ">SIZE")
 	for _, o := range res.Removed {
 		t.add(o.Kind, o.Name, o.Time.UTC().Format("2006-01-02 15:04Z"), app.Bytes(o.Bytes))
 	}

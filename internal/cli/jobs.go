@@ -195,6 +195,9 @@ func (c *cli) cloudRun(ctx context.Context, o app.CloudRunOptions, logs bool) er
 	}
 	c.code = res.Code()
 	text := jobLine(res.Job)
+	if c.parent == nil {
+		text = c.jobsText(app.JobsResult{Jobs: []cloud.Job{res.Job}})
+	}
 	if o.DryRun {
 		text = fmt.Sprintf("run %s of task %s would be started", res.RunID, res.Task)
 	}
@@ -208,12 +211,8 @@ func jobLine(j cloud.Job) string {
 		task += " (" + j.Client + ")"
 	}
 	text := fmt.Sprintf("%s %s %s", j.ID, task, j.State)
-	if !j.Started.IsZero() {
-		end := j.Ended
-		if end.IsZero() {
-			end = time.Now()
-		}
-		text += fmt.Sprintf(" (%.1fs)", end.Sub(j.Started).Seconds())
+	if took := jobTime(j); took != "" {
+		text += " (" + took + ")"
 	}
 	if j.Reason != "" {
 		text += ": " + j.Reason
@@ -222,6 +221,17 @@ func jobLine(j cloud.Job) string {
 		text += "\n  warning: " + w
 	}
 	return text
+}
+
+func jobTime(j cloud.Job) string {
+	if j.Started.IsZero() {
+		return ""
+	}
+	end := j.Ended
+	if end.IsZero() {
+		end = time.Now()
+	}
+	return span(end.Sub(j.Started).Seconds())
 }
 
 func (c *cli) cloudJobCommand() *cobra.Command {
@@ -249,7 +259,7 @@ writes them, are understood, too.`,
 		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.JobsResult, error) {
 			o.Target = t
 			return verbs.JobStatus(ctx, o)
-		}, jobsText),
+		}, c.jobsText),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Job, "job", "", "only the `job` with this id, or the beginning or end of it")
@@ -263,12 +273,23 @@ writes them, are understood, too.`,
 	return cmd
 }
 
-func jobsText(res app.JobsResult) string {
-	var b strings.Builder
-	for _, job := range res.Jobs {
-		fmt.Fprintln(&b, jobLine(job))
+// jobsText has a line for each job, and on a screen titles above them.
+func (c *cli) jobsText(res app.JobsResult) string {
+	if c.width() == 0 {
+		var b strings.Builder
+		for _, job := range res.Jobs {
+			fmt.Fprintln(&b, jobLine(job))
+		}
+		return b.String()
 	}
-	return b.String()
+	t := c.list("=JOB", "TASK", "CLIENT", "STATE", ">TIME", "+REASON")
+	for _, j := range res.Jobs {
+		t.add(j.ID, j.Task, j.Client, string(j.State), jobTime(j), j.Reason)
+		for _, w := range j.Warnings {
+			t.note("warning: " + w)
+		}
+	}
+	return t.String()
 }
 
 func (c *cli) jobStopCommand() *cobra.Command {

@@ -88,6 +88,7 @@ type cli struct {
 	parent  *cli     // nil: this is the process; else it works for one client of several, and its product goes there:
 	product any
 	text    string // the product as text
+	last    *table // made for the product
 
 	asking  sync.Mutex // held while a person is asked for one of several clients
 	mu      sync.Mutex

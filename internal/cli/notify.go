@@ -62,7 +62,7 @@ func (c *cli) toldText(r app.NotifyTestResult) string {
 		}
 		return b.String()
 	}
-	t := table{head: []string{"NAME", "WAY", "RESULT", ">SECONDS", "ERROR"}}
+	t := c.table("NAME", "WAY", "RESULT", ">SECONDS", "+ERROR")
 	for _, d := range r.Told {
 		t.add(d.Name, d.Way, d.Done, fmt.Sprintf("%.1f", d.Seconds), d.Error)
 	}

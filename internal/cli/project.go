@@ -92,7 +92,7 @@ func (c *cli) pushMany(ctx context.Context, o app.PushOptions) error {
 	o.Progress, done = c.uploads()
 	list := c.app().Once().PushClients(ctx, o, c.many, c.tellClient)
 	done()
-	return c.printClients(list, func(client string) string {
+	return c.printClients(list, false, func(client string) string {
 		for _, r := range list {
 			if res, ok := r.Result.(app.PushResult); ok && r.Client == client {
 				return c.pushText(res)

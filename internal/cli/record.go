@@ -11,14 +11,8 @@ import (
 
 // recordText shows a run to a person: its tasks and their stages, then how it ended, and what went wrong.
 func (c *cli) recordText(r ledger.Run) string {
-	stages := table{head: []string{"OUTCOME", "TASK, STAGE", ">TIME", ">ROWS", ">BYTES", ">CPU", ">MEMORY", "WAITED FOR"}}
-	stages.style = func(_, col int, text string) string {
-		if col == 0 {
-			return c.outcome(text)
-		}
-		return text
-	}
-	addTasks(&stages, r.Tasks, "")
+	stages := c.outcomes("OUTCOME", "TASK, STAGE", ">TIME", ">ROWS", ">BYTES", "->CPU", "->MEMORY", "+WAITED FOR")
+	addTasks(stages, r.Tasks, "")
 	var b strings.Builder
 	if len(stages.rows) > 0 {
 		b.WriteString(stages.String() + "\n")
@@ -27,7 +21,7 @@ func (c *cli) recordText(r ledger.Run) string {
 	if end.IsZero() {
 		end = r.Updated
 	}
-	fmt.Fprintf(&b, "run %s: %s after %.1fs%s\n", r.ID, c.outcome(words(r.Outcome)), max(end.Sub(r.Start).Seconds(), 0), andRows(r.Rows))
+	fmt.Fprintf(&b, "run %s: %s after %s%s\n", r.ID, c.outcome(words(r.Outcome)), span(end.Sub(r.Start).Seconds()), andRows(r.Rows))
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "%s %s\n", c.style(c.Out, yellow, "warning:"), w)
 	}
@@ -53,7 +47,7 @@ func lasted(start, end time.Time) string {
 	if start.IsZero() || end.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%.1fs", end.Sub(start).Seconds())
+	return span(end.Sub(start).Seconds())
 }
 
 func rowsCell(n *int64) string {
@@ -75,7 +69,7 @@ func cpuCell(seconds float64) string {
 	if seconds < 0.05 {
 		return ""
 	}
-	return fmt.Sprintf("%.1fs", seconds)
+	return span(seconds)
 }
 
 func sizeCell(n int64) string {

@@ -28,21 +28,20 @@ func (c *cli) releaseListCommand() *cobra.Command {
 		Example: `  handoff release list -p my_project -s prod
   handoff release list -e resource_group=etl task=quakes -o text`,
 		Args: noArgs,
-		RunE: show(c, c.anyTarget, (*app.App).ReleaseList, releaseListText),
+		RunE: show(c, c.anyTarget, (*app.App).ReleaseList, c.releaseListText),
 	}
 }
 
-func releaseListText(r app.ReleaseListResult) string {
-	var b strings.Builder
+func (c *cli) releaseListText(r app.ReleaseListResult) string {
+	t := c.list("", ">NO", "=RELEASE", "TIME", "ACTION", "BY", "->FILES", "->SIZE")
 	for i, p := range r.Releases {
 		mark := " "
 		if i == 0 {
 			mark = "*"
 		}
-		fmt.Fprintf(&b, "%s %4d  %s  %s  %-14s %-20s %s, %s\n", mark, p.Number, release.Short(p.Release), p.Time.Format(time.RFC3339),
-			p.Action, p.By, app.Count(p.Files, "file"), app.Bytes(p.Size))
+		t.add(mark, fmt.Sprint(p.Number), release.Short(p.Release), p.Time.Format(time.RFC3339), p.Action, p.By, app.Count(p.Files, "file"), app.Bytes(p.Size))
 	}
-	return b.String()
+	return t.String()
 }
 
 func (c *cli) releaseDiffCommand() *cobra.Command {

@@ -84,7 +84,7 @@ func (c *cli) planRelease(cmd *cobra.Command, o app.RunReleaseOptions) error {
 	if c.flags.output != "text" {
 		return c.print(p, "")
 	}
-	return c.print(p, planText(p))
+	return c.print(p, c.planText(p))
 }
 
 func (c *cli) runLocalCommand() *cobra.Command {
@@ -252,28 +252,29 @@ func (c *cli) planAgain(cmd *cobra.Command, o app.PlanOptions) error {
 	if err != nil {
 		return err
 	}
-	return c.print(p, planText(p))
+	return c.print(p, c.planText(p))
 }
 
 // planText shows the tree with one line for each command.
-func planText(p *plan.Plan) string {
+func (c *cli) planText(p *plan.Plan) string {
 	var b strings.Builder
 	client := ""
 	if p.Client != "" {
 		client = "client " + p.Client + ", "
 	}
 	fmt.Fprintf(&b, "%s (%senv stage %s)\n", p.Project, client, p.EnvStage)
-	planVars(&b, p.Vars)
+	c.planVars(&b, p.Vars)
 	planTasks(&b, p.Tasks, "  ")
 	return b.String()
 }
 
 // planVars has one line for each variable: its value, its type and who gives it.
-func planVars(b *strings.Builder, vars []plan.Var) {
+func (c *cli) planVars(b *strings.Builder, vars []plan.Var) {
 	if len(vars) == 0 {
 		return
 	}
-	t := table{head: []string{"VARIABLE", "VALUE", "TYPE", "FROM"}}
+	t := c.table("=VARIABLE", "VALUE", "TYPE", "FROM")
+	t.width = max(t.width-gap, 0)
 	for _, v := range vars {
 		value, more, _ := strings.Cut(v.Value, "\n")
 		if more != "" {

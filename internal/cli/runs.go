@@ -64,19 +64,17 @@ of one that is silent it is said for how long.
 }
 
 func (c *cli) runsText(r app.RunsList) string {
-	var b strings.Builder
+	t := c.list("=RUN", "OUTCOME", "-START", ">TIME", "TRIGGER", ">ROWS", "+REASON")
+	t.style = c.outcomeIn(1)
 	for _, run := range r.Runs {
-		line := fmt.Sprintf("%s  %s %s %8.1fs  %-8s", run.ID, c.outcome(fmt.Sprintf("%-11s", words(run.Outcome))),
-			run.Start.UTC().Format("2006-01-02 15:04:05Z"), run.Seconds, run.Trigger)
+		rows := ""
 		if run.Rows != nil {
-			line += "  " + app.Rows(*run.Rows)
+			rows = app.Rows(*run.Rows)
 		}
-		if run.Reason != "" {
-			line += "  " + firstLine(run.Reason)
-		}
-		fmt.Fprintln(&b, strings.TrimRight(line, " "))
+		t.add(run.ID, words(run.Outcome), run.Start.UTC().Format("2006-01-02 15:04:05Z"), span(run.Seconds), string(run.Trigger), rows,
+			firstLine(run.Reason))
 	}
-	return b.String()
+	return t.String()
 }
 
 func firstLine(s string) string {

@@ -104,7 +104,7 @@ are understood, too.`,
 			o.Target = t
 			o.Confirm = func(list []cloud.Schedule) error { return c.confirmSchedules(ctx, list) }
 			return verbs.ScheduleCreate(ctx, o)
-		}, schedulesText),
+		}, c.schedulesText),
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&o.TargetIDs, "target-id", nil, "only the schedule with this `id`; may be repeated")
@@ -137,7 +137,7 @@ on firing until it is deleted.
 		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.SchedulesResult, error) {
 			o.Target = t
 			return verbs.ScheduleList(ctx, o)
-		}, schedulesText),
+		}, c.schedulesText),
 	}
 	cmd.Flags().BoolVar(&o.Drafts, "drafts", false, "also those of project.yml that are not in place (draft) or differ (edited)")
 	cmd.Flags().BoolVar(&o.Declared, "declared", false, "only those that are in project.yml")
@@ -157,7 +157,7 @@ have started go on. "create" changes a paused schedule and leaves it paused.`,
 		RunE: show(c, c.anyTarget, func(verbs *app.App, ctx context.Context, t app.Target) (app.SchedulesResult, error) {
 			o.Target = t
 			return verbs.SchedulePause(ctx, o)
-		}, schedulesText),
+		}, c.schedulesText),
 	}
 	if resume {
 		cmd.Use, cmd.Short = "resume", "Let schedules fire again that were paused"
@@ -218,7 +218,7 @@ func (c *cli) scheduleDeleteCommand() *cobra.Command {
 			o.Target = t
 			o.Confirm = func(list []cloud.Schedule) error { return c.confirmSchedules(ctx, list) }
 			return verbs.ScheduleDelete(ctx, o)
-		}, schedulesText),
+		}, c.schedulesText),
 	}
 	cmd.Flags().StringArrayVar(&o.TargetIDs, "target-id", nil, "`id` of a schedule; may be repeated")
 	c.complete(cmd, "target-id", c.placedIDs)
@@ -234,8 +234,8 @@ func (c *cli) confirmSchedules(ctx context.Context, list []cloud.Schedule) error
 	return c.confirm(ctx, fmt.Sprintf("Delete %s?", app.Count(len(list), "schedule")), lines...)
 }
 
-func schedulesText(res app.SchedulesResult) string {
-	var b strings.Builder
+func (c *cli) schedulesText(res app.SchedulesResult) string {
+	t := c.list("ID", "STATUS", "CRON", "ZONE", "+TIMES")
 	for _, s := range res.Schedules {
 		status := s.Status
 		if status == "undeclared" {
@@ -247,20 +247,17 @@ func schedulesText(res app.SchedulesResult) string {
 		if s.Paused && s.Status != "paused" {
 			status += ", paused"
 		}
-		fmt.Fprintf(&b, "%s  %s  %s  %s", s.TargetID, status, s.Cron, cmp.Or(s.Timezone, "UTC"))
-		if !s.Next.IsZero() {
-			fmt.Fprintf(&b, "  next %s", s.Next.Format(time.RFC3339))
+		var times []string
+		for _, x := range []struct {
+			what string
+			at   time.Time
+		}{{"next", s.Next}, {"last", s.Last}, {"late since", s.LateSince}} {
+			if !x.at.IsZero() {
+				times = append(times, x.what+" "+x.at.Format(time.RFC3339))
+			}
 		}
-		if !s.Last.IsZero() {
-			fmt.Fprintf(&b, "  last %s", s.Last.Format(time.RFC3339))
-		}
-		if !s.LateSince.IsZero() {
-			fmt.Fprintf(&b, "  late since %s", s.LateSince.Format(time.RFC3339))
-		}
-		if s.Note != "" {
-			fmt.Fprintf(&b, "\n  %s", s.Note)
-		}
-		fmt.Fprintln(&b)
+		t.add(s.TargetID, status, s.Cron, cmp.Or(s.Timezone, "UTC"), strings.Join(times, "  "))
+		t.note(s.Note)
 	}
-	return b.String()
+	return t.String()
 }

@@ -252,12 +252,12 @@ said, too. No value is ever shown ("secrets print --show" does that).`,
 		Example: `  handoff secrets list -p my_project -o text
   handoff secrets list -p my_project --all-clients -o text`,
 		Args: noArgs,
-		RunE: show(c, c.anyTarget, (*app.App).SecretsList, secretListText),
+		RunE: show(c, c.anyTarget, (*app.App).SecretsList, c.secretListText),
 	}
 }
 
-func secretListText(res app.SecretsListResult) string {
-	t := table{head: []string{"KEY", "LEVEL", "CLIENT", "SET", "A RUN GETS"}}
+func (c *cli) secretListText(res app.SecretsListResult) string {
+	t := c.table("=KEY", "LEVEL", "CLIENT", "-SET", "A RUN GETS")
 	for _, s := range res.Secrets {
 		gets := "it"
 		if !s.Wins {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,15 +75,15 @@ func (c *cli) stateLogCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(res, stateLogText(res))
+			return c.print(res, c.stateLogText(res))
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "at most `N`; 0: all")
 	return cmd
 }
 
-func stateLogText(r app.StateLog) string {
-	var b strings.Builder
+func (c *cli) stateLogText(r app.StateLog) string {
+	t := c.list("", ">NO", "TIME", "BY", "=RUN", "+STATE")
 	for _, v := range r.Versions {
 		mark := " "
 		if v.Seq == r.Current {
@@ -97,9 +96,9 @@ func stateLogText(r app.StateLog) string {
 		if v.Checkpoint {
 			by = "checkpoint"
 		}
-		fmt.Fprintf(&b, "%s %4d  %s  %-14s %s  %s\n", mark, v.Seq, v.Time.UTC().Format(time.RFC3339), by, v.RunID, v.State)
+		t.add(mark, fmt.Sprint(v.Seq), v.Time.UTC().Format(time.RFC3339), by, v.RunID, string(v.State))
 	}
-	return b.String()
+	return t.String()
 }
 
 func (c *cli) stateSetCommand() *cobra.Command {

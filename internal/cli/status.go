@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -64,7 +65,6 @@ of another machine to hear of one that is gone. docs/status.md has more.`,
 	return cmd
 }
 
-// statusText fits 80 columns.
 func (c *cli) statusText(r app.StatusResult) string {
 	if len(r.Tasks) == 0 {
 		return "there are no tasks"
@@ -73,66 +73,55 @@ func (c *cli) statusText(r app.StatusResult) string {
 	for _, t := range r.Tasks {
 		several[t.ResourceGroup] = true
 	}
-	t := table{head: []string{"STATE", "TASK", "STAGE", ">AGO", ">TOOK", ">ROWS", ">NEXT"}}
+	t := c.table("=STATE", "TASK", "CLIENT", "STAGE", ">AGO", ">TOOK", ">ROWS", ">NEXT")
 	t.style = func(_, col int, text string) string {
 		if col == 0 {
 			return c.stateColor(text)
 		}
 		return text
 	}
-	below := map[int]string{}
-	for i, s := range r.Tasks {
+	for _, s := range r.Tasks {
 		name := s.Task
 		if len(several) > 1 {
 			name = s.ResourceGroup + "/" + name
 		}
-		if s.Client != "" {
-			name += " " + s.Client
-		}
-		took, rows, ago := "", "", ""
-		switch {
-		case s.Running != nil:
-			took, ago = longer(s.Running.Seconds, s.UsualSeconds), span(r.At.Sub(s.Running.Start).Seconds())
-		case s.Last != nil:
-			took, ago = longer(s.Last.Seconds, s.UsualSeconds), span(r.At.Sub(s.Last.Start).Seconds()-s.Last.Seconds)
-			if s.Last.Rows != nil {
-				rows = amount(*s.Last.Rows)
-				if s.UsualRows != nil {
-					rows = compared(float64(*s.Last.Rows), float64(*s.UsualRows), rows)
-				}
-			}
-		}
-		next := ""
-		if !s.Next.IsZero() {
-			next = span(s.Next.Sub(r.At).Seconds())
-		}
-		t.add(s.State, shorten(name, 20), shorten(s.EnvStage, 6), ago, took, rows, next)
-		below[i] = c.statusLines(s)
+		ago, took, rows, next := statusNumbers(s, r.At)
+		t.add(s.State, name, s.Client, s.EnvStage, ago, took, rows, next)
+		c.statusNotes(t, s)
 	}
-	lines := strings.SplitAfter(t.String(), "\n")
-	var b strings.Builder
-	b.WriteString(lines[0])
-	for i := range r.Tasks {
-		b.WriteString(lines[i+1] + below[i])
-	}
-	return b.String()
+	return t.String()
 }
 
-// statusLines says why a task is red, or what it does.
-func (c *cli) statusLines(s app.TaskStatus) string {
-	const width = 80 - 4
-	text := ""
-	why := s.Reason
-	if why == "" {
-		why = s.Progress
+// statusNumbers compares the last run of a task, or the one that is going on, with the usual one.
+func statusNumbers(s app.TaskStatus, now time.Time) (ago, took, rows, next string) {
+	switch {
+	case s.Running != nil:
+		took, ago = longer(s.Running.Seconds, s.UsualSeconds), away(now.Sub(s.Running.Start).Seconds())
+	case s.Last != nil:
+		took, ago = longer(s.Last.Seconds, s.UsualSeconds), away(now.Sub(s.Last.Start).Seconds()-s.Last.Seconds)
+		if s.Last.Rows != nil {
+			rows = amount(*s.Last.Rows)
+			if s.UsualRows != nil {
+				rows = compared(float64(*s.Last.Rows), float64(*s.UsualRows), rows)
+			}
+		}
 	}
-	if why = strings.Join(strings.Fields(why), " "); why != "" {
-		text = "    " + shorten(why, width) + "\n"
+	if !s.Next.IsZero() {
+		next = away(s.Next.Sub(now).Seconds())
 	}
+	return ago, took, rows, next
+}
+
+// statusNotes says why a task is red, or what it does.
+func (c *cli) statusNotes(t *table, s app.TaskStatus) {
+	why := strings.Join(strings.Fields(cmp.Or(s.Reason, s.Progress)), " ")
+	if t.width > 0 {
+		why = shorten(why, 2*(t.width-indented)) // it is one screen for all tasks
+	}
+	t.note(why)
 	if s.Red() && s.Last != nil && s.Schedule == "" {
-		text += "    " + c.style(c.Out, dim, "run "+s.Last.ID) + "\n"
+		t.note("run " + s.Last.ID)
 	}
-	return text
 }
 
 func (c *cli) stateColor(text string) string {
@@ -170,9 +159,17 @@ func compared(is, usual float64, text string) string {
 	return text
 }
 
-// span is a time for people: 12s, 3m, 5h, 2d.
+// span is how long something took, in a table: 0.2s, 12.5s, 3m20s, 5h12m, 2d.
 func span(seconds float64) string {
-	d := time.Duration(max(seconds, 0) * float64(time.Second))
+	if seconds = max(seconds, 0); seconds < 59.95 {
+		return fmt.Sprintf("%.1fs", seconds)
+	}
+	return away(seconds)
+}
+
+// away is how far off a time is: 12s, 3m20s, 5h12m, 2d.
+func away(seconds float64) string {
+	d := time.Duration(max(seconds, 0) * float64(time.Second)).Round(time.Second)
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", int(d.Seconds()))
