@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -93,18 +94,41 @@ func readHeader(f io.Reader) (o cloud.Object, rest []byte, err error) {
 	return o, buf[end+1 : n], nil
 }
 
-// statHeader reads the header of the object at path, without what os.Open does for files that stay open.
+// statHeader reads the header of the object at path.
 func statHeader(path string) (cloud.Object, error) {
+	f, err := openRaw(path)
+	if err != nil {
+		return cloud.Object{}, err
+	}
+	defer f.close()
+	o, _, err := readHeader(f)
+	return o, err
+}
+
+// openRaw opens a file to read it, without what os.Open does for files that stay open. The caller closes it.
+func openRaw(path string) (rawFile, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	for err == unix.EINTR {
 		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	}
 	if err != nil {
-		return cloud.Object{}, &fs.PathError{Op: "open", Path: path, Err: err}
+		return -1, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer unix.Close(fd) // read only
-	o, _, err := readHeader(rawFile(fd))
-	return o, err
+	return rawFile(fd), nil
+}
+
+// readRaw is os.ReadFile for a small file.
+func readRaw(path string) ([]byte, error) {
+	f, err := openRaw(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+	}
+	return text, nil
 }
 
 // rawFile reads a file descriptor.
@@ -119,6 +143,25 @@ func (f rawFile) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return max(n, 0), err
+}
+
+func (f rawFile) close() { _ = unix.Close(int(f)) } // it is read only
+
+// names returns the names in a folder.
+func (f rawFile) names() (list []string, err error) {
+	buf := make([]byte, 8<<10)
+	for {
+		n, err := unix.ReadDirent(int(f), buf)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return nil, os.NewSyscallError("readdirent", err)
+		case n == 0:
+			return list, nil
+		}
+		_, _, list = unix.ParseDirent(buf[:n], -1, list)
+	}
 }
 
 // parseHeader is the inverse of appendHeader.
@@ -144,8 +187,27 @@ func parseHeader(line []byte) (o cloud.Object, ok bool) {
 	o = cloud.Object{Size: size, Modified: modified, ETag: take(headETag, etagWidth), SHA256: take(headSHA256, sha256Width)}
 	key, found := strings.CutPrefix(rest, headKey)
 	key, ended := strings.CutSuffix(key, headEnd)
-	if !found || !ended || json.Unmarshal([]byte(key), &o.Key) != nil {
+	if !found || !ended {
 		return o, false
 	}
-	return o, true
+	o.Key, ended = unquote(key)
+	return o, ended
+}
+
+// unquote decodes a JSON string.
+func unquote(text string) (s string, ok bool) {
+	if n := len(text); n > 1 && text[0] == '"' && text[n-1] == '"' && isPlain(text[1:n-1]) {
+		return text[1 : n-1], true
+	}
+	return s, json.Unmarshal([]byte(text), &s) == nil
+}
+
+// isPlain reports whether JSON writes a text as it is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

@@ -46,7 +46,7 @@ func Open(dir string) (*Home, error) {
 
 // checkVersion writes the version of a new home, or compares it.
 func checkVersion(path string) error {
-	text, err := os.ReadFile(path)
+	text, err := readRaw(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return kind(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -82,15 +81,15 @@ func (w *walk) readLong(prefix string) error {
 
 // names returns the names in dir, none where it does not exist.
 func names(dir string) ([]string, error) {
-	d, err := os.Open(dir)
+	d, err := openRaw(dir)
 	if notThere(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, kind(err)
 	}
-	defer d.Close() // read only
-	list, err := d.Readdirnames(-1)
+	defer d.close()
+	list, err := d.names()
 	if notThere(err) { // removed meanwhile
 		return nil, nil
 	}

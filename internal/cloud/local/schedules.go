@@ -215,7 +215,7 @@ func fileNames(dir string) ([]string, error) {
 }
 
 func readSchedule(path string) (*scheduleFile, error) {
-	text, err := os.ReadFile(path)
+	text, err := readRaw(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("schedule: %w", cloud.ErrNotFound)
 	}
