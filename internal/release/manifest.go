@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -69,7 +70,15 @@ type Manifest struct {
 	Format  int     `json:"format"`
 	Release string  `json:"release"` // the id
 	Entries []Entry `json:"entries"` // sorted by path
+
+	Nonce   string    `json:"nonce,omitempty"`  // no two writes of a manifest are the same
+	Removed time.Time `json:"removed,omitzero"` // the release is kept no longer: there are no entries
+
+	etag string // as it was read
 }
+
+// errRemoved is a kind of cloud.ErrNotFound.
+var errRemoved = fmt.Errorf("%w any more", cloud.ErrNotFound)
 
 func newManifest(entries []Entry) *Manifest {
 	return &Manifest{Format: formatVersion, Release: ID(entries), Entries: entries}
@@ -99,6 +108,9 @@ func decodeManifest(text []byte, want string) (*Manifest, error) {
 	}
 	if err := checkFormat(m.Format); err != nil {
 		return nil, err
+	}
+	if !m.Removed.IsZero() && m.Release == want {
+		return nil, fmt.Errorf("%w: newer ones are kept, and it was removed on %s", errRemoved, m.Removed.UTC().Format("2006-01-02"))
 	}
 	for i := range m.Entries {
 		if err := m.Entries[i].check(); err != nil {

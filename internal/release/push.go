@@ -1,7 +1,9 @@
 package release
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,13 +81,16 @@ func (s *Store) prepare(ctx context.Context, r *record, u *upload) (*Manifest, e
 	if m.Release == r.current() && !u.o.Force {
 		return nil, nil
 	}
-	if !u.o.Force {
+	if !u.o.Force && r.has(m.Release) {
 		if old, err := s.manifest(ctx, r, m.Release); err == nil { // it was current before
-			return old, nil
+			return old, s.renew(ctx, r.Data, old)
 		}
 	}
-	if err := u.run(ctx, r.Data, base, m); err != nil {
+	if err := u.run(ctx, r, base, m); err != nil {
 		return nil, err
+	}
+	if now, err := s.read(ctx); err != nil || now.etag != r.etag { // what was uploaded may be gone: a manifest that is there must not name it
+		return nil, cmp.Or(err, fmt.Errorf("%w: the releases have changed meanwhile", cloud.ErrConflict))
 	}
 	return m, s.putManifest(ctx, r.Data, m)
 }
@@ -103,6 +108,7 @@ func (s *Store) base(ctx context.Context, r *record, whole bool) (*Manifest, err
 }
 
 func (s *Store) putManifest(ctx context.Context, data string, m *Manifest) error {
+	m.Nonce = rand.Text()
 	text, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("encode manifest: %w", err)
@@ -144,15 +150,16 @@ type place struct {
 type upload struct {
 	store *Store
 	o     PushOptions
-	data  string           // the folder; where it changes, nothing is there
+	data  string           // the folder
+	at    string           // the folder and the last sweep; where one of them changes, nothing is there
 	have  map[string]place // by hash: what is in the folder for sure
 	done  Uploads
 }
 
 // run fills the blobs of m: with those of base, and with new ones, which it uploads.
-func (u *upload) run(ctx context.Context, data string, base, m *Manifest) error {
-	if data != u.data {
-		u.data = data
+func (u *upload) run(ctx context.Context, r *record, base, m *Manifest) error {
+	if at := r.Data + "/" + r.Sweep; at != u.at {
+		u.data, u.at = r.Data, at
 		clear(u.have)
 	}
 	known := maps.Clone(u.have)

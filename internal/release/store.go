@@ -20,7 +20,7 @@ import (
 //	<task>/releases/<data>/manifests/<digits>.json      what a release consists of
 //	<task>/releases/<data>/blobs/<digits>               contents of files, many small ones in one blob
 //
-// Only current.json is ever changed. A release becomes current by one conditional Put of it, when all that the release
+// Only current.json is ever changed, but for what Sweep removes. A release becomes current by one conditional Put of it, when all that the release
 // consists of is durable: who reads sees the old release or the new one, whole.
 type Store struct {
 	cloud  *cloud.Cloud
@@ -44,9 +44,10 @@ type Push struct {
 	Files   int       `json:"files"`
 	Size    int64     `json:"size"`              // bytes
 	Version string    `json:"handoff,omitempty"` // of the program
+	Removed bool      `json:"removed,omitempty"` // it is kept no longer: see Sweep
 }
 
-// maxHistory is how many pushes are remembered. The releases of older ones stay in the bucket, and can be fetched by id.
+// maxHistory is how many pushes are remembered. The releases of older ones can be fetched by id until Sweep removes them.
 const maxHistory = 200
 
 // maxList is the size of the largest list of pushes, or of the files of a release, that is read, in bytes.
@@ -55,12 +56,22 @@ const maxList = 64 << 20
 // record is current.json.
 type record struct {
 	Format int    `json:"format"`
-	Data   string `json:"data"`   // folder of manifests and blobs; `project delete` begins a new one
-	Pushes []Push `json:"pushes"` // the last one first; it is current
-	etag   string // "": the record does not exist
+	Data   string `json:"data"`            // folder of manifests and blobs; `project delete` begins a new one
+	Pushes []Push `json:"pushes"`          // the last one first; it is current
+	Sweep  string `json:"sweep,omitempty"` // another one each time that something is removed
+
+	// Marked says since when a sweep has found that a release (by id) or a blob (by name) is kept no longer.
+	Marked map[string]time.Time `json:"marked,omitempty"`
+
+	etag string // "": the record does not exist
 }
 
 func (r *record) current() string { return r.last().Release }
+
+// has reports whether a release was current, and is there as a whole.
+func (r *record) has(id string) bool {
+	return slices.ContainsFunc(r.Pushes, func(p Push) bool { return p.Release == id && !p.Removed })
+}
 
 // last returns the zero Push where there was none.
 func (r *record) last() Push {
@@ -124,6 +135,7 @@ func (s *Store) write(ctx context.Context, r *record) error {
 // add makes p the current release.
 func (r *record) add(p Push) {
 	p.Number = r.last().Number + 1
+	r.unmark(p.Release)
 	r.Pushes = append([]Push{p}, r.Pushes...)
 	r.Pushes = r.Pushes[:min(len(r.Pushes), maxHistory)]
 }
@@ -173,12 +185,17 @@ func (s *Store) find(ctx context.Context, name string) (data string, m *Manifest
 }
 
 func (s *Store) manifest(ctx context.Context, r *record, id string) (*Manifest, error) {
-	text, _, err := cloud.Read(ctx, s.cloud.Files, s.manifestKey(r.Data, id), maxList)
+	text, o, err := cloud.Read(ctx, s.cloud.Files, s.manifestKey(r.Data, id), maxList)
 	var m *Manifest
 	if err == nil {
 		m, err = decodeManifest(text, id)
 	}
-	if id != r.current() && errors.Is(err, cloud.ErrNotFound) {
+	if err == nil {
+		m.etag = o.ETag
+	}
+	if errors.Is(err, errRemoved) {
+		err = cloud.WithHint(err, "push it again from where its files are; `handoff release list` shows those that there are")
+	} else if id != r.current() && errors.Is(err, cloud.ErrNotFound) {
 		err = cloud.WithHint(err, "see handoff release list for what there is")
 	} else {
 		err = lost(err)
@@ -235,7 +252,7 @@ func (s *Store) change(ctx context.Context, do func(*record) (bool, error)) erro
 		}
 		changed, err := do(r)
 		if err != nil || !changed {
-			return false, err
+			return errors.Is(err, cloud.ErrConflict), err
 		}
 		err = s.write(ctx, r)
 		return errors.Is(err, cloud.ErrConflict), err
@@ -255,6 +272,9 @@ func (s *Store) Rollback(ctx context.Context, name string, p Push) (now Push, er
 			return false, nil
 		}
 		m, err := s.manifest(ctx, r, id)
+		if err == nil {
+			err = s.renew(ctx, r.Data, m)
+		}
 		if err != nil {
 			return false, err
 		}
@@ -285,11 +305,11 @@ func (s *Store) target(r *record, name string) (string, error) {
 		return s.resolve(r, name)
 	}
 	for _, p := range r.Pushes {
-		if p.Release != r.current() {
+		if p.Release != r.current() && !p.Removed {
 			return p.Release, nil
 		}
 	}
-	return "", cloud.WithHint(fmt.Errorf("the release before %s: %w", Short(r.current()), cloud.ErrNotFound), "only one release has been pushed")
+	return "", cloud.WithHint(fmt.Errorf("the release before %s: %w", Short(r.current()), cloud.ErrNotFound), "only one release has been pushed, or the others are kept no longer: handoff release list")
 }
 
 // Delete removes every release of the task, and what killed pushes have left. It returns how many pushes there were.
@@ -297,7 +317,7 @@ func (s *Store) target(r *record, name string) (string, error) {
 func (s *Store) Delete(ctx context.Context) (pushes int, err error) {
 	err = s.change(ctx, func(r *record) (bool, error) {
 		pushes = len(r.Pushes)
-		r.Data, r.Pushes = newData(), []Push{}
+		r.Data, r.Pushes, r.Marked = newData(), []Push{}, nil
 		return pushes > 0, nil
 	})
 	if err == nil {

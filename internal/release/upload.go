@@ -3,6 +3,7 @@ package release
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -75,7 +76,7 @@ func (u *upload) blob(ctx context.Context, batch []Entry, mu *sync.Mutex) error 
 	return nil
 }
 
-// send stores the contents one after the other, under the hash of all.
+// send stores the contents one after the other, in one blob.
 func (u *upload) send(ctx context.Context, batch []Entry) (name string, err error) {
 	if len(batch) == 1 && batch[0].Size > largest {
 		return u.large(ctx, &batch[0])
@@ -92,14 +93,16 @@ func (u *upload) send(ctx context.Context, batch []Entry) (name string, err erro
 		}
 	}
 	sum := sha256.Sum256(pack.Bytes())
-	name = hex.EncodeToString(sum[:])
-	return name, u.store.putBlob(ctx, u.data, cloud.Bytes(pack.Bytes()).WithSHA256(name))
+	return u.store.putBlob(ctx, u.data, cloud.Bytes(pack.Bytes()).WithSHA256(hex.EncodeToString(sum[:])))
 }
 
-// putBlob stores content under its hash.
-func (s *Store) putBlob(ctx context.Context, data string, body cloud.Body) error {
-	_, err := s.cloud.Files.Put(ctx, s.blobKey(data, body.SHA256()), body, cloud.PutOptions{})
-	return err
+// putBlob stores content under a name that no blob has had before: its hash and some digits of chance.
+func (s *Store) putBlob(ctx context.Context, data string, body cloud.Body) (name string, err error) {
+	chance := make([]byte, 8)
+	_, _ = rand.Read(chance) // it never fails
+	name = body.SHA256() + hex.EncodeToString(chance)
+	_, err = s.cloud.Files.Put(ctx, s.blobKey(data, name), body, cloud.PutOptions{})
+	return name, err
 }
 
 // read appends the content of e, if it is still what it was.
@@ -142,10 +145,10 @@ func (u *upload) large(ctx context.Context, e *Entry) (name string, err error) {
 		err = cloud.ErrChanged
 	}
 	if err == nil {
-		err = u.store.putBlob(ctx, u.data, body.WithSHA256(e.SHA256))
+		name, err = u.store.putBlob(ctx, u.data, body.WithSHA256(e.SHA256))
 	}
 	if errors.Is(err, cloud.ErrChanged) {
 		err = changed(e)
 	}
-	return e.SHA256, err
+	return name, err
 }
