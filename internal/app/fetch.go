@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,6 +39,11 @@ func (a *App) openRelease(ctx context.Context, t Target, name string) (f *fetche
 	id, err := store.Resolve(ctx, name)
 	if err != nil {
 		return nil, err
+	}
+	if name != "" {
+		if _, err := store.Use(ctx, id); err != nil && !errors.Is(err, cloud.ErrDenied) { // a job may not write there: the list of jobs keeps its release
+			return nil, err
+		}
 	}
 	if s.ws, err = workspace.OpenFetched(t.WorkspaceDir, release.Short(id)); err != nil {
 		return nil, inProject(err)

@@ -100,8 +100,8 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 // knownRelease returns the id of a release that the bucket has; "" is the current one.
 func knownRelease(ctx context.Context, c *cloud.Cloud, name string) (string, error) {
 	store := release.Open(c)
-	id, err := store.Resolve(ctx, name)
-	if err == nil {
+	id, err := store.Use(ctx, name)
+	if err == nil && name == "" {
 		_, err = store.Manifest(ctx, id)
 	}
 	if errors.Is(err, cloud.ErrNotFound) && name != "" {

@@ -80,7 +80,11 @@ func (a *App) pushRelease(ctx context.Context, s *session, c *cloud.Cloud, o Pus
 	if o.DryRun {
 		return previewPush(ctx, c, p)
 	}
-	return push(ctx, c, p)
+	res, err := push(ctx, c, p)
+	if err == nil && res.Changed {
+		a.tidyReleases(ctx, o.Target, c, s.project)
+	}
+	return res, err
 }
 
 // action names a change of a release as the command line does.

@@ -107,6 +107,9 @@ func (c *cli) releases(ctx context.Context, verbs *app.App) ([]string, error) {
 	res, err := verbs.ReleaseList(ctx, t)
 	var list []string
 	for _, p := range res.Releases {
+		if p.Removed {
+			continue
+		}
 		list = append(list, fmt.Sprintf("%d\t%s, %s", p.Number, release.Short(p.Release), p.Time.UTC().Format("2006-01-02 15:04Z")))
 	}
 	return list, err

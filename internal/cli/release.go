@@ -39,7 +39,11 @@ func (c *cli) releaseListText(r app.ReleaseListResult) string {
 		if i == 0 {
 			mark = "*"
 		}
-		t.add(mark, fmt.Sprint(p.Number), release.Short(p.Release), p.Time.Format(time.RFC3339), p.Action, p.By, app.Count(p.Files, "file"), app.Bytes(p.Size))
+		action := p.Action
+		if p.Removed {
+			action += " (removed)"
+		}
+		t.add(mark, fmt.Sprint(p.Number), release.Short(p.Release), p.Time.Format(time.RFC3339), action, p.By, app.Count(p.Files, "file"), app.Bytes(p.Size))
 	}
 	return t.String()
 }

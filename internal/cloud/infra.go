@@ -111,5 +111,5 @@ type Resource struct {
 	Client  string            `json:"client,omitempty"` // of a task
 	State   string            `json:"state"`            // the provider's word for it
 	Updated time.Time         `json:"updated,omitzero"`
-	Detail  map[string]string `json:"detail,omitempty"`
+	Detail  map[string]string `json:"detail,omitempty"` // of a task that is tied to a release: "release" is its id
 }

@@ -195,14 +195,16 @@ func artifactsShape() *shape {
 
 func keepShape() *shape {
 	return &shape{
-		name: "keep", what: "a map with runs and days",
-		doc: "How long is kept what runs leave in the bucket of `handoff run`: a run looks once a day, `handoff gc` at once. " +
+		name: "keep", what: "a map with runs, days and releases",
+		doc: "How long is kept what runs and pushes leave in the bucket: each of them looks once a day, `handoff gc` at once. " +
 			"What the next run goes on from always is.",
 		keys: []key{
 			{name: "runs", field: integer(1, func(k *Keep) *int { return &k.Runs }), standard: "10000", example: "1000",
 				doc: "The records of how many runs are kept. Those of the last day always are."},
 			{name: "days", field: integer(1, func(k *Keep) *int { return &k.Days }), standard: "400", example: "90",
 				doc: "After how many days records, archives of artifacts and what failed runs have left are removed."},
+			{name: "releases", field: integer(1, func(k *Keep) *int { return &k.Releases }), standard: "20", example: "50",
+				doc: "How many releases are kept, of those that were current last. One that a record names, a job runs or a task is tied to always is."},
 		},
 	}
 }

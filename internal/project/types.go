@@ -119,12 +119,16 @@ type Artifacts struct {
 type Keep struct {
 	Runs int // records of so many runs; 0: DefaultKeepRuns
 	Days int // nothing that is older, in days; 0: DefaultKeepDays
+
+	Releases int // so many of those that were current last; 0: DefaultKeepReleases
 }
 
 // The limits where the project does not say.
 const (
 	DefaultKeepRuns = 10_000
 	DefaultKeepDays = 400
+
+	DefaultKeepReleases = 20
 )
 
 // DefaultKeep is how many archives of artifacts are kept where the project does not say.

@@ -27,11 +27,15 @@ type Store struct {
 	prefix string
 }
 
-// Open returns the releases of the task of c's scope: all clients of a task run the same.
+// Open returns the releases of the task of c's scope.
 func Open(c *cloud.Cloud) *Store {
-	shared := c.Scope
-	shared.Client = ""
-	return &Store{cloud: c, prefix: shared.Prefix() + "/releases/"}
+	return &Store{cloud: c, prefix: PlaceOf(c.Scope).Prefix() + "/releases/"}
+}
+
+// PlaceOf returns the scope whose releases a task runs: all of its clients run the same.
+func PlaceOf(s cloud.Scope) cloud.Scope {
+	s.Client = ""
+	return s
 }
 
 // Push is one change of what is current.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +111,12 @@ func testInfraLife(t *testing.T, w World) {
 			t.Errorf("there is no %s", k)
 		}
 	}
+	tied := cloud.Want{Kind: cloud.KindTask, Task: cloud.TaskSpec{Release: "sha256:" + strings.Repeat("12345678", 8)}}
+	mustApply(t, i, tied)
+	if list, err := i.Status(t.Context(), cloud.KindTask); err != nil || len(list) != 1 || list[0].Detail["release"] != tied.Task.Release {
+		t.Errorf("a task that is tied to a release: %+v, %v", list, err)
+	}
+	mustApply(t, i, cloud.Want{Kind: cloud.KindTask})
 	p := mustApply(t, i, task(512))
 	if len(p.Changes) == 0 || p.Changes[0].Action == cloud.ActionCreate || !p.Exists || p.Changes[0].Detail == "" {
 		t.Errorf("the plan to change a task: %+v", p)

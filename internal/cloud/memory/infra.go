@@ -245,9 +245,11 @@ func (i *Infra) registered() []cloud.Resource {
 	for _, in := range i.neighbours() {
 		t := in.task()
 		if t.spec != nil && (i.scope.Task == "" || in.scope == i.scope) {
-			list = append(list, cloud.Resource{
-				Kind: cloud.KindTask, Name: in.scope.Task, Client: in.scope.Client, State: "registered", Updated: t.registered,
-			})
+			r := cloud.Resource{Kind: cloud.KindTask, Name: in.scope.Task, Client: in.scope.Client, State: "registered", Updated: t.registered}
+			if t.spec.Release != "" {
+				r.Detail = map[string]string{"release": t.spec.Release}
+			}
+			list = append(list, r)
 		}
 	}
 	return list
