@@ -103,13 +103,6 @@ func (s *Store) look(ctx context.Context, r *record, o SweepOptions) (list []Old
 		return nil, gone, err
 	}
 	marked := map[string]time.Time{}
-	mark := func(name string) (since time.Time, goes bool) {
-		since, was := r.Marked[name]
-		if !was || since.After(o.Now) {
-			since = o.Now.UTC()
-		}
-		return since, was && o.Now.Sub(since) >= Rest
-	}
 	stays, goes := kept{map[string]bool{}, map[string]bool{}}, map[string]*Manifest{}
 	for _, id := range slices.Sorted(maps.Keys(manifests)) {
 		m, err := s.manifest(ctx, r, id)
@@ -119,7 +112,7 @@ func (s *Store) look(ctx context.Context, r *record, o SweepOptions) (list []Old
 		if err != nil {
 			return nil, gone, err
 		}
-		since, now := mark(id)
+		since, now := r.due(id, o.Now)
 		switch {
 		case !old[id]:
 			stays.need(m)
@@ -133,7 +126,7 @@ func (s *Store) look(ctx context.Context, r *record, o SweepOptions) (list []Old
 	}
 	mine := map[string]bool{} // blobs counted already
 	for _, id := range slices.Sorted(maps.Keys(goes)) {
-		since, _ := mark(id)
+		since, _ := r.due(id, o.Now)
 		x := Old{Release: id, Marked: since, Goes: true, Bytes: manifests[id].Size}
 		for _, e := range goes[id].Entries {
 			if b, there := blobs[e.Blob]; there && !stays.blobs[e.Blob] && !mine[e.Blob] {
@@ -148,7 +141,7 @@ func (s *Store) look(ctx context.Context, r *record, o SweepOptions) (list []Old
 		if stays.blobs[name] || mine[name] {
 			continue
 		}
-		since, now := mark(name)
+		since, now := r.due(name, o.Now)
 		if now {
 			gone.blobs = append(gone.blobs, blobs[name].Key)
 		} else {
@@ -159,6 +152,15 @@ func (s *Store) look(ctx context.Context, r *record, o SweepOptions) (list []Old
 	r.Marked = marked
 	r.removed(gone.ids)
 	return list, gone, nil
+}
+
+// due returns since when a release or blob is marked, and whether it is to go now.
+func (r *record) due(name string, now time.Time) (since time.Time, goes bool) {
+	since, was := r.Marked[name]
+	if !was || since.After(now) {
+		since = now.UTC()
+	}
+	return since, was && now.Sub(since) >= Rest
 }
 
 // small is more than the manifest of a removed release has, in bytes.
