@@ -91,6 +91,17 @@ func spec(cpu int) cloud.TaskSpec {
 
 func task(cpu int) cloud.Want { return cloud.Want{Kind: cloud.KindTask, Task: spec(cpu)} }
 
+// checkTied ties the task to a release, which its status has to name, and unties it.
+func checkTied(t *testing.T, i cloud.Infra) {
+	t.Helper()
+	tied := cloud.Want{Kind: cloud.KindTask, Task: cloud.TaskSpec{Release: "sha256:" + strings.Repeat("12345678", 8)}}
+	mustApply(t, i, tied)
+	if list, err := i.Status(t.Context(), cloud.KindTask); err != nil || len(list) != 1 || list[0].Detail["release"] != tied.Task.Release {
+		t.Errorf("a task that is tied to a release: %+v, %v", list, err)
+	}
+	mustApply(t, i, cloud.Want{Kind: cloud.KindTask})
+}
+
 func testInfraLife(t *testing.T, w World) {
 	i := w(scope).Infra
 	for _, k := range kinds {
@@ -111,12 +122,7 @@ func testInfraLife(t *testing.T, w World) {
 			t.Errorf("there is no %s", k)
 		}
 	}
-	tied := cloud.Want{Kind: cloud.KindTask, Task: cloud.TaskSpec{Release: "sha256:" + strings.Repeat("12345678", 8)}}
-	mustApply(t, i, tied)
-	if list, err := i.Status(t.Context(), cloud.KindTask); err != nil || len(list) != 1 || list[0].Detail["release"] != tied.Task.Release {
-		t.Errorf("a task that is tied to a release: %+v, %v", list, err)
-	}
-	mustApply(t, i, cloud.Want{Kind: cloud.KindTask})
+	checkTied(t, i)
 	p := mustApply(t, i, task(512))
 	if len(p.Changes) == 0 || p.Changes[0].Action == cloud.ActionCreate || !p.Exists || p.Changes[0].Detail == "" {
 		t.Errorf("the plan to change a task: %+v", p)
