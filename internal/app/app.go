@@ -186,8 +186,6 @@ func (a *App) planInput(s *session) plan.Input {
 		in.AddSecret = fmt.Sprintf("push it where the project is: `handoff secrets push -s %s%s`", s.target.EnvStage, s.target.clientFlag())
 	case s.target.Client != "":
 		in.AddSecret = addClientSecret(s.target.Client)
-	case len(s.project.Clients) > 0:
-		in.AddSecret = "add it to .secrets/secrets.yml, or name a client: --client " + s.project.ClientNames()[0]
 	}
 	if s.ws != nil {
 		in.Workspace = s.ws.Dir()

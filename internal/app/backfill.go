@@ -127,7 +127,7 @@ func (a *App) newBackfill(ctx context.Context, o BackfillOptions) (*backfill, []
 	if b.base.Release, err = knownRelease(ctx, c, o.Release); err != nil {
 		return nil, nil, err
 	}
-	if err := a.checkWrittenVars(p, b.base.Written, "the variables of the backfill"); err != nil {
+	if err := a.checkWrittenVars(p, o.Client, b.base.Written, "the variables of the backfill"); err != nil {
 		return nil, nil, err
 	}
 	pushed, err := a.releasedProject(ctx, release.Open(c), b.base.Release)

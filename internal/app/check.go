@@ -29,7 +29,9 @@ func (a *App) check(s *session) (*plan.Plan, error) {
 	errs := wrongSchedules(s.project)
 	lists, wrong := scheduledVars(s.project, s.input.Now)
 	errs = append(errs, wrong...)
-	errs = append(errs, schedulesLack(s.project, s.target.Client, s.input.Now)...)
+	if s.target.Client != "" || len(s.project.Clients) == 0 { // else the clients have it
+		errs = append(errs, schedulesLack(s.project, s.input.Now)...)
+	}
 	for _, d := range uninstalled(s) {
 		if s.project.Strict {
 			errs = append(errs, d)
@@ -37,7 +39,7 @@ func (a *App) check(s *session) (*plan.Plan, error) {
 			a.Log.Warn(d.String())
 		}
 	}
-	if !s.input.CheckOnly || s.hasSecrets() { // what a template makes of a secret that is not here, nobody knows
+	if s.knowsSecrets() { // what a template makes of a secret that is not here, nobody knows
 		errs = append(errs, a.checkFiles(s)...)
 	}
 	errs = append(errs, a.checkNotify(s)...)
@@ -58,13 +60,18 @@ func (a *App) check(s *session) (*plan.Plan, error) {
 
 // checkNotify fills in the templates of notify. Where a secret is not here, nobody knows what they would become.
 func (a *App) checkNotify(s *session) project.Errors {
-	if s.input.CheckOnly && !s.hasSecrets() {
+	if !s.knowsSecrets() {
 		return nil
 	}
 	_, warnings, err := plan.Notify(s.input)
 	a.warn(warnings)
 	errs, _ := err.(project.Errors)
 	return errs
+}
+
+// knowsSecrets reports whether templates can be filled in with the values of secrets. Where nothing will run they need not be here.
+func (s *session) knowsSecrets() bool {
+	return !s.input.CheckOnly && !s.input.ShowOnly || s.hasSecrets()
 }
 
 // hasSecrets reports whether each secret that the project declares is here.

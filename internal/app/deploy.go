@@ -56,6 +56,9 @@ type DeployResult struct {
 // for the others.
 func (a *App) Deploy(ctx context.Context, o DeployOptions) (DeployResult, error) {
 	a = a.Once()
+	if err := a.checkNobody(ctx, o); err != nil {
+		return DeployResult{}, err
+	}
 	planned, err := (&deployment{app: a, options: o, dry: true}).run(ctx)
 	if err != nil || o.DryRun || planned.Status != DeployPlanned {
 		return planned, err

@@ -18,6 +18,11 @@ import (
 
 // build makes the plan of a session. Warnings are logged; the error is project.Errors.
 func (a *App) build(s *session) (*plan.Plan, error) {
+	if !s.input.CheckOnly && !s.fetched {
+		if err := meantForClients(s.project, s.target.Client, s.lackingHere()); err != nil {
+			return nil, err
+		}
+	}
 	p, warnings, err := plan.Build(s.input)
 	a.warn(warnings)
 	given := a.checkGiven(s.project, given{vars: s.input.Vars, by: "-v"})
@@ -178,10 +183,7 @@ func lacks(p *project.Project, vars []project.KeyValue) string {
 }
 
 // schedulesLack finds the schedules whose jobs would lack a variable.
-func schedulesLack(p *project.Project, client string, at time.Time) (errs project.Errors) {
-	if len(p.Clients) > 0 && client == "" {
-		return nil // the clients have it
-	}
+func schedulesLack(p *project.Project, at time.Time) (errs project.Errors) {
 	for i, s := range p.Schedules {
 		vars, err := evaluateVars(writtenEnv(s)[cloud.EnvVars], at)
 		if err != nil {
@@ -196,7 +198,7 @@ func schedulesLack(p *project.Project, client string, at time.Time) (errs projec
 
 // checkWrittenVars is checkGiven for variables as they are written in the environment of a job. Without a project in this place nothing is
 // known.
-func (a *App) checkWrittenVars(p *project.Project, env map[string]string, by string) error {
+func (a *App) checkWrittenVars(p *project.Project, client string, env map[string]string, by string) error {
 	if p == nil {
 		return nil
 	}
@@ -204,7 +206,11 @@ func (a *App) checkWrittenVars(p *project.Project, env map[string]string, by str
 	if err != nil {
 		return err
 	}
-	if what := lacks(p, vars); what != "" {
+	what := lacks(p, vars)
+	if err := meantForClients(p, client, what); err != nil {
+		return err
+	}
+	if what != "" {
 		return &UsageError{Message: by + ": " + what, Hint: "give it with -v, or in __VARS"}
 	}
 	return a.checkGiven(p, given{vars: vars, by: by})

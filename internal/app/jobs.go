@@ -76,7 +76,7 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 	if err != nil {
 		return JobResult{}, err
 	}
-	if err := a.checkWrittenVars(p, start.Written, "the variables of the job"); err != nil {
+	if err := a.checkWrittenVars(p, o.Client, start.Written, "the variables of the job"); err != nil {
 		return JobResult{}, err
 	}
 	if o.DryRun {

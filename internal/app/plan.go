@@ -14,7 +14,8 @@ type PlanOptions struct {
 	Again *Again // the run to start again; nil: none
 }
 
-// Plan returns what `run local` would run, with the values of secrets masked. Nothing is changed.
+// Plan returns what `run local` would run, with the values of secrets masked. Nothing is changed. A secret that is not here, as it may be
+// at the provider alone, is a warning.
 func (a *App) Plan(_ context.Context, o PlanOptions) (res *plan.Plan, err error) {
 	run := RunOptions{Target: o.Target, Again: o.Again}
 	if err := run.takeOver(); err != nil {
@@ -25,7 +26,7 @@ func (a *App) Plan(_ context.Context, o PlanOptions) (res *plan.Plan, err error)
 		return nil, err
 	}
 	defer s.hideSecrets(&err)
-	s.input.Now = o.Again.time(s.input.Now)
+	s.input.Now, s.input.ShowOnly = o.Again.time(s.input.Now), true
 	p, err := a.check(s)
 	if err != nil {
 		return nil, inProject(err)

@@ -27,6 +27,11 @@ func (a *App) checkPush(ctx context.Context, s *session, c *cloud.Cloud, o PushO
 		return err
 	}
 	errs := s.missingSecrets(there)
+	if len(errs) > 0 && !o.Force {
+		if err := meantForClients(s.project, s.target.Client, errs[0].Message); err != nil {
+			return err
+		}
+	}
 	if _, err := a.check(s.asPushed(there)); err != nil {
 		found, ok := err.(project.Errors)
 		if !ok {
@@ -97,8 +102,6 @@ func (s *session) missingSecrets(there map[string]bool) (errs project.Errors) {
 			add = fmt.Sprintf("it is for all clients: push it once, without --client, `handoff secrets push -s %s`", s.target.EnvStage)
 		case s.target.Client != "":
 			add = addClientSecret(s.target.Client)
-		case len(s.project.Clients) > 0:
-			add += ", or push for its clients, --all-clients"
 		}
 		errs = append(errs, project.Diagnostic{
 			Pos: d.Pos, Path: "secrets", Message: fmt.Sprintf("secret %q has no value, neither in .secrets nor at the provider: every job would fail", d.Key),

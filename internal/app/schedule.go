@@ -108,7 +108,7 @@ func (a *App) ScheduleCreate(ctx context.Context, o ScheduleOptions) (res Schedu
 		}
 	}
 	for _, s := range wanted {
-		if err := a.checkWrittenVars(p, s.Env, fmt.Sprintf("schedule %q", s.TargetID)); err != nil {
+		if err := a.checkWrittenVars(p, o.Client, s.Env, fmt.Sprintf("schedule %q", s.TargetID)); err != nil {
 			return SchedulesResult{}, err
 		}
 		at := slices.IndexFunc(old, func(o cloud.Schedule) bool { return o.TargetID == s.TargetID })

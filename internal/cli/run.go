@@ -228,8 +228,8 @@ func (c *cli) planCommand() *cobra.Command {
 		Short: "Print what would run, with every command resolved",
 		Long: `Print what "run local" would run: every command with its variables filled in, the
 values of secrets masked. In the body of a foreach the parts that need the line
-stay as they are written. Nothing is changed. Where there are no secrets, as in CI,
-"config validate local" checks the project instead.`,
+stay as they are written. Nothing is changed. A secret that is not in .secrets, as it
+may be at the provider alone, is a warning: a run on this machine would need it.`,
 		Example: `  handoff plan -p my_project
   handoff plan -p my_project -s prod -v start_date=2026-01-01 -o json`,
 		Args: noArgs,

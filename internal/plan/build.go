@@ -31,7 +31,8 @@ type Input struct {
 	Activate  func(venv string) []string // environment that switches a venv on: "K=V"; nil: venvs are refused
 	StateFile func(task string) string   // where the state of a pipeline is; nil: below the workspace
 	Inherited func(key string) bool      // is the variable in the environment of handoff; nil: no
-	CheckOnly bool                       // nothing will run: a secret without a value is a warning
+	CheckOnly bool                       // nothing will run: a secret without a value is a warning, and so is a variable
+	ShowOnly  bool                       // nothing will run: a secret without a value is a warning
 	AddSecret string                     // what gives a missing secret its value, as a hint; "": a file of the project does
 	Redactor  *secret.Redactor           // knows the secrets, and is told what templates make of them; nil: one is made
 
@@ -79,7 +80,7 @@ func Build(in Input) (*Plan, []project.Diagnostic, error) {
 func Variables(in Input) jinja.Vars {
 	vars := jinja.Reserved(in.EnvStage, in.Now, in.RunID, in.Workspace)
 	vars["_client"] = in.Client
-	if in.CheckOnly {
+	if in.CheckOnly || in.ShowOnly {
 		for _, s := range in.Project.Secrets {
 			vars[s.Key] = secret.Mask
 		}

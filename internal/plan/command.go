@@ -306,7 +306,7 @@ func (b *builder) checkSecrets() {
 
 func (b *builder) reportMissing(pos project.Pos, path, message, hint string) {
 	d := project.Diagnostic{Pos: pos, Path: path, Message: message, Hint: hint}
-	if b.in.CheckOnly {
+	if b.in.CheckOnly || b.in.ShowOnly {
 		b.warnings = append(b.warnings, d)
 		return
 	}
