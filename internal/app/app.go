@@ -37,6 +37,10 @@ type App struct {
 	// Venvs is the folder of the virtual environments that the jobs of a task on this machine share; "": they do not.
 	Venvs string
 
+	Images string   // folder for container images and what they are made of; "": there is none
+	Box    []string // argv that enters the files of an image: container.EnterBox
+	Fill   []string // arguments of this program that make the virtual environment of an image: FillVenv
+
 	// OpenCloud opens a provider for a scope; every field of the Cloud is set. The error of an unknown name is a UsageError.
 	OpenCloud func(context.Context, CloudOptions) (*cloud.Cloud, error)
 

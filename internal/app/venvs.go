@@ -26,12 +26,42 @@ func (r *releaseRun) installAll(ctx context.Context) error {
 		return err
 	}
 	o := r.app.installOptions(r.session)
+	if len(r.session.ws.Problems(ctx, o, r.venvNames())) == 0 {
+		return nil
+	}
+	if err := r.takeFromImage(ctx, o); err != nil {
+		return err
+	}
 	if len(r.session.ws.Problems(ctx, o, r.venvNames())) > 0 {
 		if err := r.install(ctx, o); err != nil {
 			return err
 		}
 	}
 	return r.installed(ctx, o)
+}
+
+// takeFromImage links the virtual environments that the image of the job has into the workspace, where they are what the release
+// installs.
+func (r *releaseRun) takeFromImage(ctx context.Context, o workspace.InstallOptions) error {
+	dir := r.app.env(cloud.EnvVenvs)
+	if dir == "" {
+		return nil
+	}
+	o.VenvDir = dir
+	for _, name := range venvNames(o.Installs) {
+		if name == "" {
+			continue
+		}
+		if wrong := r.session.ws.Problems(ctx, o, []string{name}); len(wrong) > 0 {
+			r.app.Log.Warn(fmt.Sprintf("venv %q of the image is not the one of this release: %s", name, wrong[0].Reason))
+			continue
+		}
+		err := os.Symlink(filepath.Join(dir, name), r.session.ws.Venv(name))
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("take venv %q of the image: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // venvNames returns the names of all virtual environments that the run makes or uses; "" stands for the installs without one.
@@ -75,10 +105,13 @@ func (r *releaseRun) installed(ctx context.Context, o workspace.InstallOptions) 
 	return nil
 }
 
-// dropLinks takes away the links to shared virtual environments that the run before this one has used.
+// dropLinks takes away the links to virtual environments elsewhere that the run before this one has used.
 func (r *releaseRun) dropLinks() error {
-	if r.app.Venvs == "" {
-		return nil
+	var ours []string
+	for _, dir := range []string{r.app.Venvs, r.app.env(cloud.EnvVenvs)} {
+		if dir != "" {
+			ours = append(ours, dir+"/")
+		}
 	}
 	entries, err := os.ReadDir(r.session.ws.Dir())
 	if err != nil {
@@ -87,7 +120,7 @@ func (r *releaseRun) dropLinks() error {
 	for _, e := range entries {
 		path := filepath.Join(r.session.ws.Dir(), e.Name())
 		target, err := os.Readlink(path)
-		if err == nil && strings.HasPrefix(target, r.app.Venvs+"/") {
+		if err == nil && slices.ContainsFunc(ours, func(dir string) bool { return strings.HasPrefix(target, dir) }) {
 			if err := os.Remove(path); err != nil {
 				return fmt.Errorf("share venvs: %w", err)
 			}

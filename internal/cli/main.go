@@ -7,23 +7,31 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/handoff-run/handoff/internal/app"
+	"github.com/handoff-run/handoff/internal/container"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/process"
+	"github.com/handoff-run/handoff/internal/workspace"
 )
 
 // Version is set by the linker. It is a number also where nobody sets it.
 var Version = "0.5.0-dev"
 
-// guardWord starts the guardian of a run instead of a command.
-const guardWord = "__guard"
+// Words that start something else instead of a command.
+const (
+	guardWord = "__guard" // the guardian of a run
+	boxWord   = "__box"   // a program among the files of an image
+	fillWord  = "__fill"  // what makes a virtual environment there
+)
 
 // Stdio is where the program reads and writes.
 type Stdio struct{ In, Out, Err *os.File }
@@ -36,6 +44,14 @@ func Main(args []string, io Stdio) int {
 		return 0
 	}
 	c := &cli{Stdio: io, environ: os.Environ()}
+	if len(args) == 1 && args[0] == boxWord {
+		code, err := container.EnterBox()
+		fmt.Fprintln(io.Err, err)
+		return code
+	}
+	if len(args) == 1 && args[0] == fillWord {
+		return fill(io)
+	}
 	if isJob(args) {
 		return c.job(args[2:])
 	}
@@ -70,6 +86,22 @@ func guard(args []string) {
 	if died && len(rest) > 0 {
 		_, _, _ = ledger.MarkDied(rest[0], time.Now()) // the next run in the workspace tries again
 	}
+}
+
+// fill makes a virtual environment of an image. It is the first process of its box, which is signalled when it is to end.
+func fill(io Stdio) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	verbs := &app.App{Environ: os.Environ(), Now: time.Now}
+	err := verbs.FillVenv(ctx, io.In, func(line string) { fmt.Fprintln(io.Out, line) })
+	if e, ok := errors.AsType[*workspace.InstallError](err); ok {
+		e.Tail = nil // it has been told as it came
+	}
+	if err != nil {
+		fmt.Fprintln(io.Out, err)
+		return app.ExitFailed
+	}
+	return 0
 }
 
 // cli is the state of one invocation.

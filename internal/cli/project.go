@@ -104,19 +104,33 @@ func (c *cli) pushMany(ctx context.Context, o app.PushOptions) error {
 
 // uploads returns what shows the progress of a push to a person, and what takes it away.
 func (c *cli) uploads() (show func(release.Uploads), done func()) {
+	say, done := c.meter()
+	if say == nil {
+		return nil, done
+	}
+	return func(u release.Uploads) {
+		say(func() string {
+			return fmt.Sprintf("uploaded %d of %s, %s of %s", u.Done, app.Count(u.Files, "file"), app.Bytes(u.DoneSize), app.Bytes(u.Size))
+		})
+	}, done
+}
+
+// meter returns what shows a line of progress to a person, in the place of the one before, and what takes it away. say is nil where
+// nobody sees it.
+func (c *cli) meter() (say func(text func() string), done func()) {
 	if !c.showsProgress() {
 		return nil, func() {}
 	}
 	var last time.Time
 	shown := false
-	show = func(u release.Uploads) {
+	say = func(text func() string) {
 		if time.Since(last) < 100*time.Millisecond {
 			return
 		}
 		last, shown = time.Now(), true
-		fmt.Fprintf(c.con, "\r\x1b[Kuploaded %d of %s, %s of %s", u.Done, app.Count(u.Files, "file"), app.Bytes(u.DoneSize), app.Bytes(u.Size))
+		fmt.Fprint(c.con, "\r\x1b[K"+text())
 	}
-	return show, func() {
+	return say, func() {
 		if shown {
 			fmt.Fprint(c.con, "\r\x1b[K")
 		}

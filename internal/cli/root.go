@@ -59,7 +59,7 @@ taps and targets, dbt, scripts. It tells the truth about how they ended.
 	root.AddCommand(
 		c.runCommand(), c.planCommand(), c.configCommand(), c.filesCommand(), c.workspaceCommand(),
 		takes(clientsShared, c.initCommand()), takes(clientsShared, c.quickStartCommand()), takes(clientsShared, c.versionCommand()), c.cloudCommand(),
-		c.projectCommand(), c.secretsCommand(), takes(clientsShared, c.releaseCommand()),
+		c.projectCommand(), c.containerCommand(), c.secretsCommand(), takes(clientsShared, c.releaseCommand()),
 		c.scheduleCommand(), takes(clientsShared, c.serverCommand()),
 		c.deployCommand(), c.destroyCommand(), c.artifactsCommand(), c.runsCommand(), c.gcCommand(), c.backfillCommand(), c.stateCommand(), c.clientsCommand(), c.notifyCommand(), c.statusCommand(),
 	)
@@ -190,8 +190,16 @@ func (c *cli) app() *app.App {
 	if home, err := c.home(); err == nil {
 		venvs = filepath.Join(home, "venvs")
 	}
+	images := ""
+	if cache, err := os.UserCacheDir(); err == nil {
+		images = filepath.Join(cache, "handoff", "images")
+	}
+	box := guardCommand()
+	if box != nil {
+		box[1] = boxWord
+	}
 	return &app.App{
-		Venvs:   venvs,
+		Venvs: venvs, Images: images, Box: box, Fill: []string{fillWord},
 		Version: Version, Environ: c.environ, Now: time.Now, Host: host, Guard: guardCommand(), Held: c.held, Log: c.logger(c.con),
 		OpenCloud: c.openCloud, Providers: projectProviders(),
 	}

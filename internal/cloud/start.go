@@ -37,6 +37,7 @@ const (
 	EnvProvider      = "HANDOFF_CLOUD_PROVIDER" // Cloud.Provider
 	EnvPlatform      = "HANDOFF_CLOUD_PLATFORM" // Cloud.Platform
 	EnvWorkspace     = "HANDOFF_WORKSPACE"      // folder of the workspace; not set: "workspace", in the working directory
+	EnvVenvs         = "HANDOFF_VENVS"          // folder of the virtual environments of the image of the job; not set: it has none
 	EnvStage         = "HANDOFF_STAGE"          // Start.Scope, this one and the next three
 	EnvResourceGroup = "HANDOFF_RESOURCE_GROUP"
 	EnvTask          = "HANDOFF_TASK"

@@ -8,7 +8,7 @@ import (
 // catalog holds the shapes of every map in project.yml.
 type catalog struct {
 	project, install, variable, env, secret, files  *shape
-	state, artifacts, keep                          *shape
+	state, artifacts, keep, container               *shape
 	task, retries, stage, command, deploy, schedule *shape
 	setting, limits, fires, overlay, client         *shape // of clients and env stages
 	expect, rules, rows                             *shape
@@ -20,7 +20,7 @@ func newCatalog(providers []Provider) *catalog {
 	c := &catalog{task: new(shape)}
 	c.install, c.variable, c.env, c.secret = installShape(), variableShape(), envShape(), secretShape()
 	c.files, c.retries, c.deploy = filesShape(), retriesShape(), deployShape(providers)
-	c.state, c.artifacts, c.keep = stateShape(), artifactsShape(), keepShape()
+	c.state, c.artifacts, c.keep, c.container = stateShape(), artifactsShape(), keepShape(), containerShape()
 	c.rows = rowsShape()
 	c.rules = rulesShape(c)
 	c.expect = expectShape(c)
@@ -38,7 +38,7 @@ func newCatalog(providers []Provider) *catalog {
 // all returns every shape once, the project first.
 func (c *catalog) all() []*shape {
 	return []*shape{
-		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.expect, c.rules, c.rows, c.retries, c.state, c.files, c.artifacts, c.keep, c.deploy, c.schedule,
+		c.project, c.install, c.variable, c.env, c.secret, c.task, c.stage, c.command, c.expect, c.rules, c.rows, c.retries, c.state, c.files, c.artifacts, c.keep, c.container, c.deploy, c.schedule,
 		c.notify, c.mail, c.client, c.overlay, c.setting, c.limits, c.fires,
 	}
 }
@@ -70,6 +70,8 @@ func projectShape(c *catalog) *shape {
 				doc: "What becomes of the artifacts folder between runs."},
 			{name: "keep", field: object(c.keep, func(p *p) *Keep { return &p.Keep }), example: "{runs: 1000, days: 90}",
 				doc: "How long is kept what runs leave in the bucket."},
+			{name: "container", field: object(c.container, func(p *p) *Container { return &p.Container }), example: "{base_image: \"python:3.12-slim-bookworm\"}",
+				doc: "What the image of the project is made of: `handoff container build`."},
 			{name: "deploy", field: object(c.deploy, func(p *p) *deployDraft { return &p.deploy }),
 				doc: "Where the project runs when it does not run here."},
 			{name: "schedules", field: list(c.schedule, func(p *p) *[]Schedule { return &p.schedules }),
@@ -189,6 +191,19 @@ func artifactsShape() *shape {
 				doc: "What becomes of the artifacts of a failed run: keep stores them apart, discard does not store them, commit makes them what the next run finds."},
 			{name: "backfill", field: choice([]string{"skip", "use"}, func(a *Artifacts) *string { return &a.Backfill }), standard: "skip",
 				doc: "Whether a backfill uses the artifacts. skip: each of its runs begins with none, and what it leaves is not stored unless it fails. use: its runs go on one after the other, each with what the one before it has left."},
+		},
+	}
+}
+
+func containerShape() *shape {
+	return &shape{
+		name: "container", what: "a map with base_image and labels",
+		doc: "What the image is made of that `handoff container build` makes of the project. Beside this it has handoff and the virtual environments; files/ and secrets are not in it.",
+		keys: []key{
+			{name: "base_image", field: text(func(c *Container) *string { return &c.BaseImage }), standard: "docker.io/library/python:3.13-slim-trixie", example: "registry.example/base/python:3.12",
+				doc: "On which image it is built. Where the project installs Python tools, it has to have python3 with its module venv."},
+			{name: "labels", field: textMap(func(c *Container) *map[string]string { return &c.Labels }), example: "{org.opencontainers.image.licenses: MIT}",
+				doc: "Further labels of the image."},
 		},
 	}
 }

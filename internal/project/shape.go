@@ -187,6 +187,16 @@ func freeMap[T any](at func(*T) *map[string]any) field {
 
 // envMap takes a map from names of environment variables to texts.
 func envMap[T any](at func(*T) *map[string]string) field {
+	return textMapOf(at, func(d *decoder, v value, name string) { d.checkEnvName(v, name) })
+}
+
+// textMap takes a map from any names to texts.
+func textMap[T any](at func(*T) *map[string]string) field {
+	return textMapOf(at, func(*decoder, value, string) {})
+}
+
+// textMapOf takes a map to texts, each name of which check may refuse.
+func textMapOf[T any](at func(*T) *map[string]string, check func(d *decoder, v value, name string)) field {
 	return field{kind: textMapKind, set: func(d *decoder, into any, v value) {
 		m, ok := d.mapping(v, "a map of texts")
 		if !ok || len(m.entries) == 0 {
@@ -194,7 +204,7 @@ func envMap[T any](at func(*T) *map[string]string) field {
 		}
 		out := make(map[string]string, len(m.entries))
 		for _, e := range m.entries {
-			d.checkEnvName(value{e.at.node, e.what.path}, e.key)
+			check(d, value{e.at.node, e.what.path}, e.key)
 			out[e.key], _ = d.text(e.what)
 		}
 		*at(into.(*T)) = out

@@ -26,6 +26,7 @@ type Project struct {
 	Tasks                []Task
 	Files                Files
 	Artifacts            Artifacts
+	Container            Container
 	Keep                 Keep
 	Deploy               Deploy
 	Schedules            []Schedule
@@ -183,6 +184,12 @@ type Deploy struct {
 	Overlap        string         // "" (skip), "queue", "replace" or "allow"
 	PushOnFail     *bool          // push_artifacts_on_fail of 0.4.x
 	Extra          map[string]any // further keys of a 0.4.x project, as Var.Value; it reads them as HO_<KEY>
+}
+
+// Container says what the image of the project is made of.
+type Container struct {
+	BaseImage string            // on which it is built; "": a current slim Debian with Python
+	Labels    map[string]string // of the image
 }
 
 // Schedule starts the task at the times that Cron names.
