@@ -108,14 +108,22 @@ func (b *imageBuild) check(context.Context) error {
 		return &UsageError{Message: fmt.Sprintf("no images are built for %q", b.o.Arch), Hint: "use amd64 or arm64"}
 	}
 	b.result = ImageResult{Platform: "linux/" + b.o.Arch, Base: first(b.o.Base, p.Container.BaseImage, defaultBase), Layers: []ImageLayer{}}
-	if b.o.Program == "" {
-		if runtime.GOOS != "linux" || b.o.Arch != runtime.GOARCH {
-			return &UsageError{
-				Message: fmt.Sprintf("this handoff is for %s/%s, and the image for %s", runtime.GOOS, runtime.GOARCH, b.result.Platform),
-				Hint:    "name the handoff for it with --program FILE",
-			}
+	ours := runtime.GOOS == "linux" && b.o.Arch == runtime.GOARCH
+	switch {
+	case !ours && len(p.Installs) > 0:
+		return &UsageError{
+			Message: fmt.Sprintf("the installs for %s cannot run on %s/%s", b.result.Platform, runtime.GOOS, runtime.GOARCH),
+			Hint:    "build on a machine of that kind",
 		}
-		b.o.Program = b.app.Guard[0]
+	case !ours && b.o.Program == "":
+		return &UsageError{
+			Message: fmt.Sprintf("this handoff is for %s/%s, and the image for %s", runtime.GOOS, runtime.GOARCH, b.result.Platform),
+			Hint:    "name the handoff for it with --program FILE",
+		}
+	case b.o.Program == "" && len(b.app.Box) == 0:
+		return errors.New("the program file of handoff cannot be found: it is a part of the image")
+	case b.o.Program == "":
+		b.o.Program = b.app.Box[0]
 	}
 	for _, in := range p.Installs {
 		if in.Venv == "" {
@@ -159,7 +167,10 @@ func (b *imageBuild) openStore(context.Context) (err error) {
 
 func (b *imageBuild) fetchBase(ctx context.Context) (err error) {
 	b.app.Log.Info("base image " + b.result.Base)
-	b.base, err = b.store.Base(ctx, b.result.Base, b.o.Arch, container.Login{})
+	var old bool
+	if b.base, old, err = b.store.Base(ctx, b.result.Base, b.o.Arch, container.Login{}); old {
+		b.app.Log.Warn("its registry cannot be reached: building on the one of the last build")
+	}
 	return imageError(err)
 }
 

@@ -174,3 +174,46 @@ func (l *ListedImage) read(store *container.Store, name string) error {
 	l.Bytes, err = container.Bytes(img)
 	return err
 }
+
+// SweptImages is what ContainerGC has removed, or would.
+type SweptImages struct {
+	Status string   `json:"status"` // success, planned
+	Images []string `json:"images"` // with version
+	Bytes  int64    `json:"bytes"`  // of the disk; 0 where it is only planned
+}
+
+// KeepImages is how many images of a project stay on this machine where nobody says.
+const KeepImages = 5
+
+// ContainerGC removes from this machine the images of a project but for the newest ones, and what no image needs any more. Registries stay
+// as they are.
+func (a *App) ContainerGC(_ context.Context, o ImageOptions, keep int, dryRun bool) (res SweptImages, err error) {
+	p, err := a.load(o.Target)
+	if err != nil {
+		return res, err
+	}
+	name, err := imageName(p)
+	if err != nil {
+		return res, err
+	}
+	store, err := a.imageStore()
+	if err != nil {
+		return res, err
+	}
+	tags, err := store.Tags(name)
+	if err != nil {
+		return res, err
+	}
+	res = SweptImages{Status: "planned", Images: []string{}}
+	for i, tag := range container.Newest(tags) {
+		if i >= keep {
+			res.Images = append(res.Images, name+":"+tag)
+		}
+	}
+	if dryRun {
+		return res, nil
+	}
+	res.Status = "success"
+	res.Bytes, err = store.Sweep(res.Images, a.Now())
+	return res, err
+}

@@ -17,7 +17,7 @@ func (c *cli) containerCommand() *cobra.Command {
 		Short:   "Build the image of the project, and push it",
 		Example: "  handoff container build -p my_project\n  handoff container push -p my_project",
 	}
-	for _, sub := range []*cobra.Command{c.containerBuildCommand(), c.containerPushCommand(), c.containerListCommand()} {
+	for _, sub := range []*cobra.Command{c.containerBuildCommand(), c.containerPushCommand(), c.containerListCommand(), c.containerGCCommand()} {
 		cmd.AddCommand(takes(clientsShared, sub))
 	}
 	return cmd
@@ -156,6 +156,40 @@ func (c *cli) containerListCommand() *cobra.Command {
 			return c.print(res, imagesText(res))
 		},
 	}
+}
+
+func (c *cli) containerGCCommand() *cobra.Command {
+	keep, dryRun := app.KeepImages, false
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove old images from this machine",
+		Long: `Remove the images of the project that were built here, but for the newest ones, and what no
+build has used for a month: layers, unpacked base images. What is in a registry stays.`,
+		Example: `  handoff container gc -p my_project --dry-run
+  handoff container gc -p my_project --keep 2`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if keep < 0 {
+				return &app.UsageError{Message: fmt.Sprintf("--keep %d: it cannot be less than 0", keep)}
+			}
+			o, err := c.imageOptions("")
+			if err != nil {
+				return err
+			}
+			res, err := c.app().ContainerGC(cmd.Context(), o, keep, dryRun)
+			if err != nil {
+				return err
+			}
+			text := strings.Join(append(res.Images, app.Count(len(res.Images), "image")+" "+map[bool]string{true: "would be removed", false: "removed"}[dryRun]), "\n")
+			if !dryRun {
+				text += ", " + app.Bytes(res.Bytes)
+			}
+			return c.print(res, text)
+		},
+	}
+	cmd.Flags().IntVar(&keep, "keep", keep, "how many images stay")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be removed, and remove nothing")
+	return cmd
 }
 
 func imagesText(r app.ImageList) string {

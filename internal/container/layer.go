@@ -116,3 +116,13 @@ func layerFile(file, from, to string) (v1.Layer, error) {
 	}
 	return tarball.LayerFromFile(file)
 }
+
+// keptLayer returns the layer that layerFile has made before.
+func keptLayer(file string) (v1.Layer, error) {
+	layer, err := tarball.LayerFromFile(file)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	return layer, os.Chtimes(file, now, now) // the last use
+}

@@ -10,13 +10,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/match"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"golang.org/x/sys/unix"
 )
 
@@ -63,7 +64,7 @@ func (s *Store) locked(change func() error) error {
 }
 
 // Put stores an image under a name with a tag, in the place of the one that has it.
-func (s *Store) Put(img v1.Image, name string) error {
+func (s *Store) Put(img Image, name string) error {
 	err := s.locked(func() error {
 		return s.path.ReplaceImage(img, match.Name(name), layout.WithAnnotations(map[string]string{refName: name}))
 	})
@@ -74,7 +75,7 @@ func (s *Store) Put(img v1.Image, name string) error {
 }
 
 // Image returns the image with a name and a tag. ErrNotThere: there is none.
-func (s *Store) Image(name string) (v1.Image, error) {
+func (s *Store) Image(name string) (Image, error) {
 	all, err := s.all()
 	if err != nil {
 		return nil, err
@@ -101,24 +102,140 @@ func (s *Store) all() ([]v1.Descriptor, error) {
 	return m.Manifests, nil
 }
 
-// Base returns an image to build upon. What the store has of it is not fetched again.
-func (s *Store) Base(ctx context.Context, reference, arch string, l Login) (v1.Image, error) {
-	img, err := Pull(ctx, reference, arch, l)
-	if err != nil {
-		return nil, err
+// baseMark begins the name under which the store has a base.
+const baseMark = "base "
+
+// Base returns an image to build upon. What the store has of it is not fetched again. old: the registry could not be reached, and the image
+// is the one that it had at the last build.
+func (s *Store) Base(ctx context.Context, reference, arch string, l Login) (img Image, old bool, err error) {
+	name := baseMark + reference + " " + arch
+	has, herr := s.Image(name)
+	img, err = Pull(ctx, reference, arch, l)
+	if errors.Is(err, ErrRegistry) && herr == nil && ctx.Err() == nil {
+		return has, true, nil
 	}
-	digest, err := img.Digest()
 	if err != nil {
-		return nil, fmt.Errorf("image %s: %w", reference, err)
+		return nil, false, err
 	}
-	name := "base@" + digest.String()
-	if has, err := s.Image(name); err == nil {
-		return has, nil
+	if herr == nil && same(has, img) {
+		return has, false, nil
 	}
 	if err := s.Put(img, name); err != nil {
+		return nil, false, err
+	}
+	img, err = s.Image(name)
+	return img, false, err
+}
+
+func same(a, b Image) bool {
+	x, xerr := a.Digest()
+	y, yerr := b.Digest()
+	return xerr == nil && yerr == nil && x == y
+}
+
+// unusedFor is after how long without a use it is removed what images were made of.
+const unusedFor = 30 * 24 * time.Hour
+
+// Sweep removes images, by name and tag, and then all that no image needs: blobs, and layers and unpacked bases that no build has used for a
+// month. It returns how many bytes that were.
+func (s *Store) Sweep(names []string, now time.Time) (int64, error) {
+	var freed int64
+	err := s.locked(func() error {
+		gone := func(d v1.Descriptor) bool { return slices.Contains(names, d.Annotations[refName]) }
+		if err := s.path.RemoveDescriptors(gone); err != nil {
+			return err
+		}
+		needed, err := s.blobs()
+		if err != nil {
+			return err
+		}
+		freed, err = s.dropBlobs(needed)
+		return err
+	})
+	if err != nil {
+		return freed, fmt.Errorf("remove images: %w", err)
+	}
+	more, err := dropUnused(now, filepath.Join(s.dir, "..", "layers"), filepath.Join(s.dir, "..", "rootfs"))
+	return freed + more, err
+}
+
+// blobs returns the names of the files that the images are made of.
+func (s *Store) blobs() (map[string]bool, error) {
+	all, err := s.all()
+	if err != nil {
 		return nil, err
 	}
-	return s.Image(name)
+	needed := map[string]bool{}
+	for _, d := range all {
+		img, err := s.path.Image(d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		m, err := img.Manifest()
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range append(m.Layers, d, m.Config) {
+			needed[l.Digest.Hex] = true
+		}
+	}
+	return needed, nil
+}
+
+func (s *Store) dropBlobs(needed map[string]bool) (freed int64, err error) {
+	dir := filepath.Join(s.dir, "blobs", "sha256")
+	entries, _ := os.ReadDir(dir) // there may be none
+	for _, e := range entries {
+		if needed[e.Name()] {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		freed += size(path)
+		err = errors.Join(err, os.Remove(path))
+	}
+	return freed, err
+}
+
+func dropUnused(now time.Time, dirs ...string) (freed int64, err error) {
+	for _, dir := range dirs {
+		entries, _ := os.ReadDir(dir) // there may be none
+		for _, e := range entries {
+			info, ierr := e.Info()
+			if ierr != nil || now.Sub(info.ModTime()) < unusedFor {
+				continue
+			}
+			path := filepath.Join(dir, e.Name())
+			freed += size(path)
+			err = errors.Join(err, removeAll(path))
+		}
+	}
+	return freed, err
+}
+
+func size(path string) int64 {
+	var n int64
+	_ = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			n += info.Size()
+		}
+		return nil
+	})
+	return n
+}
+
+// removeAll removes a folder after it has another name: nobody begins to use what is half there.
+func removeAll(path string) error {
+	gone := filepath.Join(filepath.Dir(path), ".gone-"+filepath.Base(path))
+	if strings.HasPrefix(filepath.Base(path), ".") {
+		return os.RemoveAll(path)
+	}
+	if err := os.Rename(path, gone); err != nil {
+		return err
+	}
+	return os.RemoveAll(gone)
 }
 
 // Tags returns the tags under which the store has an image with this name.
@@ -143,7 +260,7 @@ func (s *Store) File(from, to string) (Layer, error) {
 		return nil, err
 	}
 	file := filepath.Join(s.dir, "..", "layers", "file-"+sum+".tar.gz")
-	if layer, err := tarball.LayerFromFile(file); err == nil {
+	if layer, err := keptLayer(file); err == nil {
 		return layer, nil
 	}
 	return layerFile(file, from, to)

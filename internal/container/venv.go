@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
 // Venvs makes the virtual environments of an image, each as a layer of its own, in a box with the files of the base.
@@ -41,7 +39,7 @@ func (b Venvs) Layer(ctx context.Context, venv, key string, input io.Reader) (la
 		key = "once-" + rand.Text()
 	}
 	file := filepath.Join(b.Cache, "layers", id.Hex[:32]+"-"+key+".tar.gz")
-	if layer, err := tarball.LayerFromFile(file); err == nil {
+	if layer, err := keptLayer(file); err == nil {
 		return layer, true, nil
 	}
 	root, err := Rootfs(ctx, b.Base, b.Cache)

@@ -53,7 +53,7 @@ func blank(t *testing.T, s *shape) any {
 	into := map[string]any{
 		"project": &draft{}, "install": &Install{}, "var": &Var{}, "env": &Env{}, "secret": &Secret{}, "files": &Files{},
 		"task": &taskDraft{at: value{node: &yaml.Node{}}}, "retries": &Retries{}, "stage": &stageDraft{}, "command": &stageDraft{},
-		"state": &State{}, "artifacts": &Artifacts{}, "keep": &Keep{}, "deploy": &deployDraft{}, "schedule": &Schedule{},
+		"state": &State{}, "artifacts": &Artifacts{}, "container": &Container{}, "keep": &Keep{}, "deploy": &deployDraft{}, "schedule": &Schedule{},
 		"expect": &Expect{}, "rules": &stream.Rules{}, "rows": &stream.Rows{},
 		"notify": &Notify{}, "mail": &Mail{}, "client": &Client{}, "overlay": &Overlay{}, "setting": &Var{}, "limits": &Deploy{}, "schedule change": &Schedule{},
 	}[s.name]

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/handoff-run/handoff/test/binary"
+	"github.com/handoff-run/handoff/test/registry"
 )
 
 // programs is what TestMain has built: bin holds handoff.
@@ -45,11 +46,15 @@ func run(m *testing.M) int {
 // TestSessions types what the pages tell people to type, in one folder for each page, and compares what they show.
 func TestSessions(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"docs/tutorial.md", "docs/guide.md", "docs/deploy.md", "docs/night.md", "docs/clients.md", "docs/backfill.md", "docs/expect.md", "docs/secrets.md", "docs/notifications.md", "docs/status.md"} {
+	for _, name := range []string{"docs/tutorial.md", "docs/guide.md", "docs/deploy.md", "docs/night.md", "docs/clients.md", "docs/backfill.md", "docs/expect.md", "docs/secrets.md", "docs/notifications.md", "docs/status.md", "docs/images.md"} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			s := newSession(t)
-			for _, b := range blocks(readPage(t, name)) {
+			page := readPage(t, name)
+			if strings.Contains(page, exampleRegistry) {
+				page = strings.ReplaceAll(page, exampleRegistry, registry.Serve(t))
+			}
+			for _, b := range blocks(page) {
 				if file, ok := b.project(); ok && len(b.args) > 1 {
 					s.write(t, file, b.text)
 				}
@@ -63,6 +68,9 @@ func TestSessions(t *testing.T) {
 		})
 	}
 }
+
+// exampleRegistry is the registry that pages name.
+const exampleRegistry = "registry.example"
 
 func readPage(t *testing.T, name string) string {
 	t.Helper()
