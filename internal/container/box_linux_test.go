@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/handoff-run/handoff/test/binary"
 )
 
 func TestMain(m *testing.M) {
@@ -16,6 +18,12 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	os.Exit(m.Run())
+}
+
+// What root may do everybody may: in namespaces of a user.
+func TestAsAnOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	binary.AsUser(t, "^TestBox$")
 }
 
 func TestBox(t *testing.T) {

@@ -1,3 +1,5 @@
+// Package container makes container images without an engine and keeps them in registries. Virtual environments are made in a Box: among
+// the unpacked files of the base, by a program that sees nothing else. It knows no cloud and no project.
 package container
 
 import (
