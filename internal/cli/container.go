@@ -78,7 +78,7 @@ that would be as the last one keeps its version.`,
 			if err != nil {
 				return err
 			}
-			return c.print(res, builtText(res))
+			return c.print(res, c.builtText(res))
 		},
 	}
 	f := cmd.Flags()
@@ -90,8 +90,8 @@ that would be as the last one keeps its version.`,
 	return cmd
 }
 
-func builtText(r app.ImageResult) string {
-	t := table{head: []string{"LAYER", "STATUS", ">SIZE"}}
+func (c *cli) builtText(r app.ImageResult) string {
+	t := c.table("LAYER", "=STATUS", ">SIZE")
 	for _, l := range r.Layers {
 		t.add(l.Name, l.Status, app.Bytes(l.Bytes))
 	}
@@ -153,7 +153,7 @@ func (c *cli) containerListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(res, imagesText(res))
+			return c.print(res, c.imagesText(res))
 		},
 	}
 }
@@ -192,11 +192,11 @@ build has used for a month: layers, unpacked base images. What is in a registry 
 	return cmd
 }
 
-func imagesText(r app.ImageList) string {
+func (c *cli) imagesText(r app.ImageList) string {
 	if len(r.Images) == 0 {
 		return r.Image + ": no image yet"
 	}
-	t := table{head: []string{"VERSION", "HERE", "REGISTRY", ">SIZE", "DIGEST"}}
+	t := c.table("VERSION", "HERE", "REGISTRY", ">SIZE", "-DIGEST")
 	for _, i := range r.Images {
 		size := ""
 		if i.Here {
