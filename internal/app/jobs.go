@@ -28,6 +28,7 @@ type CloudRunOptions struct {
 	Like    string           // target id of a schedule of the project, from which environment and zone are taken; "": none
 	Again   *Again           // the run to start again; nil: none
 	Fire    string           // target id of a schedule that is in place, which is to fire now; "": none
+	Trigger bool             // a schedule is to fire: where Fire names none, the only one
 
 	fire *cloud.Schedule // that schedule
 }
@@ -56,6 +57,11 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 	c, p, err := a.openTask(ctx, o.Target)
 	if err != nil {
 		return JobResult{}, err
+	}
+	if o.Trigger && o.Fire == "" {
+		if o.Fire, err = onlySchedule(ctx, c); err != nil {
+			return JobResult{}, err
+		}
 	}
 	if o.Fire != "" {
 		placed, err := placedSchedules(ctx, c, []string{o.Fire})

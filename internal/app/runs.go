@@ -146,6 +146,11 @@ func (a *App) runNamed(ctx context.Context, c *cloud.Cloud, word string) (string
 		return "", nil
 	}
 	id, err := a.ledger(c, 0).Resolve(ctx, word)
+	if err == nil && id == word { // a whole id is not looked for: it may be that of a job
+		if job, err := c.Jobs.Status(ctx, word); err == nil && job.RunID != "" {
+			return job.RunID, nil
+		}
+	}
 	if !errors.Is(err, cloud.ErrNotFound) {
 		return id, err
 	}
@@ -155,10 +160,23 @@ func (a *App) runNamed(ctx context.Context, c *cloud.Cloud, word string) (string
 			found = append(found, job.RunID)
 		}
 	}
+	if len(found) == 0 {
+		found = a.runsOfJob(ctx, c, word)
+	}
 	if len(found) == 1 {
 		return found[0], nil
 	}
 	return "", err
+}
+
+// runsOfJob returns the runs of the jobs that word means: who has the id of a job at hand need not look for that of its run.
+func (a *App) runsOfJob(ctx context.Context, c *cloud.Cloud, word string) (found []string) {
+	for job, err := range c.Jobs.List(ctx, cloud.JobQuery{}) {
+		if err == nil && job.RunID != "" && (strings.HasPrefix(job.ID, word) || strings.HasSuffix(job.ID, word)) {
+			found = append(found, job.RunID)
+		}
+	}
+	return found
 }
 
 // RunShow returns the record of one run; id "" is the newest. The beginning of an id is enough where only one of the

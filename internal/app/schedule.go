@@ -454,6 +454,24 @@ func (a *App) ScheduleDelete(ctx context.Context, o ScheduleOptions) (res Schedu
 	return res, nil
 }
 
+// onlySchedule returns the target id of the schedule of the task, where it has one alone.
+func onlySchedule(ctx context.Context, c *cloud.Cloud) (string, error) {
+	list, err := c.Schedules.List(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case len(list) == 0:
+		return "", &UsageError{Message: fmt.Sprintf("task %q has no schedule in place", c.Scope.Task), Hint: "`handoff cloud schedule create` puts those of project.yml in place"}
+	case len(list) == 1:
+		return list[0].TargetID, nil
+	}
+	var ids []string
+	for _, s := range list {
+		ids = append(ids, s.TargetID)
+	}
+	return "", &UsageError{Message: "which schedule is not said", Hint: "add --target-id with one of " + strings.Join(ids, ", ")}
+}
+
 // placedSchedules returns the schedules of the task with these target ids.
 func placedSchedules(ctx context.Context, c *cloud.Cloud, targets []string) ([]cloud.Schedule, error) {
 	list, err := c.Schedules.List(ctx)

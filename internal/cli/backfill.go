@@ -78,7 +78,11 @@ func (c *cli) backfill(cmd *cobra.Command, o app.BackfillOptions) error {
 		say(done)
 	}
 	o.Going = func(jobs []string) {
-		say(strings.TrimPrefix(fmt.Sprintf("%s, %d running", done, len(jobs)), ", "))
+		note := done
+		if len(jobs) > 0 { // else the next one is about to begin
+			note = strings.TrimPrefix(fmt.Sprintf("%s, %d running", done, len(jobs)), ", ")
+		}
+		say(note)
 		c.setEnding(backfillEnding(jobs))
 	}
 	res, err := verbs.Backfill(cmd.Context(), o)

@@ -180,6 +180,7 @@ func (c *cli) scheduleTriggerCommand() *cobra.Command {
 		Short: "Start the job of a schedule now",
 		Long: `Start the job that a schedule would start, for now: its environment, its time zone, its
 overlap policy, the release that is current. It need not be due, and may be paused.
+Where the task has one schedule, it need not be named.
 
 ` + exitCodes,
 		Example: `  handoff cloud schedule trigger -p my_project --target-id 1
@@ -190,13 +191,11 @@ overlap policy, the release that is current. It need not be due, and may be paus
 			if err != nil {
 				return err
 			}
-			if o.Target = t; o.Fire == "" {
-				return &app.UsageError{Message: "no schedule given", Hint: "add --target-id 1; see `handoff cloud schedule list`"}
-			}
+			o.Target, o.Trigger = t, true
 			return c.cloudRun(cmd.Context(), o, logs)
 		},
 	}
-	cmd.Flags().StringVar(&o.Fire, "target-id", "", "`id` of the schedule")
+	cmd.Flags().StringVar(&o.Fire, "target-id", "", "`id` of the schedule (default: the only one)")
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait until the job has ended, and exit with its code")
 	cmd.Flags().BoolVar(&logs, "logs", false, "show its log on stderr, as it comes; implies --wait")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "print the job that would be started, and start none")

@@ -683,3 +683,30 @@ func TestPartsOfBlobs(t *testing.T) {
 		}
 	}
 }
+
+// What is said twice goes back twice, and never forward again.
+func TestRollbackAgain(t *testing.T) {
+	t.Parallel()
+	back := func(to string) Push { return Push{Release: to, Action: rollback} }
+	push := func(id string) Push { return Push{Release: id, Action: "project push"} }
+	for _, c := range []struct {
+		name, want string
+		pushes     []Push // the newest first
+	}{
+		{"once", "b", []Push{push("c"), push("b"), push("a")}},
+		{"twice", "a", []Push{back("b"), push("c"), push("b"), push("a")}},
+		{"at the first", "", []Push{back("a"), back("b"), push("c"), push("b"), push("a")}},
+		{"forward by name, then back", "a", []Push{back("b"), back("a"), push("b"), push("a")}},
+		{"pushed after it", "a", []Push{push("d"), back("a"), push("b"), push("a")}},
+		{"the same pushed again", "b", []Push{push("c"), push("c"), push("b")}},
+		{"from longer ago", "c", []Push{back("x"), push("c"), push("b")}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := (&Store{}).target(&record{Pushes: c.pushes}, "")
+			if got != c.want || (err == nil) != (c.want != "") {
+				t.Errorf("got %q, %v; want %q", got, err, c.want)
+			}
+		})
+	}
+}

@@ -282,7 +282,7 @@ func (s *Store) Rollback(ctx context.Context, name string, p Push) (now Push, er
 		if err != nil {
 			return false, err
 		}
-		p.Release, p.Action = id, "rollback"
+		p.Release, p.Action = id, rollback
 		p.Files, p.Size = m.Count()
 		r.add(p)
 		now = r.Pushes[0]
@@ -308,12 +308,32 @@ func (s *Store) target(r *record, name string) (string, error) {
 	if name != "" || len(r.Pushes) == 0 {
 		return s.resolve(r, name)
 	}
-	for _, p := range r.Pushes {
-		if p.Release != r.current() && !p.Removed {
+	for _, p := range r.Pushes[r.cameFrom():] {
+		if p.Release != r.current() {
 			return p.Release, nil
 		}
 	}
-	return "", cloud.WithHint(fmt.Errorf("the release before %s: %w", Short(r.current()), cloud.ErrNotFound), "only one release has been pushed, or the others are kept no longer: handoff release list")
+	hint := "only one release has been pushed"
+	if r.Pushes[0].Action == rollback {
+		hint = "it is the first one; to go forward again name a release of `handoff release list`"
+	}
+	return "", cloud.WithHint(fmt.Errorf("the release before %s: %w", Short(r.current()), cloud.ErrNotFound), hint)
+}
+
+const rollback = "rollback" // the action of a Push
+
+// cameFrom is the index of the push by which the current release came: a rollback leads to an earlier one, so that what is said twice goes
+// back twice.
+func (r *record) cameFrom() int {
+	at := 0
+	for r.Pushes[at].Action == rollback {
+		older := slices.IndexFunc(r.Pushes[at+1:], func(p Push) bool { return p.Release == r.Pushes[at].Release })
+		if older < 0 { // longer ago than is remembered
+			break
+		}
+		at += 1 + older
+	}
+	return at
 }
 
 // Delete removes every release of the task, and what killed pushes have left. It returns how many pushes there were.
