@@ -296,6 +296,19 @@ func (a *App) TellOfMissed(ctx context.Context, t Target, scheduleID string, at 
 	return o.tell(ctx, notify.Missed, o.noRun(scheduleID, at, reason)), nil
 }
 
+// TellOfLate tells that a task is late, where it is and nothing worse has happened to it: then that is told.
+func (a *App) TellOfLate(ctx context.Context, t Target) ([]Told, error) {
+	c, _, err := a.openTask(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.taskStatus(ctx, t, statusScope{Scope: c.Scope}, &seenRuns{etags: map[string]string{}})
+	if err != nil || s.State != StateLate {
+		return nil, err
+	}
+	return a.tellOne(ctx, t, s)
+}
+
 // noRun stands for a run that there should be.
 func (t teller) noRun(scheduleID string, at time.Time, reason string) ledger.Run {
 	s := t.cloud.Scope

@@ -113,7 +113,7 @@ func TestStatus(t *testing.T) {
 	told, fail := filepath.Join(t.TempDir(), "told"), filepath.Join(t.TempDir(), "fail")
 	b, w := inWorld(t, `tasks: [{name: load, commands: [{command: "test ! -e `+fail+`"}]}]
 clients: [{name: acme}, {name: globex}]
-schedules: [{target_id: 1, cron: "0 3 * * ? *", freshness: 26h}]
+schedules: [{target_id: 1, cron: "0 3 1 1 ? *", freshness: 26h}]
 notify: [{on: [late, failure, died], command: "echo $HANDOFF_EVENT $HANDOFF_CLIENT >> `+told+`"}]
 `)
 	for _, s := range []cloud.Scope{{Stage: "dev", ResourceGroup: "g", Task: "t"}, {Stage: "prod", ResourceGroup: "other", Task: "x"}} {
@@ -180,6 +180,21 @@ notify: [{on: [late, failure, died], command: "echo $HANDOFF_EVENT $HANDOFF_CLIE
 	}
 	text, err := os.ReadFile(told)
 	if err != nil || string(text) != "failure globex\n" {
+		t.Errorf("told %q, %v", text, err)
+	}
+
+	// What is late is told by whoever looks first, and once.
+	w.Advance(27 * time.Hour)
+	own.ProjectDir = ""
+	own.Envs = words(t, "resource_group=g task=t")
+	for _, want := range []int{1, 0} {
+		if list, err := b.TellOfLate(t.Context(), own); err != nil || len(list) != want {
+			t.Errorf("told late: %+v, %v; want %d", list, err, want)
+		}
+	}
+	want(project, 1, "failed prod/g/t globex", "late prod/g/t acme", "new prod/g/t")
+	text, err = os.ReadFile(told)
+	if err != nil || string(text) != "failure globex\nlate acme\n" {
 		t.Errorf("told %q, %v", text, err)
 	}
 }

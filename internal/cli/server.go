@@ -168,9 +168,12 @@ func (c *cli) notice(ctx context.Context, n server.Notice) {
 		t.Cloud.Provider = providers.ServedNames()[0]
 	}
 	var err error
-	if n.Job.ID != "" {
+	switch {
+	case n.Late:
+		_, err = a.TellOfLate(ctx, t)
+	case n.Job.ID != "":
 		_, err = a.TellOfJob(ctx, t, n.Job)
-	} else {
+	default:
 		_, err = a.TellOfMissed(ctx, t, n.Key.TargetID, n.At, n.Reason)
 	}
 	if err != nil {

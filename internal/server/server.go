@@ -69,6 +69,7 @@ type scheduler struct {
 	running map[Key]int // jobs that are followed
 	sum     Summary
 	sick    time.Time // until then the store is left alone
+	lately  time.Time // when it was last looked for what is late
 
 	followers sync.WaitGroup
 	telling   chan struct{} // as full as many notices are being taken
@@ -130,6 +131,7 @@ func (s *scheduler) loop(ctx context.Context) {
 				if err := s.update(ctx); err != nil && ctx.Err() == nil {
 					s.Log.Error(err.Error())
 				}
+				s.lateness(ctx, now)
 			}
 			s.tick(ctx, now)
 			timer.Reset(s.pause(now))

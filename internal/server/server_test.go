@@ -39,6 +39,15 @@ type world struct {
 	deadline  int                          // from that call on the scheduler is dead; 0: never
 	told      map[Key]struct{}             // changes that the scheduler has not seen
 	kill      context.CancelCauseFunc
+	late      []time.Time // when somebody was to look for what is late
+}
+
+func (w *world) notice(_ context.Context, n Notice) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n.Late {
+		w.late = append(w.late, time.Now())
+	}
 }
 
 var (
@@ -191,7 +200,7 @@ func (w *world) serve(t *testing.T, d time.Duration) Summary {
 	defer timer.Stop()
 	sum, err := Run(ctx, Options{
 		Store: w, Jobs: func(cloud.Scope) cloud.Jobs { return jobs{w} }, Now: time.Now,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Workers: 4,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Workers: 4, Notice: w.notice,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -212,6 +221,22 @@ func (w *world) times(target string) []string {
 
 // The bubble of synctest begins at midnight, UTC, of 1 January 2000.
 const quarter = "*/15 * * * *"
+
+// TestLooksForWhatIsLate: each task whose schedules have a freshness is looked at from time to time, once for all of them.
+func TestLooksForWhatIsLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		yearly := "0 0 1 1 ? *"
+		w := newWorld(
+			cloud.Schedule{TargetID: "a", Cron: yearly, Freshness: time.Hour, Enabled: true},
+			cloud.Schedule{TargetID: "b", Cron: yearly, Freshness: time.Hour, Enabled: true}, cloud.Schedule{TargetID: "c", Cron: yearly, Enabled: true},
+		)
+		w.serve(t, 59*time.Minute)
+		if len(w.late) != 6 {
+			t.Errorf("looked at %v", w.late)
+		}
+	})
+}
 
 func TestFiresInTime(t *testing.T) {
 	t.Parallel()
