@@ -119,6 +119,10 @@ func (a *App) SecretsImport(ctx context.Context, o SecretsImportOptions) (Secret
 			left = append(left, secret.Left{Key: e.Key, Why: "not asked for"})
 			continue
 		}
+		if why := secret.Misplaced(e.Key); why != "" && len(o.Keys) == 0 {
+			left = append(left, secret.Left{Key: e.Key, Why: why + "; name it to import it all the same"})
+			continue
+		}
 		take = append(take, e)
 	}
 	c, err := a.openSecrets(ctx, o.Target, o.Level, keysOf(take)...)

@@ -174,7 +174,10 @@ has lines KEY=value, also with export in front; # begins a comment, at the begin
 line or after a blank. In 'single quotes' all stays as it is, in "double quotes" \n, \r, \t,
 \", \\ and \$ mean what they do elsewhere; both may have several lines. ${NAME} and
 $(command) are refused outside of single quotes: nothing is looked up or run. A line
-without a value is left out, and of a key that is there twice the last line counts.
+without a value is left out, and of a key that is there twice the last line counts. The
+file has to be UTF-8; line ends of Windows become those of Unix. What would change how
+programs are found or start, or handoff itself (PATH, LD_PRELOAD, HANDOFF_HOME, ...), is
+left out unless its key is given.
 
 With one error in the file nothing is imported. It says of each key what became of it, and
 shows no value. On a terminal it shows the names and asks first.`,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Left is a line of a .env file that Dotenv has not taken.
@@ -23,11 +24,41 @@ func Dotenv(text string) ([]Entry, []Left, error) {
 	if strings.ContainsRune(text, 0) {
 		return nil, nil, errors.New("it is no text: it has NUL bytes")
 	}
+	if !utf8.ValidString(text) {
+		return nil, nil, notUTF8(text)
+	}
 	d := &dotenv{rest: text, line: 1}
 	for d.rest != "" {
 		d.next()
 	}
 	return d.entries, d.left, errors.Join(d.errs...)
+}
+
+// notUTF8 names the lines that are not: no program that is given such a value would know what is meant.
+func notUTF8(text string) error {
+	var errs []error
+	line := 0
+	for one := range strings.Lines(text) {
+		if line++; !utf8.ValidString(one) {
+			errs = append(errs, fmt.Errorf("line %d: it is not UTF-8: save the file in UTF-8", line))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Misplaced says what a variable would do to whatever runs with it, beyond being a secret of its programs; "": nothing.
+func Misplaced(key string) string {
+	switch name := strings.ToUpper(key); {
+	case strings.HasPrefix(name, "HANDOFF_"), name == "__VARS":
+		return "it is a setting of handoff itself"
+	case name == "PATH", name == "SHELL", name == "PYTHONPATH", name == "PYTHONHOME", name == "VIRTUAL_ENV", name == "NODE_PATH":
+		return "it changes which programs run"
+	case name == "BASH_ENV", name == "ENV", name == "IFS", strings.HasPrefix(name, "LD_"), strings.HasPrefix(name, "DYLD_"):
+		return "it changes what programs do when they start"
+	case name == "HOME", name == "PWD", name == "TMPDIR":
+		return "it changes where programs keep their files"
+	}
+	return ""
 }
 
 type dotenv struct {
