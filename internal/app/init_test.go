@@ -37,8 +37,15 @@ func TestInitTemplates(t *testing.T) {
 			more = strings.Replace(more, "# envs:\n# - {key: TZ, value: UTC}\n# - {key: API_TOKEN}\n", "", 1)
 		}
 		more = strings.ReplaceAll(strings.ReplaceAll("# "+more, "\n# # ", "\n#"), "\n# ", "\n")
+		_, expect, _ := strings.Cut(string(text), "\n# #   expect:")
+		expect, _, _ = strings.Cut(expect, "\n")
+		more = strings.Replace(more, "\n expect:"+expect, "", 1) // it belongs to a command
+		one := "version: 1\ntasks:\n- pipeline:\n  - command: ls\n    expect:" + expect + "\n  - command: cat\n"
+		if p, warnings, err := project.Decode(project.FileName, o.Dir, []byte(one)); err != nil || len(warnings) > 0 || p.Tasks[0].Pipeline[0].Expect == nil {
+			t.Errorf("%s with expect: %v, %v\n%s", name, err, warnings, one)
+		}
 		p, warnings, err := project.Decode(project.FileName, o.Dir, []byte(head+"\n"+more))
-		if err != nil || len(warnings) > 0 || len(p.Schedules) != 1 || len(p.Clients) != 1 || p.Deploy.Task != "my-prj" || len(p.Stages) != 1 {
+		if err != nil || len(warnings) > 0 || len(p.Schedules) != 1 || p.Schedules[0].Freshness == 0 || len(p.Notify) != 1 || len(p.Clients) != 1 || p.Deploy.Task != "my-prj" || len(p.Stages) != 1 {
 			t.Errorf("%s with all its comments: %v, %v\n%s", name, err, warnings, more)
 		}
 	}
