@@ -85,6 +85,11 @@ func (a *App) CloudRun(ctx context.Context, o CloudRunOptions) (res JobResult, e
 	if err := a.checkWrittenVars(p, o.Client, start.Written, "the variables of the job"); err != nil {
 		return JobResult{}, err
 	}
+	if o.Client == nobody {
+		if err := checkStartOfNobody(ctx, c, p); err != nil {
+			return JobResult{}, err
+		}
+	}
 	if o.DryRun {
 		job := cloud.Job{RunID: start.RunID, Task: c.Scope.Task, Client: c.Scope.Client, Stage: c.Scope.Stage, Release: start.Release, Trigger: start.Trigger}
 		return JobResult{Status: status(true), Job: job}, nil

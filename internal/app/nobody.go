@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/project"
 )
 
@@ -35,6 +37,24 @@ func (s *session) lackingHere() string {
 		}
 	}
 	return ""
+}
+
+// checkStartOfNobody fails at once where a job for nobody in particular could not get a secret that the project declares, and the project has
+// clients.
+func checkStartOfNobody(ctx context.Context, c *cloud.Cloud, p *project.Project) error {
+	if p == nil || len(p.Clients) == 0 || len(p.Secrets) == 0 {
+		return nil
+	}
+	list, err := c.Secrets.List(ctx)
+	if err != nil {
+		return nil // the job finds out
+	}
+	for _, d := range p.Secrets {
+		if !slices.ContainsFunc(list, func(has cloud.SecretInfo) bool { return has.Key == d.Key }) {
+			return meantForClients(p, nobody, fmt.Sprintf("secret %q has no value", d.Key))
+		}
+	}
+	return nil
 }
 
 // checkNobody fails at once where a deployment for nobody in particular could not be complete, and the project has clients.

@@ -25,7 +25,7 @@ func TestCloudDiskFull(t *testing.T) {
 		want         []string
 	}{
 		{"push", `head -c 2000000 /dev/urandom >prj/files/big; code=0; "$0" project push -p prj -y || code=$?; echo code $code; rm prj/files/big; ` +
-			`"$0" release list -p prj -o text; touch ws/ballast`, []string{`^code 3$`, `^error: push: .*no space left on device`, `^\*    1 `}},
+			`"$0" release list -p prj -o text; touch ws/ballast`, []string{`^code 3$`, `^error: push: .*no space left on device`, `^\* +1 `}},
 		{"secrets push", `full; code=0; "$0" secrets push -p prj -y || code=$?; echo code $code; "$0" secrets print -p prj --show -o text`,
 			[]string{`^code 3$`, `^error: put secrets: .*no space left on device`, `token .*hunter2hunter2`}},
 		{"run", `full; code=0; "$0" run -p prj -w run -a -o text || code=$?; echo code $code; "$0" state show -p prj -o text`,
