@@ -15,10 +15,12 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/lease"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/notify"
 	"github.com/handoff-run/handoff/internal/pipeline"
 	"github.com/handoff-run/handoff/internal/plan"
+	"github.com/handoff-run/handoff/internal/process"
 	"github.com/handoff-run/handoff/internal/project"
 )
 
@@ -62,7 +64,7 @@ func (t teller) tell(ctx context.Context, kind notify.Kind, run ledger.Run) []To
 	if len(letters) == 0 {
 		return nil
 	}
-	notes := notify.Notes{Files: t.cloud.Files, Key: t.cloud.Scope.Prefix() + "/notify.json", By: t.by, Now: t.app.Now}
+	notes := t.notes()
 	ids := make([]string, len(letters))
 	for i, l := range letters {
 		ids[i] = l.id
@@ -89,6 +91,15 @@ func (t teller) tell(ctx context.Context, kind notify.Kind, run ledger.Run) []To
 		t.app.Log.Warn(err.Error())
 	}
 	return told
+}
+
+// notes are what the bucket knows of the messages of the task.
+func (t teller) notes() notify.Notes {
+	return notify.Notes{
+		Files: t.cloud.Files, Key: t.cloud.Scope.Prefix() + "/notify.json", By: t.by, Now: t.app.Now,
+		Where: notify.Process{Host: t.app.where(), Pid: os.Getpid(), Born: process.Born(os.Getpid())},
+		Ended: func(p notify.Process) bool { return t.app.seen(p.Host, p.Pid, p.Born) == lease.Gone },
+	}
 }
 
 // within gives a call to the bucket no more time than a message has.

@@ -43,14 +43,23 @@ func (a *App) where() string { return strings.TrimSpace(a.Host + " " + process.M
 // sight says what can be seen here of who holds a lease. The processes of a run outlive it by moments: as long as one is
 // left, the lease is not free.
 func (a *App) sight(r lease.Record) lease.Sight {
-	if r.Pid <= 0 || process.Machine() == "" || r.Host != a.where() {
+	seen := a.seen(r.Host, r.Pid, r.Born)
+	if seen == lease.Gone && process.Remains(r.RunID) {
 		return lease.Unseen
 	}
-	born := process.Born(r.Pid)
+	return seen
+}
+
+// seen says what can be seen here of a process on a host as where names it.
+func (a *App) seen(host string, pid int, born uint64) lease.Sight {
+	if pid <= 0 || process.Machine() == "" || host != a.where() {
+		return lease.Unseen
+	}
+	now := process.Born(pid)
 	switch {
-	case born != 0 && born == r.Born:
+	case now != 0 && now == born:
 		return lease.Alive
-	case (r.Born == 0 || born == 0) && !process.Gone(r.Pid), process.Remains(r.RunID):
+	case (born == 0 || now == 0) && !process.Gone(pid):
 		return lease.Unseen
 	}
 	return lease.Gone

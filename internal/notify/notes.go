@@ -17,13 +17,22 @@ import (
 type Notes struct {
 	Files cloud.Files
 	Key   string
-	By    string // who sends: the id of a run, or of a look
+	By    string             // who sends: the id of a run, or of a look
+	Where Process            // in which that is
+	Ended func(Process) bool // reports whether a process is known to have ended: its claims do not count; nil: of none is that known
 	Now   func() time.Time
 }
 
+// Process names a process for whoever is on the same machine; the zero Process is not known.
+type Process struct {
+	Host string `json:"host,omitempty"` // the machine, since when it runs, and the space in which the id means something
+	Pid  int    `json:"pid,omitempty"`
+	Born uint64 `json:"born,omitempty"` // when it started, in the unit of its machine: ids are used again
+}
+
 const (
-	// ClaimFor is how long a message is left to the one who has claimed it. It is read on two clocks: where they differ by more, a
-	// message may be sent twice, and never not at all.
+	// ClaimFor is how long a message is left to the one who has claimed it, where nobody can tell that it has ended. It is read on two
+	// clocks: where they differ by more, a message may be sent twice, and never not at all.
 	ClaimFor = 10 * time.Minute
 
 	mostNotes = 500 // the newest; older events are not looked for any more
@@ -37,9 +46,10 @@ type notes struct {
 
 type note struct {
 	ID   string    `json:"id"`
-	By   string    `json:"by,omitempty"` // who has claimed it; "": it is sent
+	By   string    `json:"by,omitempty"` // who has claimed it, in the Process; "": it is sent
 	At   time.Time `json:"at"`
 	Sent bool      `json:"sent"`
+	Process
 }
 
 // Claim returns those of ids that are neither sent nor claimed by somebody else; they are claimed then. gone is somebody whose
@@ -55,7 +65,7 @@ func (n Notes) Claim(ctx context.Context, gone string, ids ...string) (mine []st
 			if i >= 0 {
 				all.Notes = slices.Delete(all.Notes, i, i+1)
 			}
-			all.Notes = append(all.Notes, note{ID: id, By: n.By, At: n.Now().UTC()})
+			all.Notes = append(all.Notes, note{ID: id, By: n.By, At: n.Now().UTC(), Process: n.Where})
 			mine = append(mine, id)
 		}
 		return len(mine) > 0
@@ -65,7 +75,7 @@ func (n Notes) Claim(ctx context.Context, gone string, ids ...string) (mine []st
 
 // holds reports whether somebody else is about to send x.
 func (n Notes) holds(x note, gone string) bool {
-	return x.By != n.By && x.By != gone && n.Now().Sub(x.At).Abs() < ClaimFor
+	return x.By != n.By && x.By != gone && n.Now().Sub(x.At).Abs() < ClaimFor && (n.Ended == nil || !n.Ended(x.Process))
 }
 
 // Settle notes what has become of claims: those of sent are sent, the others of failed may be claimed again.

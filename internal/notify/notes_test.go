@@ -51,6 +51,28 @@ func TestNotes(t *testing.T) {
 	claim(of("late", now.Add(24*time.Hour)), "look", "")
 }
 
+// TestNotesOfWhoHasEnded: a claim counts until its process is known to have ended, and of several who know it one gets it.
+func TestNotesOfWhoHasEnded(t *testing.T) {
+	t.Parallel()
+	files := bucket(t)
+	ended := map[Process]bool{}
+	claim := func(by string, in Process, want string) {
+		t.Helper()
+		n := Notes{Files: files, Key: "t/notify.json", By: by, Where: in, Now: time.Now, Ended: func(p Process) bool { return ended[p] }}
+		if got, err := n.Claim(t.Context(), "", "a"); err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s has claimed %q, %v; want %q", by, got, err, want)
+		}
+	}
+	first := Process{Host: "here", Pid: 7, Born: 1}
+	claim("first", first, "a")
+	claim("second", Process{Host: "here", Pid: 8}, "")
+	ended[Process{Host: "here", Pid: 7, Born: 2}] = true // a later one with the same id
+	claim("second", Process{Host: "here", Pid: 8}, "")
+	ended[first] = true
+	claim("second", Process{Host: "here", Pid: 8}, "a")
+	claim("third", Process{Host: "here", Pid: 9}, "")
+}
+
 // TestNotesOfMany lets many claim the same at a time: one gets it.
 func TestNotesOfMany(t *testing.T) {
 	t.Parallel()
