@@ -260,7 +260,7 @@ func mark(tasks []plan.Task, above string, done map[string]bool, left *[]string,
 		case t.Skip:
 		case t.Tasks != nil:
 			stay += mark(t.Tasks, path+"/", done, left, why)
-		case done[path] && t.State == nil:
+		case done[path] && !waitsForRun(*t):
 			t.Skip, t.Why = true, why
 			*left = append(*left, path)
 		default:
@@ -268,6 +268,13 @@ func mark(tasks []plan.Task, above string, done map[string]bool, left *[]string,
 		}
 	}
 	return stay
+}
+
+// waitsForRun reports whether a pipeline has a state that is committed with the run, or one in it has.
+func waitsForRun(t plan.Task) bool {
+	return t.State != nil && !t.State.Body || slices.ContainsFunc(t.Pipeline, func(s plan.Stage) bool {
+		return slices.ContainsFunc(s.Fork, waitsForRun) || s.Foreach != nil && slices.ContainsFunc(s.Foreach.Tasks, waitsForRun)
+	}) || slices.ContainsFunc(t.Tasks, waitsForRun)
 }
 
 // leftBefore returns the archive of what the run has left of which only the failed tasks run: those that succeeded have made their

@@ -167,10 +167,9 @@ func apart(s cloud.Start, p *project.Project) bool {
 	return s.Series != "" && p.Artifacts.Backfill != "use" && !usesState(p.Tasks)
 }
 
-func usesState(tasks []project.Task) bool {
-	return slices.ContainsFunc(tasks, func(t project.Task) bool {
-		return t.Active && (t.State.On && t.State.Backfill == "use" || usesState(t.Tasks))
-	})
+func usesState(tasks []project.Task) (uses bool) {
+	project.Walk(tasks, func(t project.Task, _ int) { uses = uses || t.State.On && t.State.Backfill == "use" })
+	return uses
 }
 
 // series tells a backfill apart from those that ask for other variables at the same times.

@@ -245,40 +245,52 @@ func TestRunKeepsWhatTheWorkspaceHasChanged(t *testing.T) {
 	}
 }
 
-// A bucket that does not respond while a checkpoint is stored stops no stage.
-func TestEventsDoNotWaitForTheBucket(t *testing.T) {
+// kept is a keeper of a test.
+type kept func(state.Version) error
+
+func (k kept) prepareState(context.Context, *taskState) error { return nil }
+
+func (k kept) store(_ context.Context, versions []state.Version) error { return k(versions[0]) }
+
+// statesIn follows pipelines with checkpoints outside of a foreach.
+func statesIn(dir string, keeper keeper, names ...string) (s *states, of func(name string) *pipeline.Stateful) {
+	p, all := &plan.Plan{}, map[string]*pipeline.Stateful{}
+	for _, name := range names {
+		file := func([]string) string { return filepath.Join(dir, name+".json") }
+		t := plan.Task{Name: name, State: &plan.State{File: file(nil), FileOf: file, Checkpoint: true}}
+		p.Tasks = append(p.Tasks, t)
+		all[name] = &pipeline.Stateful{Task: []string{name}, State: t.State, Stdout: name + "_stdout.log"}
+	}
+	return newStates(p, dir, keeper, func(text string) string { return text }, false), func(name string) *pipeline.Stateful { return all[name] }
+}
+
+// A bucket that does not respond while a checkpoint is stored stops no other pipeline at its beginning or end.
+func TestNobodyWaitsForACheckpoint(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := &plan.Plan{Tasks: []plan.Task{
-		{Name: "a", State: &plan.State{File: filepath.Join(dir, "a.json"), Checkpoint: true}},
-		{Name: "b", State: &plan.State{File: filepath.Join(dir, "b.json"), Checkpoint: true}},
-	}}
 	begun, respond := make(chan struct{}), make(chan struct{})
 	var stored []string
-	s := newStates(p, dir, func(_ context.Context, v state.Version) error {
+	s, of := statesIn(dir, kept(func(v state.Version) error {
 		if len(stored) == 0 {
 			close(begun)
 			<-respond
 		}
 		stored = append(stored, string(v.State))
 		return nil
-	}, false)
-	event := func(kind pipeline.Kind, task string) {
-		e := pipeline.Event{Kind: kind, Task: []string{task}, Result: &pipeline.Result{Outcome: pipeline.Success}}
-		s.event(t.Context(), e)
+	}), "a", "b")
+	begin := func(name string) {
+		if err := s.Begin(t.Context(), of(name)); err != nil {
+			t.Fatal(err)
+		}
+		s.Emptied(of(name))
 	}
-	event(pipeline.TaskStarted, "a")
-	event(pipeline.StageStarted, "a")
+	begin("a")
 	if err := os.WriteFile(filepath.Join(dir, "a_stdout.log"), []byte("{\"n\":1}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.follow(t.Context(), slog.New(slog.DiscardHandler), nil)
 	<-begun
-	for _, task := range []string{"a", "b"} {
-		for _, kind := range []pipeline.Kind{pipeline.TaskEnded, pipeline.TaskStarted, pipeline.StageStarted, pipeline.TaskEnded} {
-			event(kind, task)
-		}
-	}
+	begin("b")
 	close(respond)
 	if err := os.WriteFile(filepath.Join(dir, "b_stdout.log"), []byte("{\"n\":2}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -294,18 +306,18 @@ func TestCheckpointStaysOnTheDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "a.json")
-	p := &plan.Plan{Tasks: []plan.Task{{Name: "a", State: &plan.State{File: file, Checkpoint: true}}}}
 	var durable os.FileInfo
-	s := newStates(p, dir, func(_ context.Context, v state.Version) (err error) {
+	s, of := statesIn(dir, kept(func(v state.Version) (err error) {
 		if err = state.WriteFiles(dir, []state.Version{v}); err == nil {
 			durable, err = os.Stat(file)
 		}
 		return err
-	}, false)
+	}), "a")
 	s.follow(t.Context(), slog.New(slog.DiscardHandler), nil)
-	for _, kind := range []pipeline.Kind{pipeline.TaskStarted, pipeline.StageStarted} {
-		s.event(t.Context(), pipeline.Event{Kind: kind, Task: []string{"a"}})
+	if err := s.Begin(t.Context(), of("a")); err != nil {
+		t.Fatal(err)
 	}
+	s.Emptied(of("a"))
 	if err := os.WriteFile(filepath.Join(dir, "a_stdout.log"), []byte("{\"n\":1}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

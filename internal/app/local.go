@@ -32,16 +32,12 @@ type localRun struct {
 
 func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan.Plan) (*localRun, error) {
 	l := &localRun{app: a, session: s}
-	l.states = newStates(p, s.ws.Artifacts(), l.storeState, false)
+	l.states = newStates(p, s.ws.Artifacts(), l, s.redactor.String, false)
 	if err := state.FinishFiles(l.stateDir()); err != nil {
 		return nil, err
 	}
 	for _, t := range l.states.tasks {
-		old, err := state.ReadFile(t.file)
-		if err == nil && old == nil {
-			err = state.WriteFile(t.file, nil)
-		}
-		if err != nil {
+		if err := l.prepareState(ctx, t); err != nil {
 			return nil, fmt.Errorf("task %q: %w", t.name, err)
 		}
 	}
@@ -55,9 +51,18 @@ func (a *App) newLocalRun(ctx context.Context, o RunOptions, s *session, p *plan
 	return l, err
 }
 
-// storeState stores a checkpoint.
-func (l *localRun) storeState(_ context.Context, v state.Version) error {
-	return state.WriteFiles(l.stateDir(), []state.Version{v})
+// prepareState implements keeper: what there is stays.
+func (l *localRun) prepareState(_ context.Context, t *taskState) error {
+	old, err := state.ReadFile(t.file)
+	if err == nil && old == nil {
+		err = state.WriteFile(t.file, nil)
+	}
+	return err
+}
+
+// store implements keeper.
+func (l *localRun) store(_ context.Context, versions []state.Version) error {
+	return state.WriteFiles(l.stateDir(), versions)
 }
 
 func (l *localRun) stateDir() string { return filepath.Join(l.session.ws.Dir(), plan.StateDir) }
@@ -84,8 +89,8 @@ func (l *localRun) started(ctx context.Context, _ *pipeline.Engine, log *slog.Lo
 	return nil
 }
 
-// event implements hooks.
-func (l *localRun) event(ctx context.Context, e pipeline.Event) { l.states.event(ctx, e) }
+// stateful implements hooks.
+func (l *localRun) stateful() pipeline.States { return l.states }
 
 // commit implements hooks.
 func (l *localRun) commit(ctx context.Context, _ pipeline.Result, code int) (final bool, err error) {

@@ -111,7 +111,7 @@ type hooks interface {
 	// started is called before the first task; an error ends the run.
 	started(context.Context, *pipeline.Engine, *slog.Logger, *ledger.Recorder) error
 	usual(task []string, stage string) stream.Before // see pipeline.Options
-	event(context.Context, pipeline.Event)
+	stateful() pipeline.States
 	// commit stores what the run has left, when all tasks have ended; an error makes the run fail. After final it is a success for
 	// good: the next run goes on from it.
 	commit(ctx context.Context, res pipeline.Result, code int) (final bool, err error)
@@ -194,11 +194,9 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 		return RunResult{}, err
 	}
 	defer closeLog()
-	calm := context.WithoutCancel(ctx) // what happens while the run is being stopped is told too
 	told := outputCap{left: maxOutput}
 	emit := func(e pipeline.Event) {
 		rec.Event(e)
-		at.event(calm, e)
 		if told.admits(log, e) {
 			logEvent(log, e, s.clean)
 		}
@@ -208,7 +206,7 @@ func (a *App) execute(ctx context.Context, o RunOptions, s *session, p *plan.Pla
 	}
 	engine := pipeline.New(pipeline.Options{
 		Artifacts: s.ws.Artifacts(), Emit: emit, Mask: s.clean, Stdin: o.Stdin,
-		Environ: a.Environ, Progress: o.Progress, Before: at.usual,
+		Environ: a.Environ, Progress: o.Progress, Before: at.usual, States: at.stateful(),
 		Supervisor: process.Options{
 			Cookie: s.input.RunID, Guard: a.Guard, GuardArgs: []string{s.record()},
 			GuardFiles: append(slices.Clone(a.Held), lock.File()),

@@ -58,8 +58,8 @@ func (r *releaseRun) started(ctx context.Context, e *pipeline.Engine, log *slog.
 	return err
 }
 
-// event implements hooks.
-func (r *releaseRun) event(ctx context.Context, e pipeline.Event) { r.states.event(ctx, e) }
+// stateful implements hooks.
+func (r *releaseRun) stateful() pipeline.States { return r.states }
 
 // commit implements hooks.
 func (r *releaseRun) commit(ctx context.Context, _ pipeline.Result, code int) (final bool, err error) {
@@ -130,14 +130,26 @@ func (r *releaseRun) stillHeld(ctx context.Context) error {
 	return r.lease.Check(ctx)
 }
 
-// storeCheckpoint advances one state alone, and keeps everything else as it is.
-func (r *releaseRun) storeCheckpoint(ctx context.Context, v state.Version) error {
-	ch := r.change(commit.ByCheckpoint)
-	ch.States = []state.Version{v}
-	if _, err := r.commits.Commit(ctx, ch); err != nil {
+// store implements keeper: it advances these states alone.
+func (r *releaseRun) store(ctx context.Context, versions []state.Version) error {
+	ch := r.change(commit.ByBody)
+	if versions[0].Checkpoint {
+		ch.By = commit.ByCheckpoint
+	} else {
+		ctx = r.storing(ctx)
+	}
+	ch.States, ch.After = versions, r.now.Load()
+	done, err := r.commits.Commit(ctx, ch)
+	if err != nil {
 		return err
 	}
-	return state.WriteFile(r.session.input.StateFile(v.Task), v.State)
+	r.now.Store(&done.Commit)
+	for _, v := range versions {
+		if v.Checkpoint { // a further try goes on from it
+			err = errors.Join(err, state.WriteFile(r.session.input.StateFile(v.Key()), v.State))
+		}
+	}
+	return err
 }
 
 func (r *releaseRun) fence() int64 {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/artifact"
@@ -54,12 +55,13 @@ type releaseRun struct {
 	left   []string   // tasks that it leaves out
 	before ledger.Run // the run of which it runs only those
 	states *states
-	lease  *lease.Lease    // nil: overlap is allowed
-	lock   *workspace.Lock // of the workspace
-	venvs  *os.File        // locked while the run uses virtual environments that jobs share; nil: it uses none
-	from   commit.Commit   // what the run goes on from
-	mirror *ledger.Mirror  // of its record, in the bucket
-	log    *slog.Logger    // of the run
+	lease  *lease.Lease                  // nil: overlap is allowed
+	lock   *workspace.Lock               // of the workspace
+	venvs  *os.File                      // locked while the run uses virtual environments that jobs share; nil: it uses none
+	from   commit.Commit                 // what the run goes on from
+	now    atomic.Pointer[commit.Commit] // the same with the states that it has stored since; nil: none
+	mirror *ledger.Mirror                // of its record, in the bucket
+	log    *slog.Logger                  // of the run
 	pushed artifact.Pushed
 	died   ledger.Run // the run before this one, where that was found dead
 	ended  ledger.Run // the record of this one at its end
@@ -140,7 +142,7 @@ func (a *App) newReleaseRun(f *fetched, o RunReleaseOptions) *releaseRun {
 	if !o.at.IsZero() {
 		r.session.input.Now = o.at
 	}
-	r.session.input.StateFile = func(task string) string { return filepath.Join(r.session.ws.States(), task+".json") }
+	r.session.input.StateFile = func(name string) string { return filepath.Join(r.session.ws.States(), name+".json") }
 	return r
 }
 
@@ -189,7 +191,7 @@ func (r *releaseRun) makePlan(ctx context.Context) error {
 			return err
 		}
 	}
-	r.plan, r.states = p, newStates(p, r.session.ws.Artifacts(), r.storeCheckpoint, r.options.job.Series != "")
+	r.plan, r.states = p, newStates(p, r.session.ws.Artifacts(), r, r.session.redactor.String, r.options.job.Series != "")
 	r.apart = apart(r.options.job, r.session.project)
 	return nil
 }
@@ -217,7 +219,7 @@ func (r *releaseRun) claim(ctx context.Context) (err error) {
 	if r.apart {
 		return nil
 	}
-	if len(r.states.tasks) > 0 || r.options.Push {
+	if r.states.any || r.options.Push {
 		r.from, err = r.commits.Claim(ctx, r.fence(), r.session.input.RunID)
 	} else {
 		r.from, err = r.commits.Read(ctx)
@@ -301,15 +303,22 @@ func (r *releaseRun) maySweep(ctx context.Context, o artifact.FetchOptions) erro
 }
 
 func (r *releaseRun) fetchStates(ctx context.Context) error {
-	return cloud.Each(ctx, r.cloud.Parallel, slices.Collect(maps.Values(r.states.tasks)), func(ctx context.Context, t *taskState) error {
-		if t.apart {
-			return state.WriteFile(t.file, nil)
-		}
-		v, err := r.commits.State(ctx, r.from, t.name)
-		_, named := r.from.States[t.name]
-		if err != nil && (named || !errors.Is(err, cloud.ErrNotFound)) { // a state that is lost is not one that has not begun
-			return err
-		}
-		return state.WriteFile(t.file, v.State)
-	})
+	return cloud.Each(ctx, r.cloud.Parallel, slices.Collect(maps.Values(r.states.tasks)), r.prepareState)
+}
+
+// prepareState implements keeper.
+func (r *releaseRun) prepareState(ctx context.Context, t *taskState) error {
+	if t.apart {
+		return state.WriteFile(t.file, nil)
+	}
+	from := r.from
+	if now := r.now.Load(); now != nil {
+		from = *now
+	}
+	v, err := r.commits.State(ctx, from, t.name)
+	_, named := from.States[t.name]
+	if err != nil && (named || !errors.Is(err, cloud.ErrNotFound)) { // a state that is lost is not one that has not begun
+		return err
+	}
+	return state.WriteFile(t.file, v.State)
 }

@@ -200,16 +200,11 @@ func (c *cli) states(context.Context, *app.App) ([]string, error) {
 		return nil, err
 	}
 	var list []string
-	var walk func([]project.Task)
-	walk = func(tasks []project.Task) {
-		for _, t := range tasks {
-			if t.State.On {
-				list = append(list, t.Name)
-			}
-			walk(t.Tasks)
+	project.Walk(p.Tasks, func(t project.Task, _ int) {
+		if t.State.On {
+			list = append(list, t.Name)
 		}
-	}
-	walk(p.Tasks)
+	})
 	return list, nil
 }
 

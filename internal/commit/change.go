@@ -24,6 +24,10 @@ type Change struct {
 	Restore string                          // name of an archive, of which a copy becomes the artifacts
 	Keep    int                             // archives beyond so many are removed, with Restore
 	Also    func(ctx context.Context) error // stores something else that has to be there before; may be nil
+
+	// After is the last commit that the writer knows of: it need not be read, and if it is not the last one any more that is found
+	// out by the write. nil: it is read.
+	After *Commit
 }
 
 // Done is a change that was made.
@@ -37,7 +41,7 @@ type Done struct {
 // Commit stores what ch has and then makes all of it current with one write. An error says that nothing of it is, unless its
 // text says that this is not known. cloud.ErrConflict: another run has taken over the task.
 func (s *Store) Commit(ctx context.Context, ch Change) (Done, error) {
-	before, err := s.read(ctx, ch.By)
+	before, err := s.before(ctx, ch)
 	if err == nil && before.etag == "" && !before.damaged { // from now on nothing counts that is not named
 		before, err = s.Claim(ctx, ch.Fence, ch.Writer)
 	}
@@ -50,7 +54,7 @@ func (s *Store) Commit(ctx context.Context, ch Change) (Done, error) {
 	}
 	d.Commit, err = s.change(ctx, ch, func(c *Commit) {
 		for _, v := range d.Versions {
-			c.States[v.Task] = v.Ref()
+			c.States[v.Key()] = v.Ref()
 		}
 		switch {
 		case ch.Push != nil, ch.Restore != "":
@@ -67,6 +71,14 @@ func (s *Store) Commit(ctx context.Context, ch Change) (Done, error) {
 	}
 	d.Untidy = s.tidy(ctx, ch, before, d)
 	return d, nil
+}
+
+// before returns the commit that ch follows.
+func (s *Store) before(ctx context.Context, ch Change) (Commit, error) {
+	if ch.After != nil {
+		return *ch.After, nil
+	}
+	return s.read(ctx, ch.By)
 }
 
 // store stores the parts of ch at the same time, and names none of them.
@@ -91,7 +103,7 @@ func (s *Store) store(ctx context.Context, ch Change, before Commit) ([]state.Ve
 	err := cloud.Each(ctx, s.States.Parallel, order, func(ctx context.Context, i int) (err error) {
 		v := versions[i]
 		v.RunID, v.Fence = ch.Writer, max(ch.Fence, before.Fence)
-		versions[i], err = s.States.Put(ctx, v, before.States[v.Task])
+		versions[i], err = s.States.Put(ctx, v, before.States[v.Key()])
 		return err
 	})
 	wg.Wait()
@@ -117,7 +129,7 @@ func (s *Store) tidy(ctx context.Context, ch Change, before Commit, d Done) erro
 		})
 	}
 	states := cloud.Each(ctx, s.States.Parallel, d.Versions, func(ctx context.Context, v state.Version) error {
-		return s.States.Tidy(ctx, v, before.States[v.Task])
+		return s.States.Tidy(ctx, v, before.States[v.Key()])
 	})
 	wg.Wait()
 	return errors.Join(states, artifacts)

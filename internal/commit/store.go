@@ -33,6 +33,7 @@ const (
 	ByRun        By = "run"        // a run has succeeded
 	ByFailed     By = "failed"     // the artifacts of a failed run, as on_failure: commit wants it
 	ByCheckpoint By = "checkpoint" // one state, while the run goes on
+	ByBody       By = "body"       // states of lines of a foreach whose bodies have succeeded, while the run goes on
 	BySet        By = "set"        // by hand
 	ByRollback   By = "rollback"
 	ByPush       By = "push"
@@ -48,7 +49,7 @@ type Commit struct {
 	By            By                   `json:"by"`        // what this commit is
 	Writer        string               `json:"writer"`    // id of the run, or of the change by hand, that made it
 	Time          time.Time            `json:"time"`      // UTC
-	States        map[string]state.Ref `json:"states"`    // by the name of the pipeline
+	States        map[string]state.Ref `json:"states"`    // by the name of the state: that of the pipeline, in a foreach one for each line
 	Artifacts     string               `json:"artifacts"` // name of the archive; "": none
 	RunID         string               `json:"run"`       // id of the last run that has succeeded, whatever its record says
 	Ended         time.Time            `json:"ended"`     // when that was; UTC
@@ -136,7 +137,8 @@ func (s *Store) read(ctx context.Context, by By) (Commit, error) {
 // holds a later lease has begun.
 func (s *Store) change(ctx context.Context, ch Change, do func(*Commit)) (done Commit, err error) {
 	err = cloud.Compete(ctx, func() (again bool, err error) {
-		c, err := s.read(ctx, ch.By)
+		c, err := s.before(ctx, ch)
+		ch.After = nil
 		if err != nil {
 			return false, err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,6 +97,19 @@ func (r *Recorder) State(path []string, line int64) {
 	defer r.mu.Unlock()
 	r.task(path).StateLine = line
 	r.changes++
+}
+
+// StateOfLine notes that the state of one line of a foreach was stored, for a task in it.
+func (r *Recorder) StateOfLine(path []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for n := len(path) - 1; n > 0; n-- { // the tasks of a body are counted, not kept
+		if t := r.tasks[strings.Join(path[:n], "\x00")]; t != nil {
+			t.LineStates++
+			r.changes++
+			return
+		}
+	}
 }
 
 // refresh writes what has changed.

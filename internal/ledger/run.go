@@ -63,22 +63,23 @@ type Asked struct {
 
 // Task is what became of one task, over all its tries.
 type Task struct {
-	Name      string    `json:"name"`
-	Start     time.Time `json:"start,omitzero"`
-	End       time.Time `json:"end,omitzero"`
-	Outcome   string    `json:"outcome"` // running, success, failed, timed_out, interrupted, terminated, skipped
-	Reason    string    `json:"reason,omitempty"`
-	Failed    string    `json:"failed_stage,omitempty"` // first failing stage
-	Tail      []string  `json:"stderr_tail,omitempty"`  // last lines of its stderr
-	Tries     int       `json:"tries,omitempty"`
-	Slowest   string    `json:"bottleneck,omitempty"` // the stage that the others waited for
-	Rows      *int64    `json:"rows,omitempty"`       // records, as its last stage tells that counts them, or its children in all
-	Streams   Streams   `json:"streams,omitempty"`    // the same by stream
-	StateLine int64     `json:"state_line,omitempty"` // of its stdout artifact: the line that was taken for its state
-	Stages    []*Stage  `json:"stages,omitempty"`
-	Tasks     []*Task   `json:"tasks,omitempty"`    // children, and the branches of a fork
-	Lines     *Lines    `json:"lines,omitempty"`    // of its foreach
-	Failures  []Failure `json:"failures,omitempty"` // failed lines of its foreach, the first 100
+	Name       string    `json:"name"`
+	Start      time.Time `json:"start,omitzero"`
+	End        time.Time `json:"end,omitzero"`
+	Outcome    string    `json:"outcome"` // running, success, failed, timed_out, interrupted, terminated, skipped
+	Reason     string    `json:"reason,omitempty"`
+	Failed     string    `json:"failed_stage,omitempty"` // first failing stage
+	Tail       []string  `json:"stderr_tail,omitempty"`  // last lines of its stderr
+	Tries      int       `json:"tries,omitempty"`
+	Slowest    string    `json:"bottleneck,omitempty"`  // the stage that the others waited for
+	Rows       *int64    `json:"rows,omitempty"`        // records, as its last stage tells that counts them, or its children in all
+	Streams    Streams   `json:"streams,omitempty"`     // the same by stream
+	StateLine  int64     `json:"state_line,omitempty"`  // of its stdout artifact: the line that was taken for its state
+	LineStates int64     `json:"line_states,omitempty"` // of its foreach: states of lines that this run has stored
+	Stages     []*Stage  `json:"stages,omitempty"`
+	Tasks      []*Task   `json:"tasks,omitempty"`    // children, and the branches of a fork
+	Lines      *Lines    `json:"lines,omitempty"`    // of its foreach
+	Failures   []Failure `json:"failures,omitempty"` // failed lines of its foreach, the first 100
 }
 
 // Stage is what became of one command, foreach or fork.

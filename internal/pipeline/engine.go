@@ -32,6 +32,8 @@ type Options struct {
 
 	// Before tells what was there in earlier good runs, of a stage that checks; nil: nothing is known.
 	Before func(task []string, stage string) stream.Before
+
+	States States // nil: nobody keeps any
 }
 
 // Engine runs one plan, once.
@@ -83,7 +85,8 @@ func (e *Engine) Run(ctx context.Context, p *plan.Plan) (Result, error) {
 	defer cancel()
 	e.emit(Event{Kind: RunStarted})
 	e.meter.start(e, e.o.Progress)
-	end := e.runTasks(ctx, p.Tasks, scope{in: &input{f: e.o.Stdin}})
+	sc := scope{in: &input{f: e.o.Stdin}, around: &body{}}
+	end := e.ended(ctx, sc, e.runTasks(ctx, p.Tasks, sc))
 	e.meter.stop()
 	res := e.runResult(ctx, end)
 	if left := e.close(e.leftoverGrace(end, p.Tasks)); len(left) > 0 && res.Outcome == Success {

@@ -30,6 +30,8 @@ type foreach struct {
 	errors atomic.Int64  // lines at ERROR level
 	rows   rowTally      // of the bodies that succeeded
 
+	before map[string]int64 // lines that have come, and where; nil: they may come again
+
 	mu     sync.Mutex
 	lines  Lines
 	now    []loopLine // at work, in the order of their start
@@ -51,6 +53,9 @@ func newForeach(st *stage) *foreach {
 	f.slots = make(chan struct{}, max(f.f.Concurrency, 1))
 	f.turn = make(chan struct{})
 	close(f.turn)
+	if st.e.o.States != nil && hasState(f.f.Tasks) {
+		f.before = map[string]int64{}
+	}
 	// Copying to a pipe changes its mode for every process that has it: a child must not have it as well.
 	f.direct = f.out != nil && cap(f.slots) == 1 && !copies(f.f.Tasks)
 	return f
@@ -141,8 +146,14 @@ func (f *foreach) dispatch(ctx context.Context, n int64, line string) bool {
 	sc.suffix = f.e.names.claim(sc.key, f.leaves, suffixFor(f.sc.suffix, line, f.leaves))
 	before, after := f.turn, make(chan struct{})
 	f.turn = after
+	why := f.unfit(n, line)
 	body := func() {
 		defer func() { close(after); <-f.slots }()
+		if why != "" {
+			f.e.warn(f.sc, fmt.Sprintf("line %d (%s): %s", n, f.e.mask(strconv.Quote(short(line))), why)) // no task of it tells
+			f.took(n, line, failure("%s", why))
+			return
+		}
 		f.body(ctx, n, line, sc, before)
 	}
 	if cap(f.slots) == 1 {
@@ -151,6 +162,21 @@ func (f *foreach) dispatch(ctx context.Context, n int64, line string) bool {
 		f.bodies.Go(body)
 	}
 	return true
+}
+
+// unfit says why there can be no body for a line; "": there can.
+func (f *foreach) unfit(n int64, line string) string {
+	if strings.ContainsRune(line, 0) {
+		return "the line contains a NUL byte"
+	}
+	if f.before == nil {
+		return ""
+	}
+	if first := f.before[line]; first != 0 {
+		return fmt.Sprintf("it has come before, as line %d: two bodies would go on from one state and store one", first)
+	}
+	f.before[line] = n
+	return ""
 }
 
 func (f *foreach) count(change func(*Lines)) {
@@ -168,13 +194,9 @@ func (f *foreach) begins(n int64, line string) {
 
 // body runs the tasks for the n-th line, and pipes on their output when before is closed.
 func (f *foreach) body(ctx context.Context, n int64, line string, sc scope, before <-chan struct{}) {
-	if strings.ContainsRune(line, 0) {
-		f.took(n, line, failure("the line contains a NUL byte"))
-		return
-	}
 	if f.out == nil || f.direct {
 		sc.out = f.out
-		f.took(n, line, f.e.runTasks(ctx, f.f.Tasks, sc))
+		f.took(n, line, f.tasks(ctx, sc))
 		return
 	}
 	s, err := f.e.newSpool()
@@ -184,7 +206,7 @@ func (f *foreach) body(ctx context.Context, n int64, line string, sc scope, befo
 	}
 	defer s.close()
 	sc.out = s.w
-	end := f.e.runTasks(ctx, f.f.Tasks, sc)
+	end := f.tasks(ctx, sc)
 	failed := end.failed()
 	if failed {
 		f.took(n, line, end) // now: the bodies before it may take long
@@ -197,6 +219,10 @@ func (f *foreach) body(ctx context.Context, n int64, line string, sc scope, befo
 	if !failed || end.broken {
 		f.took(n, line, end)
 	}
+}
+
+func (f *foreach) tasks(ctx context.Context, sc scope) ending {
+	return f.e.ended(ctx, sc, f.e.runTasks(ctx, f.f.Tasks, sc))
 }
 
 // took counts the end of a body, and ends the loop where that is asked for.

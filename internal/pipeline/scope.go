@@ -19,6 +19,7 @@ type scope struct {
 	out    *os.File // takes stdout when a stage follows the enclosing foreach; nil: artifacts
 	reader string   // name of that stage
 	body   bool     // inside a foreach
+	around *body    // the innermost one, or all that is outside of any
 	within *stage   // the foreach or fork around the task; nil: none
 
 	errors *atomic.Int64 // takes the number of lines at ERROR level of what succeeds in a foreach; nil: outside of one
@@ -34,7 +35,7 @@ func (s scope) enter(t *plan.Task) scope {
 func (s scope) bodyOf(line string, loop *stage, n int64) scope {
 	s.lines = append(slices.Clip(s.lines), line)
 	s.key += ":" + strconv.Itoa(loop.index) + ":" + strconv.FormatInt(n, 10)
-	s.in, s.body, s.within = nil, true, loop
+	s.in, s.body, s.within, s.around = nil, true, loop, &body{}
 	return s
 }
 

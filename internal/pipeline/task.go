@@ -82,6 +82,9 @@ func (e *Engine) runTask(ctx context.Context, t *plan.Task, sc scope) ending {
 	if len(end.Task) == 0 && !end.ok() {
 		end.Task = sc.path
 	}
+	if p := e.stateful(t, sc); p != nil {
+		p.Succeeded = end.Outcome == Success && !end.broken
+	}
 	res := end.Result
 	e.emit(Event{Kind: TaskEnded, Task: sc.path, Lines: sc.lines, Try: try, Result: &res})
 	return end
@@ -104,9 +107,18 @@ func (e *Engine) perform(ctx context.Context, t *plan.Task, sc scope, try int) e
 	if len(t.Tasks) > 0 {
 		return e.runTasks(ctx, t.Tasks, sc)
 	}
+	p := e.stateful(t, sc)
+	if p != nil {
+		if end := e.begin(ctx, p); !end.ok() {
+			return end
+		}
+	}
 	w, err := e.openWork(t, sc, try)
 	if err != nil {
 		return failure("%v", err)
+	}
+	if p != nil {
+		e.o.States.Emptied(p)
 	}
 	var end ending
 	switch {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/jinja"
@@ -29,7 +30,7 @@ type Input struct {
 	Envs      []project.KeyValue         // from the command line; they win
 	Secrets   []secret.Entry             //
 	Activate  func(venv string) []string // environment that switches a venv on: "K=V"; nil: venvs are refused
-	StateFile func(task string) string   // where the state of a pipeline is; nil: below the workspace
+	StateFile func(name string) string   // where the state of this name is (project.StateName); nil: below the workspace
 	Inherited func(key string) bool      // is the variable in the environment of handoff; nil: no
 	CheckOnly bool                       // nothing will run: a secret without a value is a warning, and so is a variable
 	ShowOnly  bool                       // nothing will run: a secret without a value is a warning
@@ -169,6 +170,7 @@ func shownValue(v any) string {
 type builder struct {
 	in       Input
 	vars     jinja.Vars
+	bodyFile func(lines []string) string // the file with the state, of a pipeline in a foreach; nil: of another
 	env      []string
 	shown    []string // env with the values of secrets masked
 	redactor *secret.Redactor
@@ -233,22 +235,57 @@ func (b *builder) task(at string, t project.Task, up inherited, depth int) Task 
 		out.Commands = b.stages(at+".commands", t.Commands, up, depth)
 	default:
 		if t.State.On {
-			out.State = &State{File: b.stateFile(t.Name), Checkpoint: t.State.Checkpoint, Backfill: t.State.Backfill == "use"}
-			all := b.vars
-			b.vars = maps.Clone(all)
-			b.vars["_state_file"] = jinja.Data(out.State.File) // quoted for its place in the command
-			defer func() { b.vars = all }()
+			defer b.withState(&out, t, depth)()
 		}
 		out.Pipeline = b.stages(at+".pipeline", t.Pipeline, up, depth)
+		b.warnEarly(at+".state", t, &out)
 	}
 	return out
 }
 
-func (b *builder) stateFile(task string) string {
-	if b.in.StateFile != nil {
-		return b.in.StateFile(task)
+// withState gives a pipeline its state, and its commands the name of the file with that. The function that is returned ends this.
+func (b *builder) withState(out *Task, t project.Task, depth int) (end func()) {
+	file := func(lines []string) string { return b.stateFile(project.StateName(t.Name, lines[:depth])) }
+	out.State = &State{
+		Checkpoint: t.State.Checkpoint, Backfill: t.State.Backfill == "use", Body: depth > 0 && t.State.Commit != "run", FileOf: file,
 	}
-	return path.Join(b.in.Workspace, StateDir, task+".json")
+	vars, outer := b.vars, b.bodyFile
+	b.vars = maps.Clone(vars)
+	if b.bodyFile = file; depth == 0 {
+		b.bodyFile = nil
+		out.State.File = file(nil)
+		b.vars[stateVar] = jinja.Data(out.State.File) // quoted for its place in the command
+	} else {
+		out.State.File = b.stateFile(t.Name + "@*")
+		delete(b.vars, stateVar)
+	}
+	return func() { b.vars, b.bodyFile = vars, outer }
+}
+
+// stateVar is the variable that has the name of the file with the state.
+const stateVar = "_state_file"
+
+func (b *builder) stateFile(name string) string {
+	if b.in.StateFile != nil {
+		return b.in.StateFile(name)
+	}
+	return path.Join(b.in.Workspace, StateDir, name+".json")
+}
+
+// warnEarly warns of a state that is committed before the artifacts are into which its target writes: if another line fails later,
+// what it has loaded is not stored, and never loaded again.
+func (b *builder) warnEarly(at string, t project.Task, out *Task) {
+	if out.State == nil || !out.State.Body || len(out.Pipeline) == 0 {
+		return
+	}
+	last := out.Pipeline[len(out.Pipeline)-1].Command
+	if last == nil || !strings.Contains(last.Script, "artifacts/") {
+		return
+	}
+	b.warnings = append(b.warnings, project.Diagnostic{
+		Pos: t.Pos, Path: at, Message: fmt.Sprintf("the state of %q is committed with its line, the artifacts into which it loads only with a run that succeeds", t.Name),
+		Hint: "if another line fails, what this one has loaded is not stored and not loaded again; state: {commit: run} stores both together",
+	})
 }
 
 // StateDir is the folder in the workspace that has the states for the taps.

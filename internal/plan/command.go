@@ -37,7 +37,7 @@ func (b *builder) command(at string, c *project.Command, depth int) *Command {
 		b.templateError(c, at, err)
 		return out
 	}
-	if depth > 0 && usesLine(t) {
+	if depth > 0 && b.usesLine(t) {
 		b.deferred(at, c, t, out, depth)
 		return out
 	}
@@ -153,19 +153,23 @@ func (b *builder) script(sh string, r jinja.Rendered, text string) Script {
 	return Script{Text: text, Words: shell.Direct(sh, text)}
 }
 
-func usesLine(t *jinja.Template) bool {
-	return t.Uses("_line") || t.Uses("_line_safe") || t.Uses("_lines")
+func (b *builder) usesLine(t *jinja.Template) bool {
+	return t.Uses("_line") || t.Uses("_line_safe") || t.Uses("_lines") || b.bodyFile != nil && t.Uses(stateVar)
 }
 
 // deferred resolves a command of a foreach body: all but the line is known now.
 func (b *builder) deferred(at string, c *project.Command, t *jinja.Template, out *Command, depth int) {
-	vars, quoter := b.vars, shell.For(out.Shell)
-	preview := t.Preview(vars, "_line", "_line_safe", "_lines")
+	vars, file, quoter := b.vars, b.bodyFile, shell.For(out.Shell)
+	names := []string{"_line", "_line_safe", "_lines"}
+	if file != nil {
+		names = append(names, stateVar)
+	}
+	preview := t.Preview(vars, names...)
 	b.derived = append(b.derived, secret.Derived(preview.Text, preview.Secrets)...)
 	out.Script = preview.Masked(secret.Mask).Text
 	b.unseenFailure(c, at, out)
 	out.Text = func(lines []string) (Script, error) {
-		r, err := t.RenderMarked(withLines(vars, lines))
+		r, err := t.RenderMarked(withLines(vars, file, lines))
 		b.redactor.LearnForNow(secret.Derived(r.Text, r.Secrets)...)
 		var text string
 		if err == nil {
@@ -184,7 +188,7 @@ func (b *builder) deferred(at string, c *project.Command, t *jinja.Template, out
 func (b *builder) tryOut(at string, c *project.Command, t *jinja.Template, out *Command, q *shell.Quoter, depth int) {
 	var bad error
 	for i, line := range sampleLines {
-		r, err := t.RenderMarked(withLines(b.vars, slices.Repeat([]string{line}, depth)))
+		r, err := t.RenderMarked(withLines(b.vars, b.bodyFile, slices.Repeat([]string{line}, depth)))
 		if i == 0 {
 			b.undefined(c, at, r.Undefined)
 		}
@@ -204,7 +208,7 @@ func (b *builder) tryOut(at string, c *project.Command, t *jinja.Template, out *
 
 // tryHostile warns of a command that will refuse lines that are not plain words: better now than at the first of them.
 func (b *builder) tryHostile(at string, c *project.Command, t *jinja.Template, q *shell.Quoter, depth int) {
-	r, err := t.RenderMarked(withLines(b.vars, slices.Repeat([]string{"a; b"}, depth)))
+	r, err := t.RenderMarked(withLines(b.vars, b.bodyFile, slices.Repeat([]string{"a; b"}, depth)))
 	if err != nil {
 		return
 	}
@@ -217,9 +221,10 @@ func (b *builder) tryHostile(at string, c *project.Command, t *jinja.Template, q
 	}
 }
 
-// withLines adds what a foreach body sees of its lines: the innermost, its name for files, and all of them.
-func withLines(vars jinja.Vars, lines []string) jinja.Vars {
-	out := make(jinja.Vars, len(vars)+3)
+// withLines adds what a foreach body sees of its lines: the innermost, its name for files, and all of them; and the file with the state
+// of a pipeline that has one for each line.
+func withLines(vars jinja.Vars, file func([]string) string, lines []string) jinja.Vars {
+	out := make(jinja.Vars, len(vars)+4)
 	maps.Copy(out, vars)
 	if len(lines) == 0 {
 		return out
@@ -232,6 +237,9 @@ func withLines(vars jinja.Vars, lines []string) jinja.Vars {
 	out["_line"] = jinja.Data(last)
 	out["_line_safe"] = jinja.LineSafe(last)
 	out["_lines"] = all
+	if file != nil {
+		out[stateVar] = jinja.Data(file(lines))
+	}
 	return out
 }
 

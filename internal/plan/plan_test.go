@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/secret"
@@ -329,7 +330,7 @@ tasks:
 `
 	p := mustBuild(t, text, nil)
 	want := &State{File: "/ws/state/my load.json", Checkpoint: true}
-	if diff := cmp.Diff(want, p.Tasks[0].State); diff != "" {
+	if diff := cmp.Diff(want, p.Tasks[0].State, cmpopts.IgnoreFields(State{}, "FileOf")); diff != "" {
 		t.Error(diff)
 	}
 	if got := p.Tasks[0].Pipeline[0].Command.Script; got != "tap --state '/ws/state/my load.json'" {
@@ -397,3 +398,70 @@ tasks:
 		}
 	}
 }
+
+// In a foreach there is one state for each line: the file is a function of the lines down to the pipeline that has the state.
+func TestStateFileOfALine(t *testing.T) {
+	t.Parallel()
+	p, warnings, err := build(t, bodies, func(in *Input) { in.Workspace = "/my ws" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := p.Tasks[0].Pipeline[1].Foreach.Tasks[0]
+	inner := load.Pipeline[1].Foreach.Tasks[0]
+	own := p.Tasks[0].Pipeline[1].Foreach.Tasks[1].Pipeline[1].Fork[0].Pipeline[0].Foreach.Tasks
+	name := func(task string, lines ...string) string {
+		return "'/my ws/state/" + project.StateName(task, lines) + ".json'"
+	}
+	script := func(c *Command, lines ...string) string {
+		s, err := c.Text(lines)
+		if err != nil {
+			t.Error(err)
+		}
+		return s.Text
+	}
+	for _, tc := range []struct{ got, want string }{
+		{load.State.File, "/my ws/state/load@*.json"},
+		{load.Pipeline[0].Command.Script, "tap --state {{ _state_file }}"},
+		{script(load.Pipeline[0].Command, "a b"), "tap --state " + name("load", "a b")},
+		{script(inner.Pipeline[0].Command, "x", "y"), "look " + name("load", "x") + " y"},
+		{script(own[0].Pipeline[0].Command, "x", "y"), "tap <" + name("own", "x", "y")},
+		{own[0].State.FileOf([]string{"x", "y"}), strings.Trim(name("own", "x", "y"), "'")},
+		{fmt.Sprint(load.State.Body, load.State.Backfill, own[0].State.Body, own[1].State.Body), "true true false true"},
+		{fmt.Sprint(len(warnings)), "1"},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("%q, want %q", tc.got, tc.want)
+		}
+	}
+	if got := fmt.Sprint(warnings); !strings.Contains(got, `of "early" is committed with its line`) || !strings.Contains(got, "commit: run") {
+		t.Errorf("warnings %s", got)
+	}
+}
+
+const bodies = `version: 1
+tasks:
+- name: all
+  pipeline:
+  - command: cat tables
+  - foreach:
+    - name: load
+      state: {backfill: use}
+      pipeline:
+      - command: tap --state {{ _state_file }}
+      - foreach:
+        - name: inner
+          pipeline: [{command: "look {{ _state_file }} {{ _line }}"}]
+      - command: target
+    - pipeline:
+      - command: cat more
+      - fork:
+        - name: branch
+          pipeline:
+          - foreach:
+            - name: own
+              state: {commit: run}
+              pipeline: [{command: "tap <{{ _state_file }}"}, {command: target >artifacts/own}]
+            - name: early
+              state: true
+              pipeline: [{command: tap}, {command: target >artifacts/early}]
+`

@@ -57,9 +57,13 @@ type Task struct {
 
 // State says that a pipeline goes on from where its last good run has ended.
 type State struct {
-	File       string `json:"file"` // for the first stage to read; {{ _state_file }} in its commands
+	File       string `json:"file"` // for the first stage to read; {{ _state_file }} in its commands. In a foreach there is one for each line: "*" stands for what differs
 	Checkpoint bool   `json:"checkpoint,omitempty"`
 	Backfill   bool   `json:"backfill,omitempty"` // backfills use it, too
+	Body       bool   `json:"body,omitempty"`     // it is committed when the body of its foreach has succeeded, not with the run
+
+	// FileOf returns the file for the lines of the enclosing foreach loops, outermost first.
+	FileOf func(lines []string) string `json:"-"`
 }
 
 // Retries says how often a failed task is tried again; the zero value means never.

@@ -59,19 +59,21 @@ func taskPolicyKeys(c *catalog) []key {
 		{name: "stderr_to_file", field: boolean(func(t *taskDraft) *bool { return &t.StderrToFile }), standard: "true",
 			doc: "Whether standard error goes to `artifacts/<task>_stderr.log`."},
 		{name: "state", field: stateField(c.state), standard: "false", example: "{checkpoint: true}",
-			doc: "Whether the pipeline goes on from where its last good run has ended. `{{ _state_file }}` names a file with the last state; the last STATE line that the last stage prints becomes the next one."},
+			doc: "Whether the pipeline goes on from where its last good run has ended. `{{ _state_file }}` names a file with the last state; the last STATE line that the last stage prints becomes the next one. In a foreach there is one state for each line."},
 	}
 }
 
 func stateShape() *shape {
 	return &shape{
-		name: "state", what: "true, false or a map with checkpoint and backfill",
-		doc: "The state of a pipeline of a Singer tap and target. `state: true` is short for an empty map.",
+		name: "state", what: "true, false or a map with checkpoint, backfill and commit",
+		doc: "The state of a pipeline of a Singer tap and target; in a foreach there is one for each line. `state: true` is short for an empty map.",
 		keys: []key{
 			{name: "checkpoint", field: boolean(func(s *State) *bool { return &s.Checkpoint }), standard: "false",
-				doc: "Whether a state counts as soon as the target has printed it. Else the last one counts, when the whole run has succeeded."},
+				doc: "Whether a state counts as soon as the target has printed it. Else the last one counts, when the whole run has succeeded, or in a foreach the body."},
 			{name: "backfill", field: choice([]string{"skip", "use"}, func(s *State) *string { return &s.Backfill }), standard: "skip",
 				doc: "Whether a backfill goes on from the state. skip: each of its runs begins with an empty state, and leaves the state as it is. use: its runs go on one after the other, and advance the state, as others do."},
+			{name: "commit", field: choice([]string{"body", "run"}, func(s *State) *string { return &s.Commit }), standard: "body in a foreach, else run",
+				doc: "When the state counts. body: when the body of its foreach has succeeded, whatever becomes of the other lines. run: with a run that has succeeded, together with its artifacts; for a target that writes into `artifacts/`."},
 		},
 	}
 }

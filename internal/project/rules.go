@@ -71,39 +71,6 @@ func checkTask(d *decoder, into any, m *mapping) {
 	}
 }
 
-// checkState refuses a state where there is nobody to print one, or more than one.
-func (d *decoder) checkState(t *taskDraft, m *mapping) {
-	at := m.place("state")
-	live := slices.DeleteFunc(slices.Clone(t.Pipeline), func(s Stage) bool { return !s.Active })
-	switch {
-	case len(live) == 0:
-		d.fail(at, "a state belongs to a pipeline", "")
-	case d.loops > 0 || d.branch:
-		d.fail(at, "a pipeline in a foreach or a fork cannot have a state", "a state belongs to a pipeline that runs once")
-	case live[len(live)-1].Command == nil:
-		d.fail(at, "the last stage must be a command: the one that prints the states", "")
-	case !t.StdoutToFile:
-		d.fail(at, "a state is found in the standard output of the last stage: it needs stdout_to_file", "")
-	}
-}
-
-// checkStates refuses two pipelines of one name that both have a state: it is stored under that name.
-func checkStates(d *decoder, tasks []Task, seen map[string]Pos) {
-	for _, t := range tasks {
-		if !t.Active {
-			continue
-		}
-		if other, twice := seen[t.Name]; twice && t.State.On {
-			at := value{&yaml.Node{Line: t.Pos.Line, Column: t.Pos.Column}, "tasks"}
-			d.fail(at, fmt.Sprintf("the task %s on line %d has a state under this name already", quote(t.Name), other.Line), "give it another name")
-		}
-		if t.State.On {
-			seen[t.Name] = t.Pos
-		}
-		checkStates(d, t.Tasks, seen)
-	}
-}
-
 func checkStage(d *decoder, into any, m *mapping) {
 	s := into.(*stageDraft)
 	body := d.exactlyOne(m, m.oneOf, s.Active)
@@ -155,6 +122,8 @@ func (d *decoder) checkOrder(stages []stageDraft, branch bool) {
 			d.fail(s.at, "nulldev cannot be the first stage: it has nothing to read", "")
 		case s.Null && !last:
 			d.fail(s.at, "nulldev must be the last stage of its pipeline", "")
+		case s.Foreach != nil && !last:
+			d.checkRead(s)
 		}
 	}
 }
@@ -237,7 +206,7 @@ func checkProject(d *decoder, into any, m *mapping) {
 		d.warn(m.place("tasks"), "no tasks: there is nothing to run", "")
 	}
 	d.checkArtifacts()
-	checkStates(d, p.Tasks, map[string]Pos{})
+	checkStates(d, p.Tasks)
 	checkTwice(d, m, "vars", p.Vars, func(v Var) (string, Pos) { return v.Key, v.Pos })
 	checkTwice(d, m, "envs", p.Envs, func(v Env) (string, Pos) { return v.Key, v.Pos })
 	checkTwice(d, m, "secrets", p.Secrets, func(v Secret) (string, Pos) { return v.Key, v.Pos })

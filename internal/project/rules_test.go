@@ -1,6 +1,7 @@
 package project
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -275,12 +276,28 @@ func TestStateRules(t *testing.T) {
 			lenient: []string{"E 2:26: tasks[0]: the last stage must be a command: the one that prints the states"}},
 		{name: "no file", text: "tasks: [{name: a, stdout_to_file: false, state: yes, pipeline: [{command: tap}]}]\n",
 			lenient: []string{"E 2:49: tasks[0]: a state is found in the standard output of the last stage: it needs stdout_to_file"}},
-		{name: "in a loop", text: "tasks: [{pipeline: [{command: ls}, {foreach: [{name: a, state: true, pipeline: [{command: tap}]}]}]}]\n",
-			lenient: []string{"E 2:64: tasks[0].pipeline[1].foreach[0]: a pipeline in a foreach or a fork cannot have a state (a state belongs to a pipeline that runs once)"}},
-		{name: "in a fork", text: "tasks: [{pipeline: [{command: ls}, {fork: [{name: a, state: true, pipeline: [{command: tap}]}]}]}]\n",
-			lenient: []string{"E 2:61: tasks[0].pipeline[1].fork[0]: a pipeline in a foreach or a fork cannot have a state (a state belongs to a pipeline that runs once)"}},
+		{name: "in a loop", text: "tasks: [{pipeline: [{command: ls}, {foreach: [{name: a, state: true, pipeline: [{command: tap}]}]}]}]\n"},
+		{name: "with the run", text: "tasks: [{pipeline: [{command: ls}, {foreach: [{name: a, state: {commit: run}, pipeline: [{command: tap}]}]}]}]\n"},
+		{name: "in a fork", text: "tasks: [{pipeline: [{command: ls}, {fork: [{name: a, state: true, pipeline: [{command: tap}]}]}]}]\n"},
+		{name: "in a fork of a body that is read", text: "tasks: [{pipeline: [{command: ls}, {foreach: [{pipeline: [{command: ls}, {fork: [{name: a, state: true, pipeline: [{command: tap}]}]}]}]}, {command: cat}]}]\n"},
+		{name: "read by a further stage", text: "tasks: [{pipeline: [{command: ls}, {foreach: [{name: a, state: true, pipeline: [{command: tap}]}]}, {command: cat}]}]\n",
+			lenient: []string{`E 2:36: tasks[0].pipeline[1]: the pipeline "a" in this foreach has a state, but a further stage reads what it prints (its state is found in its artifact: let the target be in the body, and the foreach be the last stage)`}},
+		{name: "thrown away by a further stage", text: "tasks: [{pipeline: [{command: ls}, {foreach: [{tasks: [{pipeline: [{command: ls}, {foreach: [{name: a, state: true, pipeline: [{command: tap}]}]}]}]}]}, {nulldev: }]}]\n",
+			lenient: []string{`E 2:36: tasks[0].pipeline[1]: the pipeline "a" in this foreach has a state, but a further stage reads what it prints (its state is found in its artifact: let the target be in the body, and the foreach be the last stage)`}},
+		{name: "no body", text: "tasks: [{name: a, state: {commit: body}, pipeline: [{command: tap}]}]\n",
+			lenient: []string{`E 2:26: tasks[0]: commit: body says nothing outside of a foreach (the state is committed when the whole run has succeeded)`}},
+		{name: "early and late", text: "tasks: [{name: a, state: {commit: run, checkpoint: true}, pipeline: [{command: tap}]}]\n",
+			lenient: []string{`E 2:26: tasks[0]: checkpoint: true commits the state before the run has succeeded, which commit: run does not want (leave out one of them)`}},
+		{name: "named like a line", text: "tasks: [{name: a@x-0123456789abcdef, state: true, pipeline: [{command: tap}]}]\n",
+			lenient: []string{`E 2:45: tasks[0]: "a@x-0123456789abcdef" is how the state of one line of a foreach is named (give the pipeline another name)`}},
 	})
 	if got := problems(t, "version: 0.4\ntasks:\n- name: a\n  state: true\n  pipeline: [{command: tap}]\n- name: b\n  tasks:\n  - name: a\n    state: true\n    pipeline: [{command: tap}]\n"); len(got) < 1 || !strings.Contains(strings.Join(got, "\n"), "has a state under this name already") {
 		t.Errorf("two of one name: %q", got)
+	}
+	in := "version: 1\ntasks:\n- {name: a, state: true, pipeline: [{command: tap}]}\n- {name: b, pipeline: [{command: ls}, {%s: [{name: a, state: true, pipeline: [{command: tap}]}]}]}\n"
+	for _, kind := range []string{"foreach", "fork"} {
+		if got := problems(t, fmt.Sprintf(in, kind)); !strings.Contains(strings.Join(got, "\n"), "has a state under this name already") {
+			t.Errorf("two of one name, one in a %s: %q", kind, got)
+		}
 	}
 }

@@ -107,6 +107,7 @@ type State struct {
 	On         bool
 	Checkpoint bool   // what the target prints on its way counts too, not only what it has printed at the end of a good run
 	Backfill   string // "" (skip) or "use": whether backfills go on from it, and advance it
+	Commit     string // in a foreach: "" or "body" (when its body has succeeded), or "run" (with the run and its artifacts)
 }
 
 // Artifacts says what becomes of the artifacts folder between runs that get it from a bucket.

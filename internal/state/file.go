@@ -45,7 +45,7 @@ func ReadFile(path string) (json.RawMessage, error) {
 // pendingName is the file that has the states of one run while they are put into their own files. No task has this name.
 const pendingName = ".pending"
 
-// WriteFiles puts the states of one run into the files of their tasks, DIR/TASK.json, all or none of them: what a crash or an error
+// WriteFiles puts the states of one run into their files, DIR/NAME.json, all or none of them: what a crash or an error
 // leaves undone once all are on the disk, FinishFiles does later.
 func WriteFiles(dir string, states []Version) error {
 	if len(states) == 0 {
@@ -53,7 +53,7 @@ func WriteFiles(dir string, states []Version) error {
 	}
 	files := map[string]json.RawMessage{}
 	for _, v := range states {
-		files[v.Task] = v.State
+		files[v.Key()] = v.State
 	}
 	text, err := json.Marshal(files)
 	if err != nil {

@@ -6,6 +6,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,9 +42,11 @@ const (
 // Version is the state of a pipeline as it was at one time.
 type Version struct {
 	SchemaVersion int             `json:"schema_version"`
-	Task          string          `json:"task"`  // name of the pipeline in project.yml
-	Seq           int64           `json:"seq"`   // rises from version to version
-	After         int64           `json:"after"` // seq of the version before it in the history; 0: none
+	Task          string          `json:"task"`            // name of the pipeline in project.yml
+	Name          string          `json:"name,omitempty"`  // under which the state of one line of a foreach is kept; "": that is Task
+	Lines         []string        `json:"lines,omitempty"` // of the foreach loops around the pipeline, outermost first; secrets in them are masked
+	Seq           int64           `json:"seq"`             // rises from version to version
+	After         int64           `json:"after"`           // seq of the version before it in the history; 0: none
 	RunID         string          `json:"run"`
 	By            By              `json:"by"`
 	From          int64           `json:"from,omitempty"`       // of a rollback: the version whose state it has
@@ -53,6 +56,9 @@ type Version struct {
 	Fence         int64           `json:"fence"`                // of the lease of the run; 0: it had none
 	State         json.RawMessage `json:"state"`
 }
+
+// Key is the name under which the state is kept.
+func (v Version) Key() string { return cmp.Or(v.Name, v.Task) }
 
 // Ref names the version of a pipeline from which the next run goes on.
 type Ref struct {
@@ -69,7 +75,7 @@ func (v Version) Ref() Ref {
 
 // Store holds the versions of the states of one deployed task in a bucket:
 //
-//	<task>/state/<pipeline>/log/<n>.json   a version, the newest first: n is 9999999999 minus its number
+//	<task>/state/<name>/log/<n>.json   a version, the newest first: n is 9999999999 minus its number
 type Store struct {
 	Files    cloud.Files
 	Prefix   string // folder of the task in the bucket: cloud.Scope.Prefix
@@ -204,7 +210,7 @@ func history(all []Version, now int64, limit int) []Version {
 func (s *Store) Put(ctx context.Context, v Version, current Ref) (Version, error) {
 	text, err := checked(v.State)
 	if err != nil {
-		return Version{}, fmt.Errorf("state of %q: %w", v.Task, err)
+		return Version{}, fmt.Errorf("state of %q: %w", v.Key(), err)
 	}
 	v.SchemaVersion, v.State, v.Time = SchemaVersion, text, s.Now().UTC()
 	v.Seq, v.After = current.Seq+1, current.Seq
@@ -216,14 +222,14 @@ func (s *Store) Put(ctx context.Context, v Version, current Ref) (Version, error
 		if !errors.Is(err, cloud.ErrConflict) {
 			break
 		}
-		last, lerr := s.lastSeq(ctx, v.Task) // of a run that died before it could commit
+		last, lerr := s.lastSeq(ctx, v.Key()) // of a run that died before it could commit
 		if lerr != nil {
-			return Version{}, fmt.Errorf("store state of %q: %w", v.Task, lerr)
+			return Version{}, fmt.Errorf("store state of %q: %w", v.Key(), lerr)
 		}
 		v.Seq = max(v.Seq, last) + 1
 	}
 	if err != nil {
-		return Version{}, fmt.Errorf("store state of %q: %w", v.Task, err)
+		return Version{}, fmt.Errorf("store state of %q: %w", v.Key(), err)
 	}
 	return v, nil
 }
@@ -238,7 +244,7 @@ func (s *Store) put(ctx context.Context, v Version) error {
 	if err != nil {
 		return err
 	}
-	_, err = cloud.Write(ctx, s.Files, s.logKey(v.Task, v.Seq), append(text, '\n'), cloud.PutOptions{IfAbsent: true})
+	_, err = cloud.Write(ctx, s.Files, s.logKey(v.Key(), v.Seq), append(text, '\n'), cloud.PutOptions{IfAbsent: true})
 	return err
 }
 
@@ -262,13 +268,13 @@ const trimEvery = 16
 func (s *Store) Tidy(ctx context.Context, v Version, before Ref) error {
 	var old []string
 	if Replaces(v, before) {
-		old = append(old, s.logKey(v.Task, before.Seq))
+		old = append(old, s.logKey(v.Key(), before.Seq))
 	}
 	if v.Seq%trimEvery == 0 {
 		n := 0
-		for o, err := range s.Files.List(ctx, s.folder(v.Task)+"/log") {
+		for o, err := range s.Files.List(ctx, s.folder(v.Key())+"/log") {
 			if err != nil {
-				return fmt.Errorf("trim log of the state of %q: %w", v.Task, err)
+				return fmt.Errorf("trim log of the state of %q: %w", v.Key(), err)
 			}
 			if n++; n > kept {
 				old = append(old, o.Key)
@@ -279,7 +285,7 @@ func (s *Store) Tidy(ctx context.Context, v Version, before Ref) error {
 		return nil
 	}
 	if err := s.Files.Delete(ctx, old...); err != nil {
-		return fmt.Errorf("trim log of the state of %q: %w", v.Task, err)
+		return fmt.Errorf("trim log of the state of %q: %w", v.Key(), err)
 	}
 	return nil
 }

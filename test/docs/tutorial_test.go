@@ -46,7 +46,7 @@ func run(m *testing.M) int {
 // TestSessions types what the pages tell people to type, in one folder for each page, and compares what they show.
 func TestSessions(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"docs/tutorial.md", "docs/guide.md", "docs/deploy.md", "docs/night.md", "docs/clients.md", "docs/backfill.md", "docs/expect.md", "docs/secrets.md", "docs/notifications.md", "docs/status.md", "docs/images.md"} {
+	for _, name := range []string{"docs/tutorial.md", "docs/guide.md", "docs/deploy.md", "docs/night.md", "docs/clients.md", "docs/backfill.md", "docs/tables.md", "docs/expect.md", "docs/secrets.md", "docs/notifications.md", "docs/status.md", "docs/images.md"} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			s := newSession(t)
