@@ -8,15 +8,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// isolate gives the command a table of mounts and of processes of its own: with its first process everything in it is gone. Who is not
+// isolate gives the command a table of mounts, of processes and of shared memory of its own: with its first process everything in it is gone. Who is not
 // root is root in there, and nowhere else.
 func isolate(cmd *exec.Cmd) {
-	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC, Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if uid := os.Geteuid(); uid != 0 {
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
@@ -31,6 +33,7 @@ const entryFD = 3
 // EnterBox makes this process, which Box.Run has started, the program of the box. It returns only where that fails, with the exit code
 // for it.
 func EnterBox() (code int, err error) {
+	runtime.LockOSThread() // rights are those of a thread
 	var e entry
 	from := os.NewFile(entryFD, "entry")
 	if err := json.NewDecoder(from).Decode(&e); err != nil {
@@ -40,7 +43,32 @@ func EnterBox() (code int, err error) {
 	if err := e.mount(); err != nil {
 		return exitNoBox, fmt.Errorf("enter an image: %w", err)
 	}
+	if err := giveUp(); err != nil {
+		return exitNoBox, fmt.Errorf("enter an image: give up rights: %w", err)
+	}
 	return 127, fmt.Errorf("start %s: %w", e.Args[0], unix.Exec(e.Args[0], e.Args, e.Env))
+}
+
+// kept are the rights of root over files that a program of a box keeps. With those over mounts, folders, devices and processes it could
+// change the files of the image, or leave the box.
+func kept() []int {
+	return []int{unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL}
+}
+
+// giveUp takes all other rights from the program that this thread is to become, and from all that it starts.
+func giveUp() error {
+	for right := 0; ; right++ {
+		if slices.Contains(kept(), right) {
+			continue
+		}
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(right), 0, 0, 0)
+		if errors.Is(err, unix.EINVAL) { // it was the last one that this kernel has
+			return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // tree is a part of the files of this machine that is to be mounted in the box.
@@ -55,7 +83,7 @@ func (e entry) mount() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("part the mounts: %w", err)
 	}
-	proc, err := take(Bind{From: "/proc", To: "/proc"})
+	proc, err := take(Bind{From: "/proc", To: "/proc", Keep: true})
 	if err != nil {
 		return err
 	}
@@ -133,12 +161,12 @@ func (t tree) put() error {
 }
 
 // putProc mounts the processes of the box. Within a container parts of /proc are hidden, and then the kernel gives out no other one:
-// that of this machine has to do.
+// that of this machine has to do. It cannot be written to: root may set there how the machine works.
 func (t tree) putProc() error {
 	if err := t.place(); err != nil {
 		return err
 	}
-	if unix.Mount("proc", t.To, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "") == nil {
+	if unix.Mount("proc", t.To, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_RDONLY, "") == nil {
 		return nil
 	}
 	return t.put()

@@ -23,7 +23,16 @@ func TestMain(m *testing.M) {
 // What root may do everybody may: in namespaces of a user.
 func TestAsAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
-	binary.AsUser(t, "^TestBox$")
+	binary.AsUser(t, "^TestBox")
+}
+
+// programs are those of this machine, and more.
+func programs(more ...Bind) []Bind {
+	var binds []Bind
+	for _, dir := range []string{"/bin", "/usr", "/lib", "/lib64"} {
+		binds = append(binds, Bind{From: dir, To: dir, Keep: true})
+	}
+	return append(binds, more...)
 }
 
 func TestBox(t *testing.T) {
@@ -38,10 +47,9 @@ func TestBox(t *testing.T) {
 	var said bytes.Buffer
 	b := Box{
 		Enter: []string{os.Args[0], "enter"}, Root: root, Output: &said,
-		Binds: []Bind{{From: "/bin", To: "/bin", Keep: true}, {From: "/usr", To: "/usr", Keep: true}, {From: "/lib", To: "/lib", Keep: true},
-			{From: "/lib64", To: "/lib64", Keep: true}, {From: out, To: "/opt/out"}},
-		Args: []string{"/bin/sh", "-c", "id -u; echo $$; echo written > /etc/out/file; echo $GREETING; ls /; touch /x; touch /usr/x; echo no > /dev/null; exit 3"},
-		Env:  []string{"GREETING=hello", "PATH=/bin"},
+		Binds: programs(Bind{From: out, To: "/opt/out"}),
+		Args:  []string{"/bin/sh", "-c", "id -u; echo $$; echo written > /etc/out/file; echo $GREETING; ls /; touch /x; touch /usr/x; echo no > /dev/null; exit 3"},
+		Env:   []string{"GREETING=hello", "PATH=/bin"},
 	}
 	err := b.Run(t.Context())
 	if err == nil || err.Error() != "exit status 3" {
@@ -54,5 +62,35 @@ func TestBox(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(out, "file")); string(text) != "written\n" {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// What runs in a box is of others: an install is a program of whoever has made the package.
+func TestBoxHolds(t *testing.T) {
+	t.Parallel()
+	root, out := t.TempDir(), t.TempDir()
+	var said bytes.Buffer
+	for _, attempt := range []string{
+		"mount -o remount,rw,bind /", // the files of the image, which later builds use
+		"mount -t tmpfs none /opt/out",
+		"chroot / /bin/true", // with another folder: from which one gets out
+		"unshare -U true",
+		"mknod /opt/out/device b 254 0",
+		"echo 0 > /proc/self/oom_score_adj", // as /proc/sys, with which root sets how the machine works
+	} {
+		err := Box{
+			Enter: []string{os.Args[0], "enter"}, Root: root, Output: &said,
+			Binds: programs(Bind{From: out, To: "/opt/out"}),
+			Args:  []string{"/bin/sh", "-c", "mkdir -p /opt/out/bin; cp /bin/true /opt/out/bin; chown 0 /opt/out/bin/true && (" + attempt + ") && exit 9; exit 3"},
+			Env:   []string{"PATH=/bin:/usr/sbin"},
+		}.Run(t.Context())
+		if err == nil || err.Error() != "exit status 3" {
+			t.Errorf("%s: %v", attempt, err)
+		}
+	}
+	for _, not := range []string{"not found", "No such file"} {
+		if strings.Contains(said.String(), not) {
+			t.Errorf("an attempt was none:\n%s", said.String())
+		}
 	}
 }
