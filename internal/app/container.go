@@ -157,7 +157,12 @@ func (a *App) imageStore() (*container.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return container.OpenStore(filepath.Join(dir, "layout"))
+	dir = filepath.Join(dir, "layout")
+	store, err := container.OpenStore(dir)
+	if errors.Is(err, container.ErrDamaged) {
+		err = cloud.WithHint(err, "remove the folder "+dir+", and build anew: handoff container build")
+	}
+	return store, err
 }
 
 func (b *imageBuild) openStore(context.Context) (err error) {
@@ -344,6 +349,9 @@ func (b *imageBuild) content() (string, error) {
 // sameAs takes over the image with a tag where its content is the same.
 func (b *imageBuild) sameAs(tag, content string) (bool, error) {
 	img, err := b.store.Image(b.name + ":" + tag)
+	if errors.Is(err, container.ErrDamaged) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}

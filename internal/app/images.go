@@ -62,7 +62,9 @@ func (a *App) openImage(o ImageOptions) (image, error) {
 	if !slices.Contains(tags, i.version) {
 		return i, &UsageError{Message: "there is no image " + i.name + tagged(i.version) + " on this machine", Hint: "build it: handoff container build"}
 	}
-	i.image, err = store.Image(i.name + tagged(i.version))
+	if i.image, err = store.Image(i.name + tagged(i.version)); err != nil {
+		err = cloud.WithHint(err, "build it anew: handoff container build")
+	}
 	return i, err
 }
 

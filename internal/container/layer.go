@@ -117,8 +117,18 @@ func layerFile(file, from, to string) (v1.Layer, error) {
 	return tarball.LayerFromFile(file)
 }
 
-// keptLayer returns the layer that layerFile has made before.
+// keptLayer returns the layer that layerFile has made before. It is read to its end, where gzip has a checksum; what is not even
+// compressed would be taken as it is.
 func keptLayer(file string) (v1.Layer, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	_, err = gzip.NewReader(f)
+	_ = f.Close() // only read
+	if err != nil {
+		return nil, err
+	}
 	layer, err := tarball.LayerFromFile(file)
 	if err != nil {
 		return nil, err

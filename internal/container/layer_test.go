@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,5 +118,56 @@ func TestUnpackStaysInside(t *testing.T) {
 		if text, err := os.ReadFile(victim); string(text) != "whole" {
 			t.Errorf("%s: %q, %v", name, text, err)
 		}
+	}
+}
+
+// A layer of which nothing is there must not make an image with less in it.
+func TestKeptLayerIsWhole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "layer")
+	if _, err := layerFile(file, dir, "/opt"); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"empty": {}, "a byte": whole[:1], "half": whole[:len(whole)/2], "zeros": make([]byte, 4096), "one bit": append(slices.Clone(whole[:len(whole)-1]), whole[len(whole)-1]^1),
+	} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keptLayer(file); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+// A base of which a layer cannot be read is not one with fewer files.
+func TestUnpackAllOrNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := OpenStore(filepath.Join(dir, "layout"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put(small(t, "lost"), "base"); err != nil {
+		t.Fatal(err)
+	}
+	img, err := s.Image("base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(s.blob(m.Layers[0].Digest)); err != nil {
+		t.Fatal(err)
+	}
+	if root, err := Rootfs(t.Context(), img, dir); err == nil {
+		t.Errorf("unpacked as %s", root)
 	}
 }

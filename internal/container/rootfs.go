@@ -63,7 +63,8 @@ func unpack(ctx context.Context, img v1.Image, dir string) error {
 	for {
 		h, err := files.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			_, err = io.Copy(io.Discard, from) // what went wrong comes after an end like any other
+			return err
 		}
 		if err == nil {
 			err = cmp.Or(context.Cause(ctx), unpackOne(root, h, files))

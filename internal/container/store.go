@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/match"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +41,13 @@ func OpenStore(dir string) (*Store, error) {
 		if s.path, err = layout.FromPath(dir); errors.Is(err, fs.ErrNotExist) {
 			s.path, err = layout.Write(dir, empty.Index)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		if _, err = s.all(); err != nil {
+			return fmt.Errorf("%s: %w: %w", filepath.Join(dir, "index.json"), ErrDamaged, err)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the images of this machine: %w", err)
@@ -63,10 +71,23 @@ func (s *Store) locked(change func() error) error {
 	return change()
 }
 
-// Put stores an image under a name with a tag, in the place of the one that has it.
+// Put stores an image under a name with a tag, in the place of the one that has it. What is damaged of it is written anew.
 func (s *Store) Put(img Image, name string) error {
 	err := s.locked(func() error {
-		return s.path.ReplaceImage(img, match.Name(name), layout.WithAnnotations(map[string]string{refName: name}))
+		if err := s.dropDamaged(img); err != nil {
+			return err
+		}
+		if err := s.path.WriteImage(img); err != nil {
+			return err
+		}
+		d, err := partial.Descriptor(img)
+		if err != nil {
+			return err
+		}
+		d.Annotations = map[string]string{refName: name}
+		return s.change(func(index v1.ImageIndex) v1.ImageIndex {
+			return mutate.AppendManifests(mutate.RemoveManifests(index, match.Name(name)), mutate.IndexAddendum{Add: img, Descriptor: *d})
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("store image %s: %w", name, err)
@@ -74,21 +95,92 @@ func (s *Store) Put(img Image, name string) error {
 	return nil
 }
 
-// Image returns the image with a name and a tag. ErrNotThere: there is none.
+// change gives the store another index: as a whole or not at all.
+func (s *Store) change(edit func(v1.ImageIndex) v1.ImageIndex) error {
+	index, err := s.path.ImageIndex()
+	if err != nil {
+		return err
+	}
+	text, err := edit(index).RawManifest()
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(s.dir, ".index-")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(text)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), filepath.Join(s.dir, "index.json"))
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+	}
+	return err
+}
+
+// Image returns the image with a name and a tag. ErrDamaged: some of it is lost.
 func (s *Store) Image(name string) (Image, error) {
 	all, err := s.all()
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range all {
-		if d.Annotations[refName] == name {
-			return s.path.Image(d.Digest)
+		if d.Annotations[refName] != name {
+			continue
 		}
+		img, err := s.path.Image(d.Digest)
+		if err != nil || !s.whole(img) {
+			return nil, fmt.Errorf("image %s: %w", name, ErrDamaged)
+		}
+		return img, nil
 	}
 	return nil, fmt.Errorf("image %s: %w", name, errNotStored)
 }
 
 var errNotStored = errors.New("not on this machine")
+
+// ErrDamaged says that what this machine keeps of images is not whole any more.
+var ErrDamaged = errors.New("damaged on this machine")
+
+// whole reports whether the store has all files of one of its images, in their length.
+func (s *Store) whole(img Image) bool {
+	m, err := img.Manifest()
+	if err != nil {
+		return false
+	}
+	for _, d := range append(m.Layers, m.Config) {
+		info, err := os.Stat(s.blob(d.Digest))
+		if err != nil || info.Size() != d.Size {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Store) blob(h v1.Hash) string { return filepath.Join(s.dir, "blobs", h.Algorithm, h.Hex) }
+
+// dropDamaged removes the files of an image that are not as long as they should be: what is there is not written again.
+func (s *Store) dropDamaged(img Image) error {
+	m, err := img.Manifest()
+	if err != nil {
+		return err
+	}
+	d, err := partial.Descriptor(img)
+	if err != nil {
+		return err
+	}
+	for _, d := range append(m.Layers, m.Config, *d) {
+		info, err := os.Stat(s.blob(d.Digest))
+		if err != nil || info.Size() == d.Size {
+			continue
+		}
+		if err := os.Remove(s.blob(d.Digest)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (s *Store) all() ([]v1.Descriptor, error) {
 	index, err := s.path.ImageIndex()
@@ -142,7 +234,7 @@ func (s *Store) Sweep(names []string, now time.Time) (int64, error) {
 	var freed int64
 	err := s.locked(func() error {
 		gone := func(d v1.Descriptor) bool { return slices.Contains(names, d.Annotations[refName]) }
-		if err := s.path.RemoveDescriptors(gone); err != nil {
+		if err := s.change(func(index v1.ImageIndex) v1.ImageIndex { return mutate.RemoveManifests(index, gone) }); err != nil {
 			return err
 		}
 		needed, err := s.blobs()
@@ -159,7 +251,7 @@ func (s *Store) Sweep(names []string, now time.Time) (int64, error) {
 	return freed + more, err
 }
 
-// blobs returns the names of the files that the images are made of.
+// blobs returns the names of the files that the images are made of. One whose list of them is lost has none.
 func (s *Store) blobs() (map[string]bool, error) {
 	all, err := s.all()
 	if err != nil {
@@ -169,11 +261,11 @@ func (s *Store) blobs() (map[string]bool, error) {
 	for _, d := range all {
 		img, err := s.path.Image(d.Digest)
 		if err != nil {
-			return nil, err
+			continue
 		}
 		m, err := img.Manifest()
 		if err != nil {
-			return nil, err
+			continue
 		}
 		for _, l := range append(m.Layers, d, m.Config) {
 			needed[l.Digest.Hex] = true

@@ -1,12 +1,15 @@
 package container
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 func TestStore(t *testing.T) {
@@ -135,4 +138,54 @@ func layerDigest(t *testing.T, img Image) string {
 		t.Fatal(err)
 	}
 	return d.String()
+}
+
+// What a full disk, or a person, has left of a file is never taken for the whole file.
+func TestDamagedStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := OpenStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := small(t, "content")
+	if err := s.Put(img, "host/load:0.1"); err != nil {
+		t.Fatal(err)
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, hash := range map[string]v1.Hash{"layer": m.Layers[0].Digest, "config": m.Config.Digest, "manifest": digest} {
+		for _, damage := range []func(string) error{os.Remove, func(file string) error { return os.Truncate(file, 3) }} {
+			if err := damage(s.blob(hash)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Image("host/load:0.1"); !errors.Is(err, ErrDamaged) {
+				t.Errorf("%s: %v", what, err)
+			}
+			if err := s.Put(img, "host/load:0.1"); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Image("host/load:0.1"); err != nil || !same(got, img) {
+				t.Errorf("%s, built anew: %v", what, err)
+			}
+		}
+	}
+	if err := os.Truncate(s.blob(digest), 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Sweep([]string{"host/load:0.1"}, time.Now()); err != nil {
+		t.Errorf("a damaged image cannot be removed: %v", err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "index.json"), 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenStore(dir); !errors.Is(err, ErrDamaged) {
+		t.Errorf("index: %v", err)
+	}
 }
