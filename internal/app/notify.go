@@ -22,6 +22,7 @@ import (
 	"github.com/handoff-run/handoff/internal/plan"
 	"github.com/handoff-run/handoff/internal/process"
 	"github.com/handoff-run/handoff/internal/project"
+	"github.com/handoff-run/handoff/internal/release"
 )
 
 // Told is what has become of one message.
@@ -255,10 +256,45 @@ func (a *App) outside(ctx context.Context, t Target) (out teller, closes func(),
 	quiet.Log = slog.New(slog.DiscardHandler) // what there is to say of the release is said where it runs
 	f, err := quiet.openRelease(ctx, t, "")
 	if err != nil {
-		closes()
-		return teller{}, nil, err
+		instead, why := quiet.openBeside(ctx, t, f)
+		if instead == nil {
+			closes()
+			return teller{}, nil, err
+		}
+		a.Log.Warn(fmt.Sprintf("%s: %v", why, err))
+		f = instead
 	}
 	return teller{app: a, session: f.session, cloud: f.cloud, dir: f.session.ws.Project(), by: "look-" + cloud.NewRunID(a.Now())}, closes, nil
+}
+
+// openBeside opens what says who is told where the current release, which is f as far as it could be opened, or its secrets cannot be
+// loaded: that may be what there is to tell. It is nil where there is nothing; why says what it has taken.
+func (a *App) openBeside(ctx context.Context, t Target, f *fetched) (instead *fetched, why string) {
+	if f != nil && f.session.project != nil { // records are masked already
+		a.mask(f.session, nil)
+		f.session.input = a.planInput(f.session)
+		return f, "notify without secrets"
+	}
+	c, _, err := a.openTask(ctx, t)
+	if err != nil {
+		return nil, ""
+	}
+	pushes, err := release.Open(c).List(ctx)
+	if err != nil || len(pushes) == 0 {
+		return nil, ""
+	}
+	const most = 5 // releases
+	tried := map[string]bool{pushes[0].Release: true}
+	for _, p := range pushes {
+		if tried[p.Release] || p.Removed || len(tried) > most {
+			continue
+		}
+		tried[p.Release] = true
+		if f, err := a.openRelease(ctx, t, p.Release); err == nil {
+			return f, fmt.Sprintf("who is told says the earlier release %s", release.Short(p.Release))
+		}
+	}
+	return nil, ""
 }
 
 // TellOfJob tells of a job that has ended otherwise than with success, unless its run has done so itself.

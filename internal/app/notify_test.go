@@ -1,12 +1,15 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +21,7 @@ import (
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/notify"
+	"github.com/handoff-run/handoff/internal/release"
 )
 
 // TestNotify follows a task through a bad night: each event is told once to who wants to know of it, also where several notice it,
@@ -142,4 +146,114 @@ notify: [{command: "cat > `+told+`"}]
 	if err != nil || json.Unmarshal(text, &run) != nil || notify.Of(run) != notify.Failure || !strings.Contains(run.Reason, `secret "password" has no value`) {
 		t.Errorf("told %s, %v", text, err)
 	}
+}
+
+// TestNotifyOfWhatCannotBeLoaded: a job that cannot load its release or its secrets has nobody to tell; who looks does, by what is left,
+// the server as well as status.
+func TestNotifyOfWhatCannotBeLoaded(t *testing.T) {
+	t.Parallel()
+	ways := map[string]func(*bucket, cloud.Job) ([]Told, error){
+		"server": func(b *bucket, job cloud.Job) ([]Told, error) { return b.TellOfJob(b.t.Context(), b.target, job) },
+		"status": func(b *bucket, _ cloud.Job) ([]Told, error) {
+			res, err := b.StatusAll(b.t.Context(), StatusOptions{Target: b.target, Notify: true})
+			return res.Told, err
+		},
+	}
+	for name, tt := range map[string]struct {
+		breaks func(*bucket) error
+		reason string
+		secret string // what has become of the entry that needs the secret
+	}{
+		"a secret was deleted": {
+			func(b *bucket) error { return b.cloud.Secrets.Delete(b.t.Context(), cloud.LevelTask, "password") },
+			`secret "password" has no value`, "failed",
+		},
+		"the secrets cannot be read": {(*bucket).loseSecrets, errBroken.Error(), "failed"},
+		"the release is damaged": {func(b *bucket) error {
+			blob := func(m *release.Manifest) string {
+				return "/" + m.Entries[slices.IndexFunc(m.Entries, func(e release.Entry) bool { return e.Path == "files/x" })].Blob
+			}
+			return b.ofCurrent(blob, func(key string) error {
+				_, err := b.cloud.Files.Put(b.t.Context(), key, cloud.Text("junk"), cloud.PutOptions{})
+				return err
+			})
+		}, "damaged", "sent"},
+		"the release is missing": {func(b *bucket) error {
+			return b.ofCurrent(func(m *release.Manifest) string { return strings.TrimPrefix(m.Release, "sha256:") + ".json" },
+				func(key string) error { return b.cloud.Files.Delete(b.t.Context(), key) })
+		}, "not found", "sent"},
+	} {
+		for way, tell := range ways {
+			t.Run(name+", "+way, func(t *testing.T) {
+				t.Parallel()
+				told := filepath.Join(t.TempDir(), "told")
+				b, w := inWorld(t, `secrets: [{key: password}]
+tasks: [{name: load, commands: [{command: "echo {{ password }}"}]}]
+notify:
+- {name: plain, command: "echo $HANDOFF_EVENT >>`+told+`"}
+- {name: secret, command: "test {{ password }} = hunter2hunter2"}
+`)
+				write(t, b.target.ProjectDir, map[string]string{"files/x": "x", ".secrets/secrets.yml": "- {key: password, value: hunter2hunter2}\n"})
+				_, err := b.Push(t.Context(), PushOptions{Target: b.target, Parts: release.All, Secrets: true})
+				if err == nil {
+					err = tt.breaks(b)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				job, err := b.cloud.Jobs.Run(t.Context(), cloud.Start{RunID: cloud.NewRunID(w.Now())})
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.Wait()
+				run, err := b.RunShow(t.Context(), b.target, job.RunID)
+				if err != nil || run.Outcome != "failed" || !strings.Contains(run.Reason, tt.reason) {
+					t.Errorf("%+v, %v", run, err)
+				}
+				list, err := tell(b, job)
+				i := slices.IndexFunc(list, func(d Told) bool { return d.Name == "secret" })
+				if err != nil || i < 0 || list[i].Done != tt.secret {
+					t.Errorf("told %+v, %v", list, err)
+				}
+				if _, err := tell(b, job); err != nil {
+					t.Error(err)
+				}
+				if text, err := os.ReadFile(told); err != nil || string(text) != "failure\n" {
+					t.Errorf("told %q, %v", text, err)
+				}
+			})
+		}
+	}
+}
+
+// lostSecrets are secrets of which nobody has the key any more.
+type lostSecrets struct{ cloud.Secrets }
+
+// All implements cloud.Secrets.
+func (lostSecrets) All(context.Context) ([]cloud.Secret, error) { return nil, errBroken }
+
+func (b *bucket) loseSecrets() error {
+	open := b.OpenCloud
+	b.OpenCloud = func(ctx context.Context, o CloudOptions) (*cloud.Cloud, error) {
+		c, err := open(ctx, o)
+		if err == nil {
+			c.Secrets = lostSecrets{c.Secrets}
+		}
+		return c, err
+	}
+	return nil
+}
+
+// ofCurrent calls do for the object of the current release whose key ends in what name returns.
+func (b *bucket) ofCurrent(name func(*release.Manifest) string, do func(key string) error) error {
+	m, err := release.Open(b.cloud).Manifest(b.t.Context(), "")
+	if err != nil {
+		return err
+	}
+	for o, err := range b.cloud.Files.List(b.t.Context(), "t/releases") {
+		if err != nil || strings.HasSuffix(o.Key, name(m)) {
+			return errors.Join(err, do(o.Key))
+		}
+	}
+	return errors.New("no object has " + name(m))
 }
