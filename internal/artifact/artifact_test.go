@@ -271,7 +271,7 @@ func TestRetention(t *testing.T) {
 		t.Errorf("%d manifests", n)
 	}
 	for range 3 { // the archive that the next run gets stays, however many copies are made of it
-		a, err := s.Copy(t.Context(), current, 0)
+		a, err := s.Copy(t.Context(), current, current, 0)
 		if err == nil {
 			err = s.Settle(t.Context(), a, is(current), 0, 2)
 		}
@@ -499,7 +499,7 @@ func TestContentsGoOnce(t *testing.T) {
 		s := newStore(network)
 		tr := tree{"a": strings.Repeat("a", 1<<19), "b/c": strings.Repeat("c", 1<<19)}
 		p := push(t, s, "", tr, PushOptions{RunID: "r1", Fence: 1})
-		again, err := s.Copy(t.Context(), p.Name, 2)
+		again, err := s.Copy(t.Context(), p.Name, p.Name, 2)
 		if err != nil {
 			t.Fatal(err)
 		}

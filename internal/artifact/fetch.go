@@ -46,7 +46,7 @@ func (s *Store) Fetch(ctx context.Context, name string, o FetchOptions) (got Fet
 		})
 	}
 	if err != nil {
-		return got, fmt.Errorf("fetch artifacts: %w", err)
+		return got, fmt.Errorf("fetch artifacts: %w", gone(err))
 	}
 	return got, nil
 }
@@ -59,7 +59,11 @@ func (s *Store) FetchBeside(ctx context.Context, name string, o FetchOptions, fi
 	}
 	defer root.Close() // nothing was written through it
 	for _, file := range files {
-		if err := s.fetchFile(ctx, root, name, Entry{Path: file}); err != nil && !errors.Is(err, cloud.ErrNotFound) {
+		err := s.fetchFile(ctx, root, name, Entry{Path: file})
+		if errors.Is(err, cloud.ErrNotFound) { // it was never there, or the archive is being removed
+			_, err = s.Snapshot(ctx, name)
+		}
+		if err != nil {
 			return fmt.Errorf("fetch artifacts: %w", err)
 		}
 	}

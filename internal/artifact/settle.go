@@ -36,10 +36,15 @@ func (x *Index) adopt(name string) {
 		return
 	}
 	at, err := time.Parse(archivesName+"/"+timeForm, name)
-	known := slices.ContainsFunc(x.Archives, func(a Archive) bool { return a.Name == name })
-	if err == nil && !known { // the machine has crashed before the index was safe
+	if err == nil && !x.has(name) { // the machine has crashed before the index was safe
 		x.insert(Archive{Name: name, Time: at})
 	}
+}
+
+// has reports whether an archive is one of those that there are.
+func (x *Index) has(name string) bool {
+	named := func(a Archive) bool { return a.Name == name }
+	return slices.ContainsFunc(x.Archives, named) || slices.ContainsFunc(x.Failed, named)
 }
 
 func (x *Index) insert(a Archive) {

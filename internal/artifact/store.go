@@ -142,14 +142,9 @@ func (s *Store) Snapshot(ctx context.Context, name string) (*Snapshot, error) {
 	return snap, nil
 }
 
+// older returns what the folder of an archive without a manifest has. The index is read afterwards: what it has then was not being
+// removed meanwhile.
 func (s *Store) older(ctx context.Context, name string) (*Snapshot, error) {
-	x, err := s.Index(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if x.Last != nil && x.Last.Name == name {
-		return x.Last, nil
-	}
 	snap := &Snapshot{Archive: Archive{Name: name}}
 	for o, err := range s.Files.List(ctx, s.prefix()+"/"+name) {
 		if err != nil {
@@ -158,7 +153,24 @@ func (s *Store) older(ctx context.Context, name string) (*Snapshot, error) {
 		path := strings.TrimPrefix(o.Key, s.prefix()+"/"+name+"/")
 		snap.add(Entry{Path: path, Size: o.Size, SHA256: o.SHA256})
 	}
+	x, err := s.Index(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case x.Last != nil && x.Last.Name == name:
+		return x.Last, nil
+	case x.etag != "" && name != lastName && !x.has(name):
+		return nil, gone(fmt.Errorf("artifacts %s: %w", name, cloud.ErrNotFound))
+	}
 	return snap, nil
+}
+
+// gone says what to do where a part of an archive is not there.
+func gone(err error) error {
+	if errors.Is(err, cloud.ErrNotFound) {
+		return cloud.WithHint(err, "it was removed meanwhile, since it is kept no longer, or the bucket has lost it: `handoff artifacts list` shows those that there are")
+	}
+	return err
 }
 
 func (s *Store) putSnapshot(ctx context.Context, snap *Snapshot) error {
@@ -205,8 +217,9 @@ const (
 	failedName   = "failed"
 )
 
-// Copy copies an archive into a new one, which Settle has to take into the index.
-func (s *Store) Copy(ctx context.Context, name string, fence int64) (Archive, error) {
+// Copy copies an archive into a new one, which Settle has to take into the index. current is the archive from which the next run would
+// go on.
+func (s *Store) Copy(ctx context.Context, name, current string, fence int64) (Archive, error) {
 	snap, err := s.Snapshot(ctx, name)
 	if err != nil {
 		return Archive{}, err
@@ -214,7 +227,7 @@ func (s *Store) Copy(ctx context.Context, name string, fence int64) (Archive, er
 	at := s.Now().UTC()
 	to := *snap
 	to.Name, to.Time = archivesName+"/"+at.Format(timeForm), at
-	if err := s.begin(ctx, to.Archive, name, fence); err != nil {
+	if err := s.begin(ctx, to.Archive, current, fence); err != nil {
 		return Archive{}, err
 	}
 	err = cloud.Each(ctx, s.Parallel, snap.Entries, func(ctx context.Context, e Entry) error {
@@ -232,14 +245,17 @@ const timeForm = "2006-01-02T15:04:05.000000"
 // copy copies an object; names are below artifacts/.
 func (s *Store) copy(ctx context.Context, from, to string) error {
 	if _, err := cloud.Copy(ctx, s.Files, s.prefix()+"/"+from, s.prefix()+"/"+to); err != nil {
-		return fmt.Errorf("copy artifact: %w", err)
+		return fmt.Errorf("copy artifact: %w", gone(err))
 	}
 	return nil
 }
 
-// drop removes a folder below artifacts/, and its manifest.
+// drop removes a folder below artifacts/. Its manifest is removed before: who has that has begun to read when all was there.
 func (s *Store) drop(ctx context.Context, name string) error {
-	keys := []string{s.manifestKey(name)}
+	if err := s.Files.Delete(ctx, s.manifestKey(name)); err != nil {
+		return fmt.Errorf("remove old artifacts: %w", err)
+	}
+	var keys []string
 	for o, err := range s.Files.List(ctx, s.prefix()+"/"+name) {
 		if err != nil {
 			return fmt.Errorf("list artifacts: %w", err)

@@ -88,7 +88,7 @@ func (s *Store) store(ctx context.Context, ch Change, before Commit) ([]state.Ve
 	var pushErr, alsoErr error
 	switch {
 	case ch.Restore != "":
-		wg.Go(func() { pushed.Archive, pushErr = s.Artifacts.Copy(ctx, ch.Restore, ch.Fence) })
+		wg.Go(func() { pushed.Archive, pushErr = s.Artifacts.Copy(ctx, ch.Restore, before.Artifacts, ch.Fence) })
 	case ch.Push != nil:
 		wg.Go(func() { pushed, pushErr = s.Artifacts.Upload(ctx, before.Artifacts, *ch.Push) })
 	}
@@ -169,7 +169,7 @@ func (s *Store) Archive(ctx context.Context, keep int) (artifact.Archive, error)
 	if now.Artifacts == "" {
 		return artifact.Archive{}, NoArtifacts(s.Prefix)
 	}
-	a, err := s.Artifacts.Copy(ctx, now.Artifacts, 0)
+	a, err := s.Artifacts.Copy(ctx, now.Artifacts, now.Artifacts, 0)
 	if err == nil {
 		err = s.Artifacts.Settle(ctx, a, s.archive, 0, keep)
 	}
