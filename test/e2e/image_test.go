@@ -154,6 +154,9 @@ func nothingPrivate(t *testing.T, img container.Image, folders ...string) {
 func imageRuns(t *testing.T, img container.Image, verb func(any, ...string) binary.Result, feed, home, ws string) {
 	t.Helper()
 	base := serve(t, feed)
+	if err := os.RemoveAll(filepath.Join(ws, "artifacts")); err != nil { // of other tests
+		t.Fatal(err)
+	}
 	mustSucceed(t, runArgs(copyOfExample(t), ws, base)...)
 	var done struct{ Status string }
 	verb(&done, "deploy", "-y")
