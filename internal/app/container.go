@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 	"github.com/handoff-run/handoff/internal/container"
@@ -103,6 +105,11 @@ func (b *imageBuild) check(context.Context) error {
 	if b.name, err = imageName(p); err != nil {
 		return err
 	}
+	if b.o.Version != "" {
+		if err := container.ValidTag(b.o.Version); err != nil {
+			return &UsageError{Message: err.Error(), Hint: "such as 1.0; leave it out for the next one"}
+		}
+	}
 	b.o.Arch = first(b.o.Arch, runtime.GOARCH)
 	if !slices.Contains([]string{"amd64", "arm64"}, b.o.Arch) {
 		return &UsageError{Message: fmt.Sprintf("no images are built for %q", b.o.Arch), Hint: "use amd64 or arm64"}
@@ -125,10 +132,28 @@ func (b *imageBuild) check(context.Context) error {
 	case b.o.Program == "":
 		b.o.Program = b.app.Box[0]
 	}
+	return checkInstalls(p)
+}
+
+// password is one that is written out in a URL.
+var password = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^/\s:@'"]*:[^/\s@'"$]+@`) })
+
+// checkInstalls refuses installs that an image cannot have, or that would have it tell what it is not to tell: a virtual environment
+// knows the commands that have made it.
+func checkInstalls(p *project.Project) error {
 	for _, in := range p.Installs {
-		if in.Venv == "" {
-			return project.Errors{{Pos: in.Pos, Path: "installs", Message: "an install without a venv would change the base image", Hint: "give it a venv, or put what it installs into an image of your own: container: {base_image: …}"}}
+		d := project.Diagnostic{Pos: in.Pos, Path: "installs"}
+		switch {
+		case in.Venv == "":
+			d.Message = "an install without a venv would change the base image"
+			d.Hint = "give it a venv, or put what it installs into an image of your own: container: {base_image: …}"
+		case password().MatchString(in.Command):
+			d.Message = "the image would have the password that is written into this command"
+			d.Hint = "put it into PIP_INDEX_URL, pip.conf or .netrc of the machine that builds"
+		default:
+			continue
 		}
+		return project.Errors{d}
 	}
 	return nil
 }
@@ -173,10 +198,18 @@ func (b *imageBuild) openStore(context.Context) (err error) {
 func (b *imageBuild) fetchBase(ctx context.Context) (err error) {
 	b.app.Log.Info("base image " + b.result.Base)
 	var old bool
-	if b.base, old, err = b.store.Base(ctx, b.result.Base, b.o.Arch, container.Login{}); old {
+	if b.base, old, err = b.store.Base(ctx, b.result.Base, b.o.Arch, b.baseLogin()); old {
 		b.app.Log.Warn("its registry cannot be reached: building on the one of the last build")
 	}
 	return imageError(err)
+}
+
+// baseLogin returns the login for the base: the one that was given is for the registry of the image, and goes to no other one.
+func (b *imageBuild) baseLogin() container.Login {
+	if container.Named(b.name) && container.RegistryOf(b.result.Base) == container.RegistryOf(b.name) {
+		return b.o.Login
+	}
+	return container.Login{}
 }
 
 func (b *imageBuild) addProgram(context.Context) error {

@@ -171,3 +171,39 @@ func TestUnpackAllOrNothing(t *testing.T) {
 		t.Errorf("unpacked as %s", root)
 	}
 }
+
+// An install can make links that lead nowhere in its box, and to something of this machine from here.
+func TestLayerOfAFolder(t *testing.T) {
+	t.Parallel()
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	for _, path := range []string{filepath.Join(dir, "venvs", "tap"), filepath.Join(elsewhere, "tap")} {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Symlink(elsewhere, filepath.Join(dir, "moved")), os.Symlink(elsewhere, filepath.Join(dir, "venvs", "link"))); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := folder(dir, "venvs", "tap"); err != nil || got != filepath.Join(dir, "venvs", "tap") {
+		t.Errorf("%s, %v", got, err)
+	}
+	for _, names := range [][]string{{"moved", "tap"}, {"venvs", "link"}, {"venvs", "none"}} {
+		if got, err := folder(dir, names...); err == nil {
+			t.Errorf("%q: %s", names, got)
+		}
+	}
+}
+
+// Without a home there are no settings of a person, also not where somebody has put such files.
+func TestReachWithoutAHome(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile(".netrc", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	binds, _ := reach(nil)
+	for _, b := range binds {
+		if !filepath.IsAbs(b.From) {
+			t.Errorf("%+v", b)
+		}
+	}
+}

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -60,8 +63,43 @@ func Named(text string) bool {
 	return more && (strings.ContainsAny(first, ".:") || first == "localhost")
 }
 
+// RegistryOf returns the host of the registry that a reference of an image means, "" where it is none.
+func RegistryOf(reference string) string {
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		return ""
+	}
+	return ref.Context().RegistryStr()
+}
+
+var errTag = errors.New("it may have letters, digits and _ . - only, and begins with neither . nor -")
+
+var tagForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`) })
+
+// ValidTag returns an error for what no registry takes as a tag.
+func ValidTag(tag string) error {
+	if !tagForm().MatchString(tag) {
+		return fmt.Errorf("version %q: %w", tag, errTag)
+	}
+	return nil
+}
+
+// silence is after how long a registry that has all that it asked for, and does not answer, is given up.
+const silence = time.Minute
+
+// patient is how registries are called: as the library does, which would wait for ever.
+var patient = sync.OnceValue(func() http.RoundTripper {
+	t, ok := remote.DefaultTransport.(*http.Transport)
+	if !ok {
+		return remote.DefaultTransport
+	}
+	t = t.Clone()
+	t.ResponseHeaderTimeout = silence
+	return t
+})
+
 func (r Repository) options(ctx context.Context) []remote.Option {
-	o := []remote.Option{remote.WithContext(ctx), remote.WithUserAgent("handoff")}
+	o := []remote.Option{remote.WithContext(ctx), remote.WithUserAgent("handoff"), remote.WithTransport(patient())}
 	if r.auth != nil {
 		return append(o, remote.WithAuth(r.auth))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -57,8 +58,23 @@ func (b Venvs) Layer(ctx context.Context, venv, key string, input io.Reader) (la
 	if err := b.fill(ctx, root, tmp, input); err != nil {
 		return nil, false, err
 	}
-	layer, err = layerFile(file, filepath.Join(tmp, "opt", "venvs", venv), path.Join(VenvDir, venv))
+	made, err := folder(tmp, "opt", "venvs", venv)
+	if err != nil {
+		return nil, false, err
+	}
+	layer, err = layerFile(file, made, path.Join(VenvDir, venv))
 	return layer, false, err
+}
+
+// folder returns the folder at a path below dir. An install may have put links there, which lead elsewhere when they are seen from here.
+func folder(dir string, names ...string) (string, error) {
+	for _, name := range names {
+		dir = filepath.Join(dir, name)
+		if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+			return "", fmt.Errorf("an install has put something else in the place of %s", dir)
+		}
+	}
+	return dir, nil
 }
 
 // fill runs the installs in a box, which leave what they make in tmp/opt/venvs.
@@ -133,7 +149,7 @@ func reach(environ []string) (binds []Bind, env []string) {
 		{From: filepath.Join(home, ".config/pip/pip.conf"), To: "/tmp/.config/pip/pip.conf"}, {From: filepath.Join(home, ".pip/pip.conf"), To: "/tmp/.pip/pip.conf"},
 		{From: filepath.Join(home, ".netrc"), To: "/tmp/.netrc"},
 	} {
-		if info, err := os.Stat(b.From); err == nil && info.Mode().IsRegular() {
+		if info, err := os.Stat(b.From); err == nil && info.Mode().IsRegular() && filepath.IsAbs(b.From) {
 			b.Keep = true
 			binds = append(binds, b)
 		}
