@@ -29,6 +29,7 @@ import (
 type cutFiles struct {
 	cloud.Files
 	done, dead bool
+	beside     func() // called at the cut, in its place; nil: it fails
 
 	mu         sync.Mutex
 	writes, at int
@@ -49,6 +50,12 @@ func (c *cutFiles) enter(write bool) (work bool, err error) {
 		c.writes++
 	}
 	switch {
+	case c.beside != nil && c.at > 0 && write && c.writes == c.at:
+		c.at = 0
+		c.mu.Unlock()
+		c.beside()
+		c.mu.Lock()
+		return true, nil
 	case c.at == 0 || c.writes < c.at:
 		return true, nil
 	case write && c.writes == c.at:

@@ -95,7 +95,7 @@ func (d *deployment) run(ctx context.Context) (DeployResult, error) {
 	if steps = append(steps, pushed...); code != 0 {
 		return d.result(steps, code), nil
 	}
-	own, code := d.each(ctx, d.kind(cloud.KindRole), d.kind(cloud.KindTask), step{"schedules", d.schedules})
+	own, code := d.each(ctx, d.options.Clients, d.kind(cloud.KindRole), d.kind(cloud.KindTask), step{"schedules", d.schedules})
 	res := d.result(append(steps, own...), code)
 	res.ToDo = toDo(ctx, served)
 	return res, context.Cause(ctx)
@@ -131,9 +131,9 @@ type step struct {
 	do   func(ctx context.Context, client string) ([]string, error)
 }
 
-// each takes the steps for all clients, side by side, and returns them in the order of the clients, with the worst exit code.
-func (d *deployment) each(ctx context.Context, steps ...step) (taken []DeployStep, code int) {
-	list := EachClient(ctx, d.options.Clients, d.options.AtOnce, func(ctx context.Context, client string) (any, int, error) {
+// each takes the steps for each of the clients, side by side, and returns them in their order, with the worst exit code.
+func (d *deployment) each(ctx context.Context, clients []string, steps ...step) (taken []DeployStep, code int) {
+	list := EachClient(ctx, clients, d.options.AtOnce, func(ctx context.Context, client string) (any, int, error) {
 		own, code := d.take(ctx, client, client, steps...)
 		return own, code, nil
 	}, nil)

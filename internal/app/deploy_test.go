@@ -44,7 +44,7 @@ func newAccount(t *testing.T) *account {
 	a, _ := newApp(t)
 	a.Log = slog.New(slog.DiscardHandler)
 	d := &account{
-		App: a, t: t, world: memory.Open(memory.Options{}), cut: cutFiles{done: true, dead: true},
+		App: a, t: t, world: memory.Open(memory.Options{Run: untilAsked}), cut: cutFiles{done: true, dead: true},
 		target: Target{ProjectDir: t.TempDir(), EnvStage: "dev"}, clients: []string{"", "acme", "Acme", "t"},
 	}
 	t.Cleanup(d.world.Close)
@@ -270,5 +270,104 @@ func TestDeployAtOnce(t *testing.T) {
 		if got := d.inPlace(); len(got) != 0 {
 			t.Errorf("left: %v", got)
 		}
+	}
+}
+
+// TestDeployBesideDestroy: whichever comes between at whatever write of the other, what fails says why, and the one that is said again comes
+// to what it comes to alone.
+func TestDeployBesideDestroy(t *testing.T) {
+	t.Parallel()
+	whole := newAccount(t)
+	if err := failure(whole.deploy(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	want := whole.inPlace()
+	for what, destroys := range map[string]bool{"destroy beside deploy": false, "deploy beside destroy": true} {
+		for at, more := 1, true; more && !t.Failed(); at++ {
+			d := newAccount(t)
+			do, other, ends := d.deploy, d.destroy, want
+			if destroys {
+				do, other, ends = d.destroy, d.deploy, map[string]string{}
+				if err := failure(d.deploy(t.Context())); err != nil {
+					t.Fatal(err)
+				}
+			}
+			more = false
+			d.cut.set(at)
+			d.cut.beside = func() {
+				more = true
+				clear(t, what, at)(other(t.Context()))
+			}
+			clear(t, what, at)(do(t.Context()))
+			if err := failure(do(t.Context())); err != nil {
+				t.Errorf("%s at %d, again: %v", what, at, err)
+			}
+			if diff := cmp.Diff(ends, d.inPlace()); diff != "" {
+				t.Errorf("%s at %d:\n%s", what, at, diff)
+			}
+			if !more && at < 12 {
+				t.Errorf("%s: only %d writes", what, at-1)
+			}
+		}
+	}
+}
+
+// clear checks that each step that has failed says what to do.
+func clear(t *testing.T, what string, at int) func(DeployResult, error) {
+	return func(res DeployResult, err error) {
+		t.Helper()
+		for _, s := range res.Steps {
+			if s.Error != "" && s.Hint == "" {
+				t.Errorf("%s at %d: step %s %s: %s", what, at, s.Step, s.Client, s.Error)
+			}
+		}
+		if err != nil {
+			t.Errorf("%s at %d: %v", what, at, err)
+		}
+	}
+}
+
+// TestDeployBesideAJob: a deployment does not touch a job that runs, and nothing of its client is taken away but the schedules until it
+// has ended; the others go.
+func TestDeployBesideAJob(t *testing.T) {
+	t.Parallel()
+	d := newAccount(t)
+	if err := failure(d.deploy(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	c, err := d.world.Cloud(cloud.Scope{Stage: "dev", ResourceGroup: "g", Task: "t", Client: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := c.Jobs.Run(t.Context(), cloud.Start{RunID: cloud.NewRunID(time.Now())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, d.target.ProjectDir, map[string]string{"project.yml": strings.ReplaceAll(deployed, "memory: 256", "memory: 300"), "files/a.txt": "b"})
+	res, err := d.deploy(t.Context())
+	if failure(res, err) != nil || res.Status != "success" {
+		t.Errorf("%+v, %v", res, err)
+	}
+	before := d.inPlace()
+	res, err = d.destroy(t.Context())
+	if err != nil || res.ExitCode != ExitCloud {
+		t.Errorf("%+v, %v", res, err)
+	}
+	for _, s := range res.Steps {
+		if (s.Error != "") != (s.Client == "acme" && s.Step == "task") || s.Error != "" && !strings.Contains(s.Hint, "job stop") {
+			t.Errorf("step %+v", s)
+		}
+	}
+	for _, what := range []string{"acme secrets", "acme task", " bucket", " release"} {
+		if got := d.inPlace()[what]; got == "" || got != before[what] {
+			t.Errorf("%s: %q, was %q", what, got, before[what])
+		}
+	}
+	if now, err := c.Jobs.Stop(t.Context(), job.ID, cloud.StopOptions{}); err != nil {
+		t.Errorf("%+v, %v", now, err)
+	}
+	d.world.Wait()
+	if err := failure(d.destroy(t.Context())); err != nil || len(d.inPlace()) != 0 {
+		t.Errorf("%v; left: %v", err, d.inPlace())
 	}
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/handoff-run/handoff/internal/cloud"
 )
@@ -44,11 +45,13 @@ func (d *deployment) destroy(ctx context.Context, o DestroyOptions) (DeployResul
 	if err != nil {
 		return DeployResult{}, err
 	}
-	steps := []step{{"schedules", d.unschedule}, d.without(cloud.KindTask), d.without(cloud.KindRole)}
+	taken, code := d.each(ctx, d.options.Clients, step{"schedules", d.unschedule}, d.without(cloud.KindTask), d.without(cloud.KindRole))
 	if o.Data {
-		steps = append(steps, step{"data", d.forget})
+		data, dataCode := d.each(ctx, forgettable(d.options.Clients, taken), step{"data", d.forget})
+		if taken = append(taken, data...); rank(dataCode) > rank(code) {
+			code = dataCode
+		}
 	}
-	taken, code := d.each(ctx, steps...)
 	for _, client := range groups {
 		if !o.Bucket || code != 0 {
 			break
@@ -58,6 +61,17 @@ func (d *deployment) destroy(ctx context.Context, o DestroyOptions) (DeployResul
 		taken = append(taken, shared...)
 	}
 	return d.result(taken, code), context.Cause(ctx)
+}
+
+// forgettable returns the clients whose data nothing needs any more: what nobody in particular has, such as the releases, all of them need.
+func forgettable(clients []string, taken []DeployStep) []string {
+	failed := map[string]bool{}
+	for _, s := range taken {
+		if s.Error != "" {
+			failed[s.Client] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(clients), func(c string) bool { return failed[c] || c == nobody && len(failed) > 0 })
 }
 
 // without is the step that deletes a kind of infrastructure. Before it is done it says what is there: a provider plans to delete
@@ -98,7 +112,7 @@ func (d *deployment) forget(ctx context.Context, client string) (changes []strin
 		changes = append(changes, "delete secret "+key)
 	}
 	if res.Pushes > 0 {
-		changes = append(changes, "delete the releases of "+Count(res.Pushes, "push"))
+		changes = append(changes, "delete the releases (pushed "+Count(res.Pushes, "time")+")")
 	}
 	return changes, err
 }

@@ -86,6 +86,11 @@ func (s *Store) prepare(ctx context.Context, r *record, u *upload) (*Manifest, e
 			return old, s.renew(ctx, r.Data, old)
 		}
 	}
+	if r.etag == "" { // a record that nobody has written would not tell that all was removed meanwhile
+		if err := s.write(ctx, r); err != nil {
+			return nil, err
+		}
+	}
 	if err := u.run(ctx, r, base, m); err != nil {
 		return nil, err
 	}

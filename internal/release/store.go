@@ -132,7 +132,10 @@ func (s *Store) write(ctx context.Context, r *record) error {
 	if err != nil {
 		return fmt.Errorf("encode %q: %w", s.key(), err)
 	}
-	_, err = cloud.Write(ctx, s.cloud.Files, s.key(), append(text, '\n'), cloud.PutOptions{IfMatch: r.etag, IfAbsent: r.etag == ""})
+	o, err := cloud.Write(ctx, s.cloud.Files, s.key(), append(text, '\n'), cloud.PutOptions{IfMatch: r.etag, IfAbsent: r.etag == ""})
+	if err == nil {
+		r.etag = o.ETag
+	}
 	return err
 }
 

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -62,5 +63,38 @@ tasks:
 			res := l.mounted(0, fmt.Sprintf("{ %s %s; %s; } 2>&1", fullHome, tt.script, works))
 			l.says(res.Stdout, append(tt.want, `^x\nx$`, ` load succeeded`)...)
 		})
+	}
+}
+
+// The disk of the home gets full somewhere in a deployment: it fails, and the same command, said again when there is room, goes on to what
+// one comes to that was not cut.
+func TestCloudDiskFullDeploy(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, map[string]string{
+		"project.yml": "version: 1\n" + place + `
+secrets: [{key: token}]
+tasks: [{name: use, commands: [{command: 'test {{ token }} = hunter2hunter2; cat files/a'}]}]
+schedules: [{target_id: 1, cron: "0 2 * * ? *"}]
+clients: [{name: acme, schedules: [{target_id: 2, cron: "0 3 * * ? *"}]}]
+`,
+		"files/a":                           strings.Repeat("a", 10000),
+		".secrets/secrets.yml":              "[{key: token, value: hunter2hunter2}]\n",
+		".secrets/clients/acme/secrets.yml": "[{key: token, value: hunter2hunter2}]\n",
+	})
+	l.onlyMine("prj/.secrets", "prj/.secrets/secrets.yml", "prj/.secrets/clients/acme/secrets.yml")
+	res := l.mounted(0, `export HANDOFF_HOME=$PWD/ws/home
+deploy() { "$0" deploy -p prj --all-clients -y 2>>said >out; code=$?; grep ^status out; return $code; }
+for pages in 0 4 7 9 20; do
+  rm -rf ws/*; head -c $((pages * 4096)) /dev/zero >ws/room; head -c 2000000 /dev/zero >ws/ballast 2>/dev/null; rm ws/room
+  deploy && echo cut nowhere || echo cut; rm ws/ballast; deploy; deploy
+  "$0" cloud schedule list -p prj --all-clients -o json | grep -c '"target_id"'
+  "$0" cloud run -p prj --all-clients --wait -o json | grep -c '"state": "succeeded"'
+done`)
+	cuts := strings.Count(res.Stdout, "cut\n")
+	if full := strings.Count(l.read("said"), "no space left on device"); cuts < 3 || full != cuts {
+		t.Errorf("%d deployments were cut, %d errors say why", cuts, full)
+	}
+	if n := strings.Count(res.Stdout, "cut\nstatus: success\nstatus: unchanged\n2\n1\n"); n != cuts || !strings.Contains(res.Stdout, "cut nowhere\nstatus: unchanged\nstatus: unchanged\n2\n1\n") {
+		t.Errorf("not all ended as one that was not cut: %s", res.Stdout)
 	}
 }
