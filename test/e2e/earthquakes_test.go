@@ -41,6 +41,7 @@ func TestEarthquakes(t *testing.T) {
 	t.Run("cut short", func(t *testing.T) { cutShort(t, feed, project, ws) })
 	t.Run("a job is stopped", func(t *testing.T) { jobStopped(t, feed, project, ws) })
 	t.Run("states of the target", func(t *testing.T) { statesOfTheTarget(t, ws) })
+	t.Run("states of lines", func(t *testing.T) { statesOfLines(t, ws) })
 	t.Run("from an image", func(t *testing.T) { fromAnImage(t, feed, project, ws) })
 	t.Run("the secret is nowhere", func(t *testing.T) { secretIsNowhere(t, feed, project, ws) })
 }
