@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -93,7 +94,9 @@ func (c *cutFiles) Get(ctx context.Context, key string, part cloud.GetOptions) (
 func inMemory(t *testing.T, files *cutFiles, tasks string) *bucket {
 	t.Helper()
 	files.Files = &memory.Files{}
-	return pushedTo(t, tasks, func(c *cloud.Cloud) { c.Files = files })
+	b := pushedTo(t, tasks, func(c *cloud.Cloud) { c.Files = files })
+	b.Lease.Poll = 10 * time.Millisecond // between the tries to give a lease back to a bucket that is away
+	return b
 }
 
 const threeStates = `
@@ -146,25 +149,32 @@ func TestRunThatIsCutStoresAllOrNothing(t *testing.T) {
 	for i := range 3 {
 		tasks += fmt.Sprintf(threeStates, i, i, i)
 	}
+	cutAtEveryCall(t, 8, func(t *testing.T, files *cutFiles, at int) bool { return cutRun(t, files, tasks, at) })
+}
+
+// cutAtEveryCall lets cut use a bucket that is cut at a call, for each one that there is, so many at the same time: they wait more than they work,
+// and so do not share the places of parallel tests. cut returns whether the call came.
+func cutAtEveryCall(t *testing.T, together int, cut func(t *testing.T, files *cutFiles, at int) (more bool)) {
+	t.Helper()
 	for _, tt := range []struct {
 		name       string
 		done, dead bool
 	}{{"killed", false, true}, {"answer lost", true, false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			const together = 8
 			var ended atomic.Bool // there are no more calls to cut at
 			for at := 1; !ended.Load(); at += together {
-				t.Run(fmt.Sprint("from call ", at), func(t *testing.T) {
-					for i := range together {
+				var all sync.WaitGroup
+				for i := range together {
+					all.Go(func() {
 						t.Run(fmt.Sprint(at+i), func(t *testing.T) {
-							t.Parallel()
-							if !cutRun(t, &cutFiles{done: tt.done, dead: tt.dead}, tasks, at+i) {
+							if !cut(t, &cutFiles{done: tt.done, dead: tt.dead}, at+i) {
 								ended.Store(true)
 							}
 						})
-					}
-				})
+					})
+				}
+				all.Wait()
 			}
 		})
 	}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -125,28 +124,7 @@ func TestLinesOfARunThatIsCut(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	for _, tt := range []struct {
-		name       string
-		done, dead bool
-	}{{"killed", false, true}, {"answer lost", true, false}} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			const together = 20 // they wait more than they work
-			var ended atomic.Bool
-			for at := 1; !ended.Load(); at += together {
-				t.Run(fmt.Sprint("from call ", at), func(t *testing.T) {
-					for i := range together {
-						t.Run(fmt.Sprint(at+i), func(t *testing.T) {
-							t.Parallel()
-							if !cutLines(t, &cutFiles{done: tt.done, dead: tt.dead}, at+i) {
-								ended.Store(true)
-							}
-						})
-					}
-				})
-			}
-		})
-	}
+	cutAtEveryCall(t, 20, cutLines)
 }
 
 func cutLines(t *testing.T, files *cutFiles, at int) (more bool) {
