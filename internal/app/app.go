@@ -129,12 +129,18 @@ func (t Target) of(p *project.Project) (*project.Project, error) {
 func NoClient(p *project.Project, name string) error {
 	names := p.ClientNames()
 	hint := fmt.Sprintf("it has: %s; `handoff clients add %s` makes it", strings.Join(names, ", "), name)
-	if near := project.Suggest(name, names); near != "" {
-		hint = fmt.Sprintf("did you mean %q?", near)
-	} else if len(names) == 0 {
+	if len(names) == 0 {
 		hint = fmt.Sprintf("it has none: `handoff clients add %s` makes one", name)
 	}
-	return &UsageError{Message: fmt.Sprintf("the project has no client %q", name), Hint: hint}
+	return &UsageError{Message: fmt.Sprintf("the project has no client %q", name), Hint: meant(name, names, hint)}
+}
+
+// meant asks whether the nearest known word was meant; otherwise is what there is to say where none is near.
+func meant(word string, known []string, otherwise string) string {
+	if near := project.Suggest(word, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return otherwise
 }
 
 func (a *App) loadSecrets(s *session) error {

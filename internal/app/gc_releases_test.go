@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/memory"
 	"github.com/handoff-run/handoff/internal/project"
 	"github.com/handoff-run/handoff/internal/release"
 )
@@ -68,14 +69,20 @@ vars: [{key: hold, value: none}]
 	if err == nil {
 		_, err = damaged.Files.Put(t.Context(), "damaged/releases/current.json", cloud.Bytes([]byte("?")), cloud.PutOptions{})
 	}
+	if err == nil { // what it keeps is not known: nothing of it goes
+		err = b.unreadable(w, "unreadable", other)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	sweep := func() GCAllResult {
 		t.Helper()
 		res, err := b.GCAll(t.Context(), GCAllOptions{Target: Target{}.at(cloud.Scope{Stage: "prod", ResourceGroup: "g"}), AllStages: true})
-		if err != nil || len(res.Tasks) != 3 || res.ExitCode != ExitCloud || !strings.Contains(res.Tasks[0].Error, "damaged") {
+		if err != nil || len(res.Tasks) != 4 || res.ExitCode != ExitCloud || !strings.Contains(res.Tasks[0].Error, "damaged") {
 			t.Fatalf("%+v, %v", res, err)
+		}
+		if bad := res.Tasks[3]; bad.Status != "failed" || !strings.HasPrefix(bad.Error, "prod/g/unreadable: project.yml:") || len(bad.Removed) > 0 {
+			t.Errorf("%+v", bad)
 		}
 		return res
 	}
@@ -95,4 +102,22 @@ vars: [{key: hold, value: none}]
 	if _, err := b.CloudRun(t.Context(), CloudRunOptions{Target: b.target, Release: "4"}); Code(err) != ExitUsage || !strings.Contains(err.Error(), "removed on") {
 		t.Errorf("a job of one that was removed: %v", err)
 	}
+}
+
+// unreadable registers a task whose current release has a project.yml that no handoff can read.
+func (b *bucket) unreadable(w *memory.World, task string, at Target) error {
+	at = at.with("task", task)
+	if _, err := b.Infra(b.t.Context(), InfraOptions{Target: at, Kind: cloud.KindTask}); err != nil {
+		return err
+	}
+	dir := write(b.t, b.t.TempDir(), map[string]string{"project.yml": "tasks: ["})
+	tree, err := release.Scan(b.t.Context(), dir, release.All)
+	if err != nil {
+		return err
+	}
+	c, err := w.Cloud(cloud.Scope{Stage: "prod", ResourceGroup: "g", Task: task})
+	if err == nil {
+		_, err = release.Open(c).Push(b.t.Context(), release.PushOptions{Tree: tree, Parts: release.All})
+	}
+	return err
 }

@@ -88,10 +88,7 @@ func (a *App) unused(p *project.Project, known map[string]bool, unknown project.
 			continue
 		}
 		d.Path, d.Message = "", fmt.Sprintf("%s: variable %q is neither declared in vars nor used in a template", by, name)
-		d.Hint = "declare it in project.yml, vars: [{key: " + name + "}]"
-		if near := project.Suggest(name, names); near != "" {
-			d.Hint = fmt.Sprintf("did you mean %q?", near)
-		}
+		d.Hint = meant(name, names, "declare it in project.yml, vars: [{key: "+name+"}]")
 		if p.Strict {
 			errs = append(errs, d)
 		} else {

@@ -80,11 +80,7 @@ func newFiles(o InitOptions) ([]newFile, error) {
 		return nil, &UsageError{Message: "a template has its own commands", Hint: "leave out --template, or --command and --install"}
 	}
 	if known := quickstart.Templates(); !slices.Contains(known, o.Template) {
-		hint := "there are: " + strings.Join(known, ", ")
-		if near := project.Suggest(o.Template, known); near != "" {
-			hint = fmt.Sprintf("did you mean %q?", near)
-		}
-		return nil, &UsageError{Message: fmt.Sprintf("there is no template %q", o.Template), Hint: hint}
+		return nil, &UsageError{Message: fmt.Sprintf("there is no template %q", o.Template), Hint: meant(o.Template, known, "there are: "+strings.Join(known, ", "))}
 	}
 	all, err := quickstart.Template(o.Template)
 	if err != nil {

@@ -326,11 +326,16 @@ func (t teller) look(ctx context.Context, run ledger.Run) []Told {
 
 // recordless is what is known of a run of which there is no record.
 func recordless(s cloud.Scope, job cloud.Job) ledger.Run {
-	return ledger.Run{
-		ID: job.RunID, ResourceGroup: s.ResourceGroup, Task: s.Task, Client: s.Client, EnvStage: s.Stage, JobID: job.ID, ScheduleID: job.ScheduleID,
-		ScheduledAt: job.ScheduledAt, Trigger: string(job.Trigger), Outcome: ledger.Died, Start: job.Created, End: job.Ended,
-		Reason: cmp.Or(job.Reason, "its job has ended before it could write a record: `handoff cloud logs`"),
-	}
+	run := runOf(s)
+	run.ID, run.JobID, run.ScheduleID, run.ScheduledAt, run.Trigger = job.RunID, job.ID, job.ScheduleID, job.ScheduledAt, string(job.Trigger)
+	run.Outcome, run.Start, run.End = ledger.Died, job.Created, job.Ended
+	run.Reason = cmp.Or(job.Reason, "its job has ended before it could write a record: `handoff cloud logs`")
+	return run
+}
+
+// runOf is a run of which nothing is known but where it belongs.
+func runOf(s cloud.Scope) ledger.Run {
+	return ledger.Run{ResourceGroup: s.ResourceGroup, Task: s.Task, Client: s.Client, EnvStage: s.Stage}
 }
 
 // TellOfMissed tells that a schedule has started no run for the time at.
@@ -358,11 +363,10 @@ func (a *App) TellOfLate(ctx context.Context, t Target) ([]Told, error) {
 
 // noRun stands for a run that there should be.
 func (t teller) noRun(scheduleID string, at time.Time, reason string) ledger.Run {
-	s := t.cloud.Scope
-	return ledger.Run{
-		ResourceGroup: s.ResourceGroup, Task: s.Task, Client: s.Client, EnvStage: s.Stage, ScheduleID: scheduleID, ScheduledAt: at, Reason: reason,
-		Trigger: string(cloud.TriggerSchedule), ExitCode: -1,
-	}
+	run := runOf(t.cloud.Scope)
+	run.ScheduleID, run.ScheduledAt, run.Trigger = scheduleID, at, string(cloud.TriggerSchedule)
+	run.Reason, run.ExitCode = reason, -1
+	return run
 }
 
 // NotifyTestOptions says what to pretend.

@@ -151,12 +151,10 @@ func keysOf(entries []secret.Entry) []string {
 func notThere(message, key string, known []string) error {
 	slices.Sort(known)
 	hint := "there are: " + strings.Join(slices.Compact(known), ", ")
-	if near := project.Suggest(key, known); near != "" {
-		hint = fmt.Sprintf("did you mean %q?", near)
-	} else if len(known) == 0 {
+	if len(known) == 0 {
 		hint = "there are none"
 	}
-	return &UsageError{Message: message, Hint: hint}
+	return &UsageError{Message: message, Hint: meant(key, known, hint)}
 }
 
 // ListedSecret is a secret of the cloud without its value.

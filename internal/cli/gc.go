@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -77,7 +78,11 @@ func (c *cli) gcAll(ctx context.Context, o app.GCAllOptions) error {
 // gcAllText has a line for each task, and what comes of all.
 func (c *cli) gcAllText(res app.GCAllResult) string {
 	t := c.table("TASK", "CLIENT", "-GROUP", "STAGE", ">RUNS", "->ARCHIVES", ">RELEASES", ">SIZE", "STATUS")
+	var failed []string
 	for _, one := range res.Tasks {
+		if one.Error != "" {
+			failed = append(failed, one.Place.Scope.String())
+		}
 		n := map[string]int{}
 		for _, o := range one.Removed {
 			n[o.Kind]++
@@ -88,7 +93,11 @@ func (c *cli) gcAllText(res app.GCAllResult) string {
 	if len(t.rows) == 0 {
 		return "there are no tasks"
 	}
-	return t.String() + fmt.Sprintf("%s %sremoved, %s", app.Count(res.Removed, "item"), would(res.Status), app.Bytes(res.Bytes))
+	text := t.String() + fmt.Sprintf("%s %sremoved, %s", app.Count(res.Removed, "item"), would(res.Status), app.Bytes(res.Bytes))
+	if len(failed) > 0 {
+		text += "; failed: " + strings.Join(failed, ", ")
+	}
+	return text
 }
 
 func would(status string) string {
