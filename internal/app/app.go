@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/handoff-run/handoff/internal/cloud"
@@ -46,6 +47,8 @@ type App struct {
 
 	// Providers are those that a project may name; none: any.
 	Providers []project.Provider
+
+	loads *sync.Map // folder of a project -> func() loaded; nil: nothing is remembered
 }
 
 // Target names the project and the workspace that a verb works on.
@@ -109,12 +112,39 @@ func (a *App) loadProject(s *session) error {
 
 // load reads the project of t, as it is for the client and the env stage of t. Warnings are logged.
 func (a *App) load(t Target) (*project.Project, error) {
-	p, warnings, err := project.Load(t.ProjectDir, a.Providers...)
-	a.warn(warnings)
-	if err != nil {
-		return nil, inProject(err)
+	l := a.read(t.ProjectDir)
+	a.warn(l.warnings)
+	if l.err != nil {
+		return nil, inProject(l.err)
 	}
-	return t.of(p)
+	return t.of(l.project)
+}
+
+// loaded is what came of reading a project.yml.
+type loaded struct {
+	project  *project.Project
+	warnings []project.Diagnostic
+	err      error
+}
+
+// read reads the project.yml of a folder, unless it is remembered.
+func (a *App) read(dir string) loaded {
+	fresh := sync.OnceValue(func() (l loaded) {
+		l.project, l.warnings, l.err = project.Load(dir, a.Providers...)
+		return l
+	})
+	if a.loads == nil {
+		return fresh()
+	}
+	once, _ := a.loads.LoadOrStore(dir, fresh)
+	return once.(func() loaded)()
+}
+
+// remembering returns the verbs for a caller that calls many of them in one go: each project.yml is read once.
+func (a *App) remembering() *App {
+	b := *a
+	b.loads = &sync.Map{}
+	return &b
 }
 
 // of returns the project as it is for the client and the env stage of t.

@@ -59,7 +59,7 @@ func (a *App) Deploy(ctx context.Context, o DeployOptions) (DeployResult, error)
 	if err := a.checkNobody(ctx, o); err != nil {
 		return DeployResult{}, err
 	}
-	planned, err := (&deployment{app: a, options: o, dry: true}).run(ctx)
+	planned, err := (&deployment{app: a.remembering(), options: o, dry: true}).run(ctx)
 	if err != nil || o.DryRun || planned.Status != DeployPlanned {
 		return planned, err
 	}
@@ -68,7 +68,7 @@ func (a *App) Deploy(ctx context.Context, o DeployOptions) (DeployResult, error)
 			return planned, err
 		}
 	}
-	return (&deployment{app: a, options: o}).run(ctx)
+	return (&deployment{app: a.remembering(), options: o}).run(ctx)
 }
 
 // deployment is one walk over all steps.

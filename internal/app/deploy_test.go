@@ -371,3 +371,25 @@ func TestDeployBesideAJob(t *testing.T) {
 		t.Errorf("%v; left: %v", err, d.inPlace())
 	}
 }
+
+// TestRemembering: what calls many verbs in one go reads a project once, also for several clients; what does not reads it each time.
+func TestRemembering(t *testing.T) {
+	t.Parallel()
+	d := newAccount(t)
+	once := d.remembering()
+	acme := d.target
+	acme.Client = "acme"
+	before, err := once.load(acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, d.target.ProjectDir, map[string]string{"project.yml": "?"})
+	after, err := once.load(acme)
+	nobodys, err2 := once.load(d.target)
+	if err != nil || err2 != nil || before.Deploy.Memory != 256 || after.Deploy.Memory != 256 || nobodys.Deploy.Memory != 512 {
+		t.Errorf("%+v, %v; %+v, %v", after, err, nobodys, err2)
+	}
+	if _, err := d.load(acme); err == nil {
+		t.Error("it was not read again")
+	}
+}

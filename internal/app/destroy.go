@@ -24,7 +24,7 @@ type DestroyOptions struct {
 // Destroy takes away what Deploy puts in place, from the last to the first: for each client the schedules, the task and the role.
 // Nothing that was loaded or stored goes, unless Data or Bucket say so. After an error the same call goes on.
 func (a *App) Destroy(ctx context.Context, o DestroyOptions) (DeployResult, error) {
-	d := &deployment{app: a.Once(), dry: true, options: DeployOptions{
+	d := &deployment{app: a.Once().remembering(), dry: true, options: DeployOptions{
 		Target: o.Target, Clients: o.Clients, AtOnce: o.AtOnce, Force: o.Force, Step: o.Step,
 	}}
 	planned, err := d.destroy(ctx, o)
