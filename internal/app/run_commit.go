@@ -141,9 +141,11 @@ func (r *releaseRun) store(ctx context.Context, versions []state.Version) error 
 	ch.States, ch.After = versions, r.now.Load()
 	done, err := r.commits.Commit(ctx, ch)
 	if err != nil {
+		r.unsure.Store(true)
 		return err
 	}
 	r.now.Store(&done.Commit)
+	r.unsure.Store(false)
 	for _, v := range versions {
 		if v.Checkpoint { // a further try goes on from it
 			err = errors.Join(err, state.WriteFile(r.session.input.StateFile(v.Key()), v.State))

@@ -60,6 +60,7 @@ type releaseRun struct {
 	venvs  *os.File                      // locked while the run uses virtual environments that jobs share; nil: it uses none
 	from   commit.Commit                 // what the run goes on from
 	now    atomic.Pointer[commit.Commit] // the same with the states that it has stored since; nil: none
+	unsure atomic.Bool                   // of now: a commit has failed that may be made all the same
 	mirror *ledger.Mirror                // of its record, in the bucket
 	log    *slog.Logger                  // of the run
 	pushed artifact.Pushed
@@ -311,9 +312,9 @@ func (r *releaseRun) prepareState(ctx context.Context, t *taskState) error {
 	if t.apart {
 		return state.WriteFile(t.file, nil)
 	}
-	from := r.from
-	if now := r.now.Load(); now != nil {
-		from = *now
+	from, err := r.latest(ctx)
+	if err != nil {
+		return err
 	}
 	v, err := r.commits.State(ctx, from, t.name)
 	_, named := from.States[t.name]
@@ -321,4 +322,15 @@ func (r *releaseRun) prepareState(ctx context.Context, t *taskState) error {
 		return err
 	}
 	return state.WriteFile(t.file, v.State)
+}
+
+// latest returns from what a pipeline of the run goes on now.
+func (r *releaseRun) latest(ctx context.Context) (commit.Commit, error) {
+	if r.unsure.Load() {
+		return r.commits.Read(ctx)
+	}
+	if now := r.now.Load(); now != nil {
+		return *now, nil
+	}
+	return r.from, nil
 }

@@ -70,6 +70,9 @@ func (a *App) openState(ctx context.Context, o StateOptions) (*pipelineState, er
 	if task, line := project.PipelineOf(o.Name); line {
 		return nil, &UsageError{Message: fmt.Sprintf("%q is no pipeline: its state is that of one line", o.Name), Hint: fmt.Sprintf("name the pipeline and the line: %s --line ...", task)}
 	}
+	if slices.ContainsFunc(o.Lines, neverALine) {
+		return nil, &UsageError{Message: "no foreach has the line " + quotedLines(o.Lines), Hint: "a line is not empty and has no space around it"}
+	}
 	s.now, s.damaged = s.commits.Read(ctx)
 	if s.found = s.now.States; s.damaged != nil {
 		if !errors.Is(s.damaged, cloud.ErrCorrupt) {
@@ -95,6 +98,11 @@ func (a *App) openState(ctx context.Context, o StateOptions) (*pipelineState, er
 		return nil, &UsageError{Message: fmt.Sprintf("the pipeline %q is in %s, not in %d", s.task, Count(s.loops, "foreach loop"), len(s.lines)), Hint: "give --line once for each, the outermost first"}
 	}
 	return s, nil
+}
+
+// neverALine reports whether a foreach leaves out such a line, or changes it: a state that it got by hand would be that of nobody.
+func neverALine(line string) bool {
+	return line == "" || strings.TrimSpace(line) != line || strings.ContainsAny(line, "\n\x00")
 }
 
 // only returns the name of the only pipeline that has a state.

@@ -2,19 +2,23 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/handoff-run/handoff/internal/cloud"
+	"github.com/handoff-run/handoff/internal/cloud/memory"
 	"github.com/handoff-run/handoff/internal/commit"
 	"github.com/handoff-run/handoff/internal/ledger"
 	"github.com/handoff-run/handoff/internal/pipeline"
@@ -163,6 +167,47 @@ func cutLines(t *testing.T, files *cutFiles, at int) (more bool) {
 		t.Errorf("call %d: the bucket had %q, after the next run %q", at, got, now)
 	}
 	return more
+}
+
+// forgetfulFiles makes the first commit of a body, does not answer, and is away until what has been started has looked in vain.
+type forgetfulFiles struct {
+	cloud.Files
+	away, armed atomic.Bool
+}
+
+func (f *forgetfulFiles) Put(ctx context.Context, key string, body cloud.Body, o cloud.PutOptions) (cloud.Object, error) {
+	stored, err := f.Files.Put(ctx, key, body, o)
+	if strings.HasSuffix(key, "/current.json") && !o.Fleeting && !o.IfAbsent && f.armed.CompareAndSwap(true, false) {
+		f.away.Store(true)
+		return cloud.Object{}, errBroken
+	}
+	return stored, err
+}
+
+func (f *forgetfulFiles) Get(ctx context.Context, key string, part cloud.GetOptions) (io.ReadCloser, cloud.Object, error) {
+	if f.away.Load() && strings.HasSuffix(key, "/current.json") {
+		return nil, cloud.Object{}, errBroken
+	}
+	return f.Files.Get(ctx, key, part)
+}
+
+// A further try of a foreach goes on from what a commit has stored whose answer got lost.
+func TestLineWhoseCommitIsNotKnown(t *testing.T) {
+	t.Parallel()
+	files := &forgetfulFiles{Files: &memory.Files{}}
+	tasks := strings.Replace(fmt.Sprintf(threeLines, 1, "true"), "  pipeline:", "  retries: {max: 1}\n  pipeline:", 1)
+	b := pushedTo(t, tasks, func(c *cloud.Cloud) { c.Files = files })
+	files.armed.Store(true)
+	res, err := b.run(t.Context(), func(o *RunReleaseOptions) {
+		o.Events = func(e pipeline.Event) {
+			if e.Kind == pipeline.TaskStarted && len(e.Lines) == 0 {
+				files.away.Store(false)
+			}
+		}
+	})
+	if got, _ := b.lines(); err != nil || res.ExitCode != 0 || got != "2,1,1" {
+		t.Errorf("%+v, %v, %q: want one that has gone on from what was stored, and two of which nothing was", res, err, got)
+	}
 }
 
 // A run that has lost the task advances no line from then on.
