@@ -334,8 +334,8 @@ func (b *imageBuild) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b.o.Version == "" && len(tags) > 0 {
-		if done, err := b.sameAs(container.Newest(tags)[0], content); done || err != nil {
+	if tag := first(append([]string{b.o.Version}, container.Newest(tags)...)...); slices.Contains(tags, tag) {
+		if done, err := b.sameAs(tag, content); done || err != nil {
 			return err
 		}
 	}
@@ -349,10 +349,11 @@ func (b *imageBuild) finish(ctx context.Context) error {
 	if err != nil || b.o.DryRun {
 		return err
 	}
-	if slices.Contains(tags, b.result.Version) {
+	err = b.store.Add(img, b.result.Image)
+	if errors.Is(err, container.ErrHas) {
 		return &UsageError{Message: fmt.Sprintf("there is an image %s already, with another content", b.result.Image), Hint: "leave out the version: the next one is taken"}
 	}
-	if err := b.store.Put(img, b.result.Image); err != nil {
+	if err != nil {
 		return err
 	}
 	b.result.Status = "success"

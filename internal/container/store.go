@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -73,8 +74,27 @@ func (s *Store) locked(change func() error) error {
 
 // Put stores an image under a name with a tag, in the place of the one that has it. What is damaged of it is written anew.
 func (s *Store) Put(img Image, name string) error {
+	return s.put(img, name, func(string) error { return nil })
+}
+
+// ErrHas says that a name is that of another image.
+var ErrHas = errors.New("there is another image with this name")
+
+// Add stores an image as Put does, but never in the place of another one, which a build at the same time may have made: that is an ErrHas.
+func (s *Store) Add(img Image, name string) error {
+	return s.put(img, name, func(name string) error {
+		has, err := s.Image(name)
+		if errors.Is(err, errNotStored) || errors.Is(err, ErrDamaged) || err == nil && same(has, img) {
+			return nil
+		}
+		return cmp.Or(err, ErrHas)
+	})
+}
+
+// put stores an image, if allowed says that it may have the name.
+func (s *Store) put(img Image, name string, allowed func(name string) error) error {
 	err := s.locked(func() error {
-		if err := s.dropDamaged(img); err != nil {
+		if err := cmp.Or(allowed(name), s.dropDamaged(img)); err != nil {
 			return err
 		}
 		if err := s.path.WriteImage(img); err != nil {

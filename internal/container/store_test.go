@@ -32,6 +32,12 @@ func TestStore(t *testing.T) {
 		})
 	}
 	all.Wait()
+	if err := s.Add(small(t, "0.1"), "host/load:0.1"); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	if err := s.Add(small(t, "another"), "host/load:0.1"); !errors.Is(err, ErrHas) {
+		t.Errorf("another one with its name: %v", err)
+	}
 	if err := s.Put(small(t, "x"), "host/load-other:1"); err != nil {
 		t.Fatal(err)
 	}
