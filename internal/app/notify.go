@@ -291,7 +291,7 @@ func (a *App) openBeside(ctx context.Context, t Target, f *fetched) (instead *fe
 		}
 		tried[p.Release] = true
 		if f, err := a.openRelease(ctx, t, p.Release); err == nil {
-			return f, fmt.Sprintf("who is told says the earlier release %s", release.Short(p.Release))
+			return f, fmt.Sprintf("notify as the earlier release %s says", release.Short(p.Release))
 		}
 	}
 	return nil, ""
