@@ -41,6 +41,15 @@ func TestLeaveOut(t *testing.T) {
 			t.Errorf("%s: left out %q, %v; want %q", tc.name, left, err, tc.want)
 		}
 	}
+	for _, body := range []bool{true, false} { // a state that waits for the run, in a foreach in a branch
+		load := plan.Task{Name: "load", State: &plan.State{Body: body}}
+		branch := plan.Task{Name: "branch", Pipeline: []plan.Stage{{Foreach: &plan.Foreach{Tasks: []plan.Task{load}}}}}
+		p := &plan.Plan{Tasks: []plan.Task{{Name: "all", Pipeline: []plan.Stage{{Fork: []plan.Task{branch}}}}, {Name: "b"}}}
+		run := ledger.Run{Tasks: []*ledger.Task{leaf("all", "success", leaf("branch", "success")), leaf("b", "failed")}}
+		if left, err := (&Again{Run: run, FailedOnly: true}).leaveOut(p); err != nil || (len(left) == 1) != body {
+			t.Errorf("committed with the body: %v: left out %q, %v", body, left, err)
+		}
+	}
 	p := &plan.Plan{Tasks: []plan.Task{{Name: "a"}}}
 	if _, err := (&Again{Run: ledger.Run{Tasks: []*ledger.Task{leaf("a", "success")}}, FailedOnly: true}).leaveOut(p); Code(err) != ExitUsage {
 		t.Errorf("nothing has failed: err = %v", err)

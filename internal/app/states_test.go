@@ -324,3 +324,100 @@ func lineOf(line string) *pipeline.Stateful {
 	of := &plan.State{Body: true, FileOf: func([]string) string { return "" }}
 	return &pipeline.Stateful{Task: []string{"all", "load"}, Lines: []string{line}, State: of, Stdout: "none", Succeeded: true}
 }
+
+// branches has two pipelines with a state side by side in a fork: one that is outside of any foreach waits for the run.
+const branches = `
+vars: [{key: bad, value: none}]
+tasks:
+- name: all
+  pipeline:
+  - command: echo 'a'
+  - fork:
+    - name: own
+      state: true
+      stderr_to_file: false
+      pipeline: [{command: "cat >/dev/null; n=$(tr -cd 0-9 <{{ _state_file }}); echo '{\"n\":'$((n + 1))'}'"}]
+    - name: each
+      pipeline:
+      - foreach:
+        - name: load
+          state: true
+          stderr_to_file: false
+          pipeline: [{command: "n=$(tr -cd 0-9 <{{ _state_file }}); echo '{\"n\":'$((n + 1))'}'"}]
+- name: end
+  commands: [{command: "test {{ bad }} = none"}]
+`
+
+// The state of a branch of a fork counts with the run, that of a line in another branch with its body.
+func TestStatesOfBranches(t *testing.T) {
+	t.Parallel()
+	b := pushed(t, branches)
+	for _, tc := range []struct{ bad, own, line string }{{"end", "", "1,,"}, {"none", `{"n":1}`, "2,,"}, {"end", `{"n":1}`, "3,,"}, {"none", `{"n":2}`, "4,,"}} {
+		res := b.runWith(tc.bad)
+		lines, c := b.lines()
+		own, err := b.commits(b.cloud).State(t.Context(), c, "own")
+		if errors.Is(err, cloud.ErrNotFound) {
+			err = nil
+		}
+		if err != nil || string(own.State) != tc.own || lines != tc.line || (res.ExitCode == 0) != (tc.bad == "none") {
+			t.Errorf("%+v: the branch has %s, the line %q, %v, %+v", tc, own.State, lines, err, res)
+		}
+	}
+}
+
+// A line whose body fails goes on from its last checkpoint, and nobody else does.
+func TestCheckpointOfALine(t *testing.T) {
+	t.Parallel()
+	b := pushed(t, fmt.Sprintf(threeLines, 2, "{checkpoint: true}"))
+	commits := b.commits(b.cloud)
+	for _, tc := range []struct {
+		bad  string
+		want []string // numbers of a, b, c; * is a checkpoint
+	}{{"b", []string{"1", "1*", "1"}}, {"b", []string{"2", "2*", "2"}}, {"none", []string{"3", "3", "3"}}} {
+		b.runWith(tc.bad)
+		c, err := commits.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, line := range []string{"a", "b", "c"} {
+			v, err := commits.State(t.Context(), c, project.StateName("load", []string{line}))
+			if err != nil {
+				t.Error(err)
+			}
+			got = append(got, strings.Trim(string(v.State), `{"n:}`)+map[bool]string{true: "*"}[v.Checkpoint])
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s fails: %s", tc.bad, diff)
+		}
+	}
+}
+
+// A pipeline with backfill: use goes on from the states of its lines in a backfill, and advances them.
+func TestLinesThatABackfillUses(t *testing.T) {
+	t.Parallel()
+	b := pushed(t, fmt.Sprintf(threeLines, 2, "{backfill: use}"))
+	b.runWith("none")
+	res, err := b.job(t.Context(), cloud.Start{Trigger: cloud.TriggerBackfill, Series: "s", ScheduledAt: time.Now()})
+	if got, _ := b.lines(); err != nil || res.ExitCode != 0 || got != "2,2,2" {
+		t.Errorf("%+v, %v, %q", res, err, got)
+	}
+}
+
+// What removes runs, artifacts and releases leaves the states of lines, also those that come no more.
+func TestStatesOfLinesStay(t *testing.T) {
+	t.Parallel()
+	b := pushed(t, "keep: {runs: 1, days: 1}\n"+fmt.Sprintf(threeLines, 2, "true"))
+	b.runWith("c")
+	b.runWith("a b c")
+	b.later(60)
+	if _, err := b.gc(false); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.ProjectDelete(t.Context(), DeleteOptions{Target: b.target}); err != nil {
+		t.Error(err)
+	}
+	if got, _ := b.lines(); got != "1,1," {
+		t.Errorf("the states are %q", got)
+	}
+}
