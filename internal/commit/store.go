@@ -161,7 +161,7 @@ func (s *Store) change(ctx context.Context, ch Change, do func(*Commit)) (done C
 // write replaces the commit that c was read from. Where the answer is an error the commit may be made all the same: a call
 // whose answer got lost, or one that was sent a second time and met its first.
 func (s *Store) write(ctx context.Context, c Commit) (Commit, error) {
-	text, err := json.MarshalIndent(c, "", "  ")
+	text, err := encode(c)
 	if err != nil {
 		return c, fmt.Errorf("encode commit: %w", err)
 	}
@@ -186,6 +186,15 @@ func (s *Store) write(ctx context.Context, c Commit) (Commit, error) {
 		return now, nil
 	}
 	return c, err
+}
+
+// encode returns a commit as it is stored: for people to read, but for those of bodies, of which a run may make one for each of thousands
+// of lines, and that name as many states.
+func encode(c Commit) ([]byte, error) {
+	if c.By == ByBody {
+		return json.Marshal(c)
+	}
+	return json.MarshalIndent(c, "", "  ")
 }
 
 // lookAgain reads the commit, with a few tries: the call before has failed.
