@@ -159,7 +159,7 @@ func cutAtEveryCall(t *testing.T, together int, cut func(t *testing.T, files *cu
 	for _, tt := range []struct {
 		name       string
 		done, dead bool
-	}{{"killed", false, true}, {"answer lost", true, false}} {
+	}{{"killed", false, true}, {"answer lost", true, false}, {"refused once", false, false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var ended atomic.Bool // there are no more calls to cut at
