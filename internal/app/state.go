@@ -319,6 +319,7 @@ func (a *App) changeState(ctx context.Context, s *pipelineState, dryRun bool, by
 	}
 	if err == nil {
 		res.Before = &now
+		v.Lines = now.Lines // a secret in them is masked there
 	}
 	if dryRun {
 		return res, nil

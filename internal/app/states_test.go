@@ -421,3 +421,23 @@ func TestStatesOfLinesStay(t *testing.T) {
 		t.Errorf("the states are %q", got)
 	}
 }
+
+// A secret in a line is masked in its state, also where a person names the line.
+func TestLineThatIsASecretChangedByHand(t *testing.T) {
+	t.Parallel()
+	b := pushed(t, fmt.Sprintf(threeLines, 1, "true"))
+	line := []string{"hunter2"}
+	v := state.Version{Task: "load", Name: project.StateName("load", line), Lines: []string{"[redacted]"}, By: state.ByRun, State: []byte(`{"n":1}`)}
+	if _, err := b.commits(b.cloud).Commit(t.Context(), commit.Change{By: commit.ByBody, Writer: "r", States: []state.Version{v}}); err != nil {
+		t.Fatal(err)
+	}
+	o := StateOptions{Target: b.target, Name: "load", Lines: line}
+	set, err := b.StateSet(t.Context(), o, []byte(`{"n":2}`))
+	if err != nil || set.State.Lines[0] != "[redacted]" {
+		t.Errorf("set: %+v, %v", set.State, err)
+	}
+	back, err := b.StateRollback(t.Context(), o, 0)
+	if err != nil || back.State.Lines[0] != "[redacted]" || string(back.State.State) != `{"n":1}` {
+		t.Errorf("rollback: %+v, %v", back.State, err)
+	}
+}
