@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -68,24 +67,31 @@ type ImageLayer struct {
 type imageBuild struct {
 	app     *App
 	o       BuildOptions
+	cache   string // folder
+	scratch string // folder, which goes at the end
 	session *session
 	store   *container.Store
 	name    string // without version
 	base    container.Image
 	parts   []container.Part
+	tail    []string // the last lines of the installs
 	result  ImageResult
 }
 
 // ContainerBuild builds the image of a project without an engine, and keeps it on this machine. The image has the base, handoff, and a
 // layer for each virtual environment; project files and secrets are not in it. One that would be as the newest is not built again.
 func (a *App) ContainerBuild(ctx context.Context, o BuildOptions) (res ImageResult, err error) {
-	tmp, err := os.MkdirTemp("", "handoff-image-")
+	cache, err := a.imageCache()
 	if err != nil {
-		return ImageResult{}, fmt.Errorf("make a temporary workspace: %w", err)
+		return ImageResult{}, err
 	}
-	defer os.RemoveAll(tmp) // only takes room
-	o.WorkspaceDir = tmp
-	b := &imageBuild{app: a, o: o}
+	scratch, err := container.NewScratch(cache)
+	if err != nil {
+		return ImageResult{}, err
+	}
+	defer scratch.Close() // else the next build does
+	o.WorkspaceDir = filepath.Join(scratch.Dir, "workspace")
+	b := &imageBuild{app: a, o: o, cache: cache, scratch: scratch.Dir}
 	if b.session, err = a.open(o.Target); err != nil {
 		return ImageResult{}, err
 	}
@@ -245,15 +251,15 @@ func (b *imageBuild) addVenvs(ctx context.Context) error {
 	if err := b.app.render(ctx, s.lenient()); err != nil {
 		return err
 	}
-	cache, err := b.app.imageCache()
-	if err != nil {
-		return err
-	}
 	v := container.Venvs{
-		Base: b.base, Cache: cache, Enter: b.app.Box, Program: b.o.Program, Fill: b.app.Fill, Files: s.ws.Dir(), Environ: b.app.Environ,
+		Base: b.base, Scratch: b.scratch, Cache: b.cache, Enter: b.app.Box, Program: b.o.Program, Fill: b.app.Fill, Files: s.ws.Dir(), Environ: b.app.Environ,
 		Output: func(line string) {
+			line = s.clean(line)
+			if b.tail = append(b.tail, line); len(b.tail) > tailOfInstall {
+				b.tail = b.tail[1:]
+			}
 			if b.o.Output != nil {
-				b.o.Output(s.clean(line))
+				b.o.Output(line)
 			}
 		},
 	}
@@ -296,20 +302,24 @@ func (b *imageBuild) addVenv(ctx context.Context, v container.Venvs, o workspace
 	case errors.Is(err, container.ErrNoPython):
 		return &UsageError{Message: fmt.Sprintf("%s: %v, which venv %q needs", b.result.Base, err, name), Hint: "name another one: container: {base_image: …}"}
 	case err != nil:
-		return &InstallFailedError{Venv: name, Err: err}
+		return &InstallFailedError{Venv: name, Err: err, Tail: b.tail}
 	}
 	return b.add("venv "+name, layer, cached)
 }
 
-// InstallFailedError is a virtual environment of an image that could not be made; its output has said why.
+// tailOfInstall is how many lines of an install that failed are shown with the error.
+const tailOfInstall = 20
+
+// InstallFailedError is a virtual environment of an image that could not be made.
 type InstallFailedError struct {
 	Venv string
 	Err  error
+	Tail []string // the last lines that its installs have written
 }
 
 // Error implements error.
 func (e *InstallFailedError) Error() string {
-	return fmt.Sprintf("venv %q of the image: %v", e.Venv, e.Err)
+	return strings.Join(append([]string{fmt.Sprintf("venv %q of the image: %v", e.Venv, e.Err)}, e.Tail...), "\n  | ")
 }
 
 // Unwrap returns the reason.

@@ -19,20 +19,24 @@ func TestImagesThatAreRefused(t *testing.T) {
 		{"other letters", "pip install six", "ü", `version "ü"`},
 		{"password in a command", "pip install --index-url https://joe:hunter2@packages.example/simple six", "", "password"},
 		{"token in a command", "pip install https://:hunter2@packages.example/six.whl", "", "password"},
-		{"variable in a command", "pip install https://joe:$PIP_TOKEN@packages.example/six.whl", "", "cache folder"},
+		{"variable in a command", "pip install https://joe:$PIP_TOKEN@packages.example/six.whl", "", "the registry 127.0.0.1:1"}, // it is refused no more
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			a, _ := newApp(t)
-			a.Box = []string{"/bin/true"}
+			a.Box, a.Images = []string{"/bin/true"}, t.TempDir()
 			dir := t.TempDir()
 			text := "version: 1\ninstalls:\n- {venv: tap, command: '" + tt.command + "'}\n" +
-				"tasks:\n- {name: load, pipeline: [{command: cat}]}\ndeploy: {container_image: registry.example/team/load}\n"
+				"tasks:\n- {name: load, pipeline: [{command: cat}]}\ndeploy: {container_image: registry.example/team/load}\ncontainer: {base_image: '127.0.0.1:1/base:3'}\n"
+			code := ExitUsage
+			if strings.Contains(tt.want, "registry") {
+				code = ExitCloud
+			}
 			if err := os.WriteFile(filepath.Join(dir, "project.yml"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			_, err := a.ContainerBuild(t.Context(), BuildOptions{ImageOptions: ImageOptions{Target: Target{ProjectDir: dir}, Version: tt.version}})
-			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") || Code(err) != ExitUsage {
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") || Code(err) != code {
 				t.Errorf("exit code %d: %v", Code(err), err)
 			}
 		})

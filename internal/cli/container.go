@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -72,7 +73,10 @@ that would be as the last one keeps its version.`,
 			verbs := c.app()
 			o.Output = func(line string) { verbs.Log.Info(line) }
 			res, err := verbs.ContainerBuild(cmd.Context(), o)
-			if _, failed := errors.AsType[*app.InstallFailedError](err); failed {
+			if e, failed := errors.AsType[*app.InstallFailedError](err); failed {
+				if verbs.Log.Enabled(cmd.Context(), slog.LevelInfo) {
+					e.Tail = nil // it has been logged as it came
+				}
 				return &codedError{error: err, code: app.ExitFailed}
 			}
 			if err != nil {

@@ -17,6 +17,7 @@ import (
 // Venvs makes the virtual environments of an image, each as a layer of its own, in a box with the files of the base.
 type Venvs struct {
 	Base    Image
+	Scratch string            // folder for what is there while they are made
 	Cache   string            // folder for what was made before
 	Enter   []string          // as Box.Enter
 	Program string            // the path of handoff on this machine
@@ -50,7 +51,7 @@ func (b Venvs) Layer(ctx context.Context, venv, key string, input io.Reader) (la
 	if err := hasPython(root); err != nil {
 		return nil, false, err
 	}
-	tmp, err := os.MkdirTemp("", "handoff-build-")
+	tmp, err := os.MkdirTemp(b.Scratch, "venv-")
 	if err != nil {
 		return nil, false, err
 	}
