@@ -4,7 +4,7 @@
 cache=${HANDOFF_DEV_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/handoff-dev}
 
 # The rooms that start no goroutine (internal/house holds that), so that the race detector would only be slow there.
-pure_rooms=(./internal/jinja ./internal/plan ./internal/project ./internal/schedule)
+pure_rooms=(./internal/shell ./internal/jinja ./internal/plan ./internal/project ./internal/schedule)
 
 # other_rooms prints all the other packages of the program.
 other_rooms() {

@@ -89,7 +89,7 @@ func (a *App) ContainerBuild(ctx context.Context, o BuildOptions) (res ImageResu
 	if err != nil {
 		return ImageResult{}, err
 	}
-	defer scratch.Close() // else the next build does
+	defer scratch.Close()
 	o.WorkspaceDir = filepath.Join(scratch.Dir, "workspace")
 	b := &imageBuild{app: a, o: o, cache: cache, scratch: scratch.Dir}
 	if b.session, err = a.open(o.Target); err != nil {

@@ -24,7 +24,7 @@ func NewScratch(cache string) (*Scratch, error) {
 	entries, _ := os.ReadDir(all) // what cannot be read stays
 	for _, e := range entries {
 		if old, err := lockFolder(filepath.Join(all, e.Name())); err == nil {
-			_ = old.Close() // at worst it stays
+			old.Close()
 		}
 	}
 	var err error
@@ -53,5 +53,8 @@ func lockFolder(dir string) (*Scratch, error) {
 	return &Scratch{Dir: dir, lock: f}, nil
 }
 
-// Close removes the folder.
-func (s *Scratch) Close() error { return errors.Join(os.RemoveAll(s.Dir), s.lock.Close()) }
+// Close removes the folder. What it cannot remove the next build does.
+func (s *Scratch) Close() {
+	_ = os.RemoveAll(s.Dir)
+	_ = s.lock.Close()
+}

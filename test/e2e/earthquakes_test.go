@@ -29,11 +29,24 @@ const plantedSecret = "planted-secret-93b1c7"
 func TestEarthquakes(t *testing.T) {
 	t.Parallel()
 	feed := feedFile(t)
-	ws := t.TempDir()
 	project := copyOfExample(t)
-	mustSucceed(t, "workspace", "install", "-p", project, "-w", ws)
+	artifacts := make(chan map[string]string, 1) // of the first run
+	t.Run("in an image", func(t *testing.T) {
+		t.Parallel()
+		inAnImage(t, feed, project, artifacts)
+	})
+	t.Run("here", func(t *testing.T) {
+		t.Parallel()
+		defer close(artifacts)
+		here(t, feed, project, artifacts)
+	})
+}
 
+func here(t *testing.T, feed, project string, artifacts chan<- map[string]string) {
+	ws := t.TempDir()
+	mustSucceed(t, "workspace", "install", "-p", project, "-w", ws)
 	t.Run("rows equal the feed", func(t *testing.T) { rowsEqualTheFeed(t, feed, project, ws) })
+	artifacts <- filesBelow(t, filepath.Join(ws, "artifacts"))
 	t.Run("a breach of contract leaves the published file alone", func(t *testing.T) { breachOfContract(t, feed, project, ws) })
 	t.Run("a tap that dies leaves the published file alone", func(t *testing.T) { tapDies(t, feed, project, ws) })
 	t.Run("killed in the middle", func(t *testing.T) { killedInTheMiddle(t, feed, project, ws) })
@@ -42,7 +55,6 @@ func TestEarthquakes(t *testing.T) {
 	t.Run("a job is stopped", func(t *testing.T) { jobStopped(t, feed, project, ws) })
 	t.Run("states of the target", func(t *testing.T) { statesOfTheTarget(t, ws) })
 	t.Run("states of lines", func(t *testing.T) { statesOfLines(t, ws) })
-	t.Run("from an image", func(t *testing.T) { fromAnImage(t, feed, project, ws) })
 	t.Run("the secret is nowhere", func(t *testing.T) { secretIsNowhere(t, feed, project, ws) })
 }
 
