@@ -31,8 +31,13 @@ func (s *session) lackingHere() string {
 	if what := lacks(s.project, s.input.Vars); what != "" {
 		return what
 	}
-	for _, d := range s.project.Secrets {
-		if !s.has(d.Key) {
+	return lacksSecret(s.project, s.has)
+}
+
+// lacksSecret says which secret of a project is not there; "": all are.
+func lacksSecret(p *project.Project, has func(key string) bool) string {
+	for _, d := range p.Secrets {
+		if !has(d.Key) {
 			return fmt.Sprintf("secret %q has no value", d.Key)
 		}
 	}
@@ -49,12 +54,9 @@ func checkStartOfNobody(ctx context.Context, c *cloud.Cloud, p *project.Project)
 	if err != nil {
 		return nil // the job finds out
 	}
-	for _, d := range p.Secrets {
-		if !slices.ContainsFunc(list, func(has cloud.SecretInfo) bool { return has.Key == d.Key }) {
-			return meantForClients(p, nobody, fmt.Sprintf("secret %q has no value", d.Key))
-		}
-	}
-	return nil
+	return meantForClients(p, nobody, lacksSecret(p, func(key string) bool {
+		return slices.ContainsFunc(list, func(has cloud.SecretInfo) bool { return has.Key == key })
+	}))
 }
 
 // checkNobody fails at once where a deployment for nobody in particular could not be complete, and the project has clients.

@@ -26,27 +26,27 @@ func (r *releaseRun) installAll(ctx context.Context) error {
 		return err
 	}
 	o := r.app.installOptions(r.session)
-	if len(r.session.ws.Problems(ctx, o, r.venvNames())) == 0 {
+	whole := func() bool { return len(r.session.ws.Problems(ctx, o, r.venvNames())) == 0 }
+	if whole() {
 		return nil
 	}
-	if err := r.takeFromImage(ctx, o); err != nil {
-		return err
-	}
-	if len(r.session.ws.Problems(ctx, o, r.venvNames())) > 0 {
-		if err := r.install(ctx, o); err != nil {
+	if dir := r.app.env(cloud.EnvVenvs); dir != "" {
+		if err := r.takeFromImage(ctx, o, dir); err != nil {
 			return err
 		}
+		if whole() {
+			return nil
+		}
+	}
+	if err := r.install(ctx, o); err != nil {
+		return err
 	}
 	return r.installed(ctx, o)
 }
 
-// takeFromImage links the virtual environments that the image of the job has into the workspace, where they are what the release
+// takeFromImage links the virtual environments that the image of the job has in dir into the workspace, where they are what the release
 // installs.
-func (r *releaseRun) takeFromImage(ctx context.Context, o workspace.InstallOptions) error {
-	dir := r.app.env(cloud.EnvVenvs)
-	if dir == "" {
-		return nil
-	}
+func (r *releaseRun) takeFromImage(ctx context.Context, o workspace.InstallOptions, dir string) error {
 	o.VenvDir = dir
 	for _, name := range venvNames(o.Installs) {
 		if name == "" {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/handoff-run/handoff/internal/app"
 	"github.com/handoff-run/handoff/internal/container"
+	"github.com/handoff-run/handoff/internal/release"
 )
 
 func (c *cli) containerCommand() *cobra.Command {
@@ -206,8 +207,7 @@ func (c *cli) imagesText(r app.ImageList) string {
 		if i.Here {
 			size = app.Bytes(i.Bytes)
 		}
-		digest, _, _ := strings.Cut(strings.TrimPrefix(i.Digest, "sha256:"), " ")
-		t.add(i.Version, yes(i.Here), yes(i.There), size, digest[:min(len(digest), 12)])
+		t.add(i.Version, yes(i.Here), yes(i.There), size, release.Short(i.Digest))
 	}
 	return r.Image + "\n" + t.String()
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"golang.org/x/sys/unix"
+
+	"github.com/handoff-run/handoff/internal/atomicfile"
 )
 
 // Store holds images on this machine, without an engine: those that were built and not pushed yet, and the bases of them. It is an OCI
@@ -125,18 +127,7 @@ func (s *Store) change(edit func(v1.ImageIndex) v1.ImageIndex) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(s.dir, ".index-")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(s.dir, "index.json"))
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name())
-	}
-	return err
+	return atomicfile.WriteDurable(filepath.Join(s.dir, "index.json"), text, 0o600)
 }
 
 // Image returns the image with a name and a tag. ErrDamaged: some of it is lost.

@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"internal/plan":            {"project", "jinja", "shell", "secret", "stream"},
 	"internal/project":         {"stream"},
 	"internal/workspace":       {"atomicfile"},
+	"internal/container":       {"atomicfile"},
 }
 
 // TestPicture compares what docs/design.md says of imports with what is held.
